@@ -1,0 +1,14 @@
+// One function per bind_<noun>.cpp; module.cpp calls each once. Bindings check, release the GIL, call and convert; they hold no algorithm.
+#pragma once
+#include <nanobind/nanobind.h>
+
+namespace vicino::bind {
+
+void bind_storage(nanobind::module_& m);  // blobs, checksums, containers, log scanning
+void bind_kernels(nanobind::module_& m);  // kernels and their dispatch, for tests and benchmarks
+void bind_index(nanobind::module_& m);    // exact scan and graph over arrays
+void bind_fields(nanobind::module_& m);   // documents: encode, decode
+void bind_filter(nanobind::module_& m);   // conditions, field indexes
+void bind_shard(nanobind::module_& m);    // shard state, snapshots, search, rewrite
+
+}  // namespace vicino::bind

@@ -1,0 +1,11 @@
+#include "bind/bind.h"
+
+NB_MODULE(_core, m) {
+  m.doc() = "vicino's native core: kernels, documents, filters, segments, graph. Use it through the vicino package.";
+  vicino::bind::bind_storage(m);
+  vicino::bind::bind_kernels(m);
+  vicino::bind::bind_index(m);
+  vicino::bind::bind_fields(m);
+  vicino::bind::bind_filter(m);
+  vicino::bind::bind_shard(m);
+}

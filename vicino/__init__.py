@@ -1,0 +1,1 @@
+"""vicino: documents and vectors in, answers by meaning out."""
