@@ -104,7 +104,7 @@ bool fits(std::int64_t value) {
 
 }  // namespace
 
-void validate(Bytes document) { Validation(document).object(document, 0); }
+void validate_document(Bytes document) { Validation(document).object(document, 0); }
 
 void DocumentWriter::integer(std::int64_t value) {
   if (fits<std::int8_t>(value)) {

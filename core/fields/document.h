@@ -18,7 +18,7 @@
 //
 // Numbers are little endian; a varint holds seven bits a byte, low bits first, the high bit says that more follow.
 // Sizes come before contents, so a reader steps over what it does not want. Every read checks its bounds and throws CorruptionError,
-// whether or not `validate` was called: a segment of a million documents opens without a look at any of them, and is still safe to search.
+// whether or not `validate_document` was called: a segment of a million documents opens without a look at any of them, and is still safe to search.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -190,7 +190,7 @@ class Object {
 
 /// Checks everything: bounds, tags, UTF-8, finite floats, coordinates, list counts, depth. Throws CorruptionError saying what is wrong and
 /// at which byte.
-void validate(Bytes document);
+void validate_document(Bytes document);
 
 /// Writes a document front to back. Containers are opened and closed in pairs; an object's entries are `key` and one value each.
 class DocumentWriter {
