@@ -4,7 +4,16 @@ Semantics are two-valued: a condition holds for a record or it does not, and `No
 with missing fields, nulls and lists is written down in docs/explain/filters.md; `match.py` is the reference that tests compare with.
 
 Paths are strings as on Qdrant's wire: `a.b` goes into objects, `a[].b` into every element of a list, `a[0].b` into one element,
-`"a.b"` (quoted) is a key that holds a dot. A condition on a path that leads to several values holds if it holds for any of them.
+`"a.b"` (quoted) is a key that holds a dot. In full:
+
+    path     = key opening* ("." key opening*)*        key      = plain | quoted
+    opening  = "[]" | "[" digit+ "]"                   plain    = one or more characters, none of them . [ ] "
+                                                       quoted   = '"', any characters but '"', '"'
+
+A path leads to **targets**: a key steps into an object that has it, `[]` to every element of a list, `[i]` to one; whatever is something
+else is left behind, so `a.b` does not look into a list of objects. The **values** at a path are its targets, each list among them replaced
+by its elements (one level: a list inside a list stays one value). A condition on values holds if it holds for any of them; IsNull, IsEmpty,
+Exists and CountRange speak of targets.
 """
 
 from __future__ import annotations
@@ -17,7 +26,11 @@ from typing import Literal
 from vicino.types import GeoPoint, RecordId
 
 Scalar = None | bool | int | float | str | dt.datetime | uuid.UUID
-"""What a field can be compared with. Datetimes are aware; naive ones were taken as UTC by the parser."""
+"""What a field can be compared with. Datetimes are aware; naive ones were taken as UTC by the parser.
+
+Values of different kinds are never equal and never ordered: kinds are null, bool, number (int and float), string, datetime, UUID.
+A place, an object or a list equals nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,7 @@ class AtLeast(Condition):
 
 @dataclass(frozen=True, slots=True)
 class Equal(Condition):
-    """Some value at the path equals `value`.
+    """Some value at the path equals `value`; None equals null.
 
     `strict` keeps the JSON type (Qdrant's match: 1 is neither 1.0 nor true); otherwise numbers compare by value as in Python,
     except that a bool equals only a bool.
@@ -76,7 +89,7 @@ class In(Condition):
 
 @dataclass(frozen=True, slots=True)
 class NotIn(Condition):
-    """Some value at the path is none of `values` (Qdrant's `except`): missing, null and [] do not match, unlike Not(In(...))."""
+    """Some value at the path is not null and none of `values` (Qdrant's `except`): missing, null and [] do not match, unlike Not(In(...))."""
 
     path: str
     values: tuple[Scalar, ...]
@@ -85,10 +98,14 @@ class NotIn(Condition):
 
 @dataclass(frozen=True, slots=True)
 class Range(Condition):
-    """Some value at the path lies within the bounds given. Bounds are all numbers, all strings or all datetimes; None is open.
+    """Some value at the path lies within the bounds given, at least one. Bounds are all numbers, all strings or all datetimes; None is open.
 
-    Numbers compare by value, int with float exactly; strings by code point; datetimes by instant (a string value that
-    is an RFC 3339 date or datetime counts as a datetime, as on Qdrant's wire).
+    Numbers compare by value, int with float exactly; strings by code point; datetimes by instant, in whole microseconds. Against datetime
+    bounds a string value counts as a datetime if it is, without anything around it,
+
+        YYYY-MM-DD [ ("T" | "t" | " ") HH:MM [ :SS [ "." digit+ ] ] [ "Z" | "z" | ("+" | "-") HH [ [":"] MM ] ] ]
+
+    with a year from 0001, a day of the calendar, HH to 23, MM and SS to 59. No zone means UTC; digits beyond the sixth are cut off.
     """
 
     path: str
@@ -100,28 +117,28 @@ class Range(Condition):
 
 @dataclass(frozen=True, slots=True)
 class IsNull(Condition):
-    """The value is null, or a list that holds a null. Not: missing."""
+    """Some target is null, or a list that holds a null. Not: missing."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class IsEmpty(Condition):
-    """The field is missing, null or []. Not: "", {}, [null]."""
+    """Every target is null or [], so a missing field is empty. Not: "", {}, [null]."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Exists(Condition):
-    """The path leads to a value, null included."""
+    """The path has a target, null and [] included."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class CountRange(Condition):
-    """The number of values lies within the bounds: scalar or object 1, list its length (nulls count), missing, null and [] 0."""
+    """The number of values of some target lies within the bounds: scalar or object 1, list its length (nulls count), null 0; missing 0."""
 
     path: str
     gt: int | None = None
@@ -159,8 +176,9 @@ class Substring(Condition):
 class TextMatch(Condition):
     """Words of `text` in some string at the path: `all` of them in any order, `any` of them, or as a `phrase`.
 
-    Words are maximal runs of letters, marks, digits and underscores, compared by simple case folding; no part-words. A query without
-    words matches nothing. A string counts alone: words of two list elements do not add up.
+    Words are maximal runs of letters, marks and numbers (Unicode categories L, M, N; "_" parts words, as in Qdrant), compared by simple
+    case folding, character by character: the character's full case folding where that is one character, else its lower case where that is
+    one, else itself. No part-words. A query without words matches nothing. A string counts alone: words of two list elements do not add up.
     """
 
     path: str
@@ -170,7 +188,10 @@ class TextMatch(Condition):
 
 @dataclass(frozen=True, slots=True)
 class GeoRadius(Condition):
-    """Some point at the path lies within `radius_m` meters (haversine, earth radius 6,371,000 m, bound included) of `center`."""
+    """Some place at the path lies less than `radius_m` meters from `center`: haversine on a sphere with Qdrant's radius of 6,371,008.8 m.
+
+    A place is a GeoPoint, or an object with numbers (no bools) under `lat` and `lon`; so too for boxes and polygons.
+    """
 
     path: str
     center: GeoPoint
@@ -179,7 +200,10 @@ class GeoRadius(Condition):
 
 @dataclass(frozen=True, slots=True)
 class GeoBox(Condition):
-    """Some point lies in the box, borders included; a box whose west is greater than its east crosses the 180° line."""
+    """Some place lies strictly inside the box, as in Qdrant; a box whose west is greater than its east crosses the 180° line.
+
+    Across that line a longitude belongs if it is greater than the west or less than the east.
+    """
 
     path: str
     top_left: GeoPoint
@@ -188,7 +212,12 @@ class GeoBox(Condition):
 
 @dataclass(frozen=True, slots=True)
 class GeoPolygon(Condition):
-    """Some point lies inside `exterior` (even-odd rule in degrees, borders of the exterior included) and in none of `interiors`."""
+    """Some place lies strictly inside `exterior` (even-odd rule in degrees) and neither in nor on the border of any of `interiors`.
+
+    Rings are closed whether or not the last corner repeats the first. With A, B the ends of an edge and P the place, x the longitude and y
+    the latitude: P is on the edge if (Bx-Ax)*(Py-Ay) - (By-Ay)*(Px-Ax) == 0 within the edge's bounding box; the edge is crossed if
+    (Ay > Py) != (By > Py) and Px < (Bx-Ax)*(Py-Ay)/(By-Ay) + Ax.
+    """
 
     path: str
     exterior: tuple[GeoPoint, ...]
@@ -197,7 +226,7 @@ class GeoPolygon(Condition):
 
 @dataclass(frozen=True, slots=True)
 class Nested(Condition):
-    """One and the same element (an object) of the list at the path meets `part`, whose paths start at the element."""
+    """One and the same element (an object) of a list at the path meets `part`, whose paths start at the element; `a` and `a[]` are the same."""
 
     path: str
     part: Condition
