@@ -10,10 +10,10 @@ Paths are strings as on Qdrant's wire: `a.b` goes into objects, `a[].b` into eve
     opening  = "[]" | "[" digit+ "]"                   plain    = one or more characters, none of them . [ ] "
                                                        quoted   = '"', any characters but '"', '"'
 
-A path leads to **targets**: a key steps into an object that has it, `[]` to every element of a list, `[i]` to one; whatever is something
-else is left behind, so `a.b` does not look into a list of objects. The **values** at a path are its targets, each list among them replaced
+A path leads to **nodes**: a key steps into an object that has it, `[]` to every element of a list, `[i]` to one; whatever is something
+else is left behind, so `a.b` does not look into a list of objects. The **values** at a path are its nodes, each list among them replaced
 by its elements (one level: a list inside a list stays one value). A condition on values holds if it holds for any of them; IsNull, IsEmpty,
-Exists and CountRange speak of targets.
+Exists and CountRange speak of nodes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from vicino.types import GeoPoint, RecordId
 Scalar = None | bool | int | float | str | dt.datetime | uuid.UUID
 """What a field can be compared with. Datetimes are aware; naive ones were taken as UTC by the parser.
 
+Ints fit 64 bits and floats are finite: a field holds no others, so the parsers refuse them by name.
 Values of different kinds are never equal and never ordered: kinds are null, bool, number (int and float), string, datetime, UUID.
 A place, an object or a list equals nothing.
 """
@@ -89,7 +90,7 @@ class In(Condition):
 
 @dataclass(frozen=True, slots=True)
 class NotIn(Condition):
-    """Some value at the path is not null and none of `values` (Qdrant's `except`): missing, null and [] do not match, unlike Not(In(...))."""
+    """Some value at the path is neither null nor one of `values` (Qdrant's `except`); unlike Not(In), missing, null and [] do not match."""
 
     path: str
     values: tuple[Scalar, ...]
@@ -98,14 +99,15 @@ class NotIn(Condition):
 
 @dataclass(frozen=True, slots=True)
 class Range(Condition):
-    """Some value at the path lies within the bounds given, at least one. Bounds are all numbers, all strings or all datetimes; None is open.
+    """Some value at the path lies within the bounds given, at least one: all numbers, all strings or all datetimes; None is open.
 
     Numbers compare by value, int with float exactly; strings by code point; datetimes by instant, in whole microseconds. Against datetime
     bounds a string value counts as a datetime if it is, without anything around it,
 
         YYYY-MM-DD [ ("T" | "t" | " ") HH:MM [ :SS [ "." digit+ ] ] [ "Z" | "z" | ("+" | "-") HH [ [":"] MM ] ] ]
 
-    with a year from 0001, a day of the calendar, HH to 23, MM and SS to 59. No zone means UTC; digits beyond the sixth are cut off.
+    with ASCII digits, a year from 0001, a day of the calendar, HH to 23, MM and SS to 59 (in the zone too). No zone means UTC; digits
+    beyond the sixth are cut off.
     """
 
     path: str
@@ -117,28 +119,28 @@ class Range(Condition):
 
 @dataclass(frozen=True, slots=True)
 class IsNull(Condition):
-    """Some target is null, or a list that holds a null. Not: missing."""
+    """Some node is null, or a list that holds a null. Not: missing."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class IsEmpty(Condition):
-    """Every target is null or [], so a missing field is empty. Not: "", {}, [null]."""
+    """Every node is null or [], so a missing field is empty. Not: "", {}, [null]."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Exists(Condition):
-    """The path has a target, null and [] included."""
+    """The path leads to a node, be it null or []."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class CountRange(Condition):
-    """The number of values of some target lies within the bounds: scalar or object 1, list its length (nulls count), null 0; missing 0."""
+    """The number of values of some node lies within the bounds: scalar or object 1, list its length (nulls count), null 0; missing 0."""
 
     path: str
     gt: int | None = None
@@ -226,7 +228,7 @@ class GeoPolygon(Condition):
 
 @dataclass(frozen=True, slots=True)
 class Nested(Condition):
-    """One and the same element (an object) of a list at the path meets `part`, whose paths start at the element; `a` and `a[]` are the same."""
+    """One and the same element (an object) of a list meets `part`, whose paths start at the element. Paths `a` and `a[]` are the same."""
 
     path: str
     part: Condition
