@@ -1,0 +1,126 @@
+#include "shard/batch.h"
+
+#include <limits>
+
+#include "util/byte_io.h"
+
+namespace vicino {
+
+namespace {
+
+void append_column(std::string& out, const BytesToWrite& column) {
+  append_bytes(out, {reinterpret_cast<const std::uint8_t*>(column.offsets.data()), column.offsets.size() * sizeof(std::uint32_t)});
+  out += column.data;
+}
+
+ByteColumn read_column(ByteReader& in, std::uint32_t n) {
+  ByteColumn column;
+  const Bytes raw = in.take((std::size_t{n} + 1) * sizeof(std::uint32_t));
+  column.offsets.resize(std::size_t{n} + 1);
+  std::memcpy(column.offsets.data(), raw.data(), raw.size());
+  if (column.offsets[0] != 0) in.fail("the first offset is not 0");
+  for (std::uint32_t i = 0; i < n; ++i)
+    if (column.offsets[i] > column.offsets[i + 1]) in.fail("offsets fall at " + std::to_string(i));
+  column.data = in.take(column.offsets[n]);
+  return column;
+}
+
+VectorColumn read_vectors(ByteReader& in, std::uint32_t n) {
+  VectorColumn column;
+  column.spec.slot = in.read<std::uint32_t>();
+  column.spec.dim = in.read<std::uint32_t>();
+  const auto dtype = in.read<std::uint8_t>();
+  const auto metric = in.read<std::uint8_t>();
+  const auto has_presence = in.read<std::uint8_t>();
+  in.read<std::uint8_t>();
+  if (dtype > static_cast<std::uint8_t>(Dtype::binary)) in.fail("unknown dtype " + std::to_string(dtype));
+  if (metric > static_cast<std::uint8_t>(Metric::jaccard)) in.fail("unknown metric " + std::to_string(metric));
+  if (column.spec.dim == 0 || column.spec.dim > 65536) in.fail("dimension " + std::to_string(column.spec.dim) + " is out of range");
+  column.spec.dtype = static_cast<Dtype>(dtype);
+  column.spec.metric = static_cast<Metric>(metric);
+  if (has_presence) {
+    const Bytes words = in.take((std::size_t{n} + 63) / 64 * 8);
+    column.presence.resize(words.size() / 8);
+    std::memcpy(column.presence.data(), words.data(), words.size());
+  }
+  column.rows = in.take(std::size_t{n} * row_bytes(column.spec.dtype, column.spec.dim));
+  return column;
+}
+
+void expect_end(const ByteReader& in) {
+  if (in.remaining()) in.fail(std::to_string(in.remaining()) + " bytes too many");
+}
+
+}  // namespace
+
+void BytesToWrite::add(Bytes bytes) {
+  append_bytes(data, bytes);
+  if (data.size() > std::numeric_limits<std::uint32_t>::max()) throw InvalidArgument("one commit holds at most 4 GiB of ids or of fields");
+  offsets.push_back(static_cast<std::uint32_t>(data.size()));
+}
+
+std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns) {
+  std::string out;
+  std::size_t size = ids.data.size() + documents.data.size() + 8 * ids.offsets.size() + 64;
+  for (const auto& column : columns) size += column.rows.size() + column.presence.size() * 8 + 16;
+  out.reserve(size);
+  append_value(out, static_cast<std::uint32_t>(ids.offsets.size() - 1));
+  append_value(out, static_cast<std::uint32_t>(columns.size()));
+  append_column(out, ids);
+  append_column(out, documents);
+  for (const auto& column : columns) {
+    append_value(out, column.spec.slot);
+    append_value(out, column.spec.dim);
+    append_value(out, static_cast<std::uint8_t>(column.spec.dtype));
+    append_value(out, static_cast<std::uint8_t>(column.spec.metric));
+    append_value(out, static_cast<std::uint8_t>(!column.presence.empty()));
+    append_value(out, std::uint8_t{0});
+    append_bytes(out, {reinterpret_cast<const std::uint8_t*>(column.presence.data()), column.presence.size() * 8});
+    append_bytes(out, column.rows);
+  }
+  return out;
+}
+
+std::string encode_delete(const BytesToWrite& ids) {
+  std::string out;
+  append_value(out, static_cast<std::uint32_t>(ids.offsets.size() - 1));
+  append_column(out, ids);
+  return out;
+}
+
+std::string encode_fields(const BytesToWrite& ids, const BytesToWrite& documents) {
+  std::string out = encode_delete(ids);
+  append_column(out, documents);
+  return out;
+}
+
+UpsertBatch decode_upsert(Bytes payload) {
+  ByteReader in(payload, "log record (upsert)");
+  const auto n = in.read<std::uint32_t>();
+  const auto n_columns = in.read<std::uint32_t>();
+  UpsertBatch batch;
+  batch.ids = read_column(in, n);
+  batch.documents = read_column(in, n);
+  for (std::uint32_t i = 0; i < n_columns; ++i) batch.columns.push_back(read_vectors(in, n));
+  expect_end(in);
+  return batch;
+}
+
+DeleteBatch decode_delete(Bytes payload) {
+  ByteReader in(payload, "log record (delete)");
+  DeleteBatch batch{read_column(in, in.read<std::uint32_t>())};
+  expect_end(in);
+  return batch;
+}
+
+FieldsBatch decode_fields(Bytes payload) {
+  ByteReader in(payload, "log record (fields)");
+  const auto n = in.read<std::uint32_t>();
+  FieldsBatch batch;
+  batch.ids = read_column(in, n);
+  batch.documents = read_column(in, n);
+  expect_end(in);
+  return batch;
+}
+
+}  // namespace vicino

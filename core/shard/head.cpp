@@ -1,0 +1,257 @@
+#include "shard/head.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "util/hash.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::uint32_t kFirstChunk = 64, kFullChunk = 4096, kGrowingChunks = 7;  // 64 + 64 + 128 + … + 2048 = 4096 rows
+
+std::uint32_t chunk_number(std::uint32_t row) {
+  if (row >= kFullChunk) return row / kFullChunk + kGrowingChunks - 1;
+  return static_cast<std::uint32_t>(std::bit_width(row / kFirstChunk));
+}
+std::uint32_t chunk_start(std::uint32_t chunk) {
+  if (chunk >= kGrowingChunks) return (chunk - kGrowingChunks + 1) * kFullChunk;
+  return chunk == 0 ? 0 : kFirstChunk << (chunk - 1);
+}
+std::uint32_t chunk_capacity(std::uint32_t chunk) {
+  if (chunk >= kGrowingChunks) return kFullChunk;
+  return chunk == 0 ? kFirstChunk : kFirstChunk << (chunk - 1);
+}
+
+bool same(Bytes a, Bytes b) { return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0; }
+
+}  // namespace
+
+void Head::reserve_rows(std::uint32_t n) {
+  while (chunks_.empty() || chunk_start(static_cast<std::uint32_t>(chunks_.size())) < size_ + n) {
+    const auto capacity = chunk_capacity(static_cast<std::uint32_t>(chunks_.size()));
+    auto chunk = std::make_shared<RowChunk>();
+    chunk->ids = std::make_unique<Bytes[]>(capacity);
+    chunk->documents = std::make_unique<Bytes[]>(capacity);
+    chunk->versions = std::make_unique_for_overwrite<std::uint64_t[]>(capacity);
+    chunk->hashes = std::make_unique_for_overwrite<std::uint64_t[]>(capacity);
+    chunk->previous = std::make_unique<std::uint32_t[]>(capacity);
+    memory_bytes_ += capacity * (2 * sizeof(Bytes) + 2 * sizeof(std::uint64_t) + sizeof(std::uint32_t));
+    std::unique_lock lock(table_mutex_);  // a reader in find() may be walking the list of chunks
+    chunks_.push_back(std::move(chunk));
+  }
+}
+
+Bytes Head::keep(Bytes bytes) {
+  if (bytes.size() > arena_left_) {
+    arena_block_ = std::min<std::size_t>(arena_block_ * 2, std::size_t{1} << 20);
+    const std::size_t block = std::max(arena_block_, bytes.size());
+    arena_.push_back(std::shared_ptr<std::uint8_t[]>(new std::uint8_t[block]));
+    arena_at_ = arena_.back().get();
+    arena_left_ = block;
+    memory_bytes_ += block;
+  }
+  std::memcpy(arena_at_, bytes.data(), bytes.size());
+  const Bytes kept{arena_at_, bytes.size()};
+  arena_at_ += bytes.size();
+  arena_left_ -= bytes.size();
+  return kept;
+}
+
+void Head::append(const UpsertBatch& batch, std::uint64_t version) {
+  const std::uint32_t n = batch.ids.size(), first = size_;
+  for (const VectorColumn& column : batch.columns)
+    if (const auto found = columns_.find(column.spec.slot); found != columns_.end() && found->second.spec != column.spec)
+      throw InvalidArgument("vector slot " + std::to_string(column.spec.slot) + " came with another shape than before");
+  reserve_rows(n);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::uint32_t number = chunk_number(first + i), at = first + i - chunk_start(number);
+    RowChunk& chunk = *chunks_[number];
+    chunk.ids[at] = keep(batch.ids[i]);
+    chunk.documents[at] = keep(batch.documents[i]);
+    chunk.versions[at] = version;
+    chunk.hashes[at] = hash_bytes(chunk.ids[at]);
+  }
+  for (const VectorColumn& column : batch.columns) append_column(column, first, n);
+  for (auto& [slot, column] : columns_) column.presence.resize(first + n);
+  size_ = first + n;
+  std::unique_lock lock(table_mutex_);
+  for (std::uint32_t row = first; row < size_; ++row) insert_id(row);
+}
+
+void Head::append_column(const VectorColumn& from, std::uint32_t first_row, std::uint32_t n) {
+  Column& column = columns_.try_emplace(from.spec.slot, Column{from.spec, {}, {}, 0}).first->second;
+  column.chunks.resize(chunks_.size());
+  column.presence.resize(first_row + n);
+  const std::size_t width = row_bytes(from.spec.dtype, from.spec.dim);
+  for (std::uint32_t i = 0; i < n;) {
+    const std::uint32_t number = chunk_number(first_row + i), start = chunk_start(number), capacity = chunk_capacity(number);
+    const std::uint32_t at = first_row + i - start, count = std::min(n - i, capacity - at);
+    ColumnChunk& chunk = column.chunks[number];
+    if (!chunk.rows) {
+      // Rows of the chunk that came before the vector existed stay zero; their presence bit is not set.
+      chunk.rows = std::shared_ptr<std::uint8_t[]>(new std::uint8_t[capacity * width]);
+      std::memset(chunk.rows.get(), 0, at * width);
+      memory_bytes_ += capacity * width;
+      if (from.spec.metric == Metric::cosine) {
+        chunk.norms = std::shared_ptr<float[]>(new float[capacity]);
+        std::fill_n(chunk.norms.get(), at, 0.0f);
+        memory_bytes_ += capacity * sizeof(float);
+      }
+    }
+    std::uint8_t* rows = chunk.rows.get() + at * width;
+    std::memcpy(rows, from.rows.data() + i * width, count * width);
+    if (chunk.norms) compute_inverse_norms({rows, count, from.spec.dim, from.spec.dtype, nullptr}, chunk.norms.get() + at);
+    for (std::uint32_t j = i; j < i + count; ++j)
+      if (from.has(j)) { column.presence.set(first_row + j); ++column.n_present; }
+    i += count;
+  }
+}
+
+void Head::insert_id(std::uint32_t row) {
+  if ((table_used_ + 1) * 2 > table_.size()) grow_table();
+  std::uint32_t at = 0;
+  RowChunk& chunk = const_cast<RowChunk&>(chunk_of(row, &at));
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t place = chunk.hashes[at] & mask;; place = (place + 1) & mask) {
+    if (table_[place] == 0) {
+      table_[place] = row + 1;
+      ++table_used_;
+      return;
+    }
+    std::uint32_t other_at = 0;
+    const RowChunk& other = chunk_of(table_[place] - 1, &other_at);
+    if (other.hashes[other_at] == chunk.hashes[at] && same(other.ids[other_at], chunk.ids[at])) {
+      chunk.previous[at] = table_[place];
+      table_[place] = row + 1;
+      return;
+    }
+  }
+}
+
+void Head::grow_table() {
+  std::vector<std::uint32_t> old(std::max<std::size_t>(64, table_.size() * 2));
+  memory_bytes_ += (old.size() - table_.size()) * sizeof(std::uint32_t);
+  old.swap(table_);
+  const std::size_t mask = table_.size() - 1;
+  for (const std::uint32_t entry : old) {
+    if (!entry) continue;
+    std::uint32_t at = 0;
+    const RowChunk& chunk = chunk_of(entry - 1, &at);
+    std::size_t place = chunk.hashes[at] & mask;
+    while (table_[place]) place = (place + 1) & mask;
+    table_[place] = entry;
+  }
+}
+
+const Head::RowChunk& Head::chunk_of(std::uint32_t row, std::uint32_t* at) const {
+  const std::uint32_t number = chunk_number(row);
+  *at = row - chunk_start(number);
+  return *chunks_[number];
+}
+
+std::optional<std::uint32_t> Head::find_latest(Bytes id, std::uint64_t hash) const {
+  std::shared_lock lock(table_mutex_);
+  if (table_.empty()) return std::nullopt;
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t place = hash & mask; table_[place]; place = (place + 1) & mask) {
+    std::uint32_t at = 0;
+    const RowChunk& chunk = chunk_of(table_[place] - 1, &at);
+    if (chunk.hashes[at] == hash && same(chunk.ids[at], id)) return table_[place] - 1;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t Head::version(std::uint32_t row) const {
+  std::uint32_t at = 0;
+  return chunk_of(row, &at).versions[at];
+}
+
+std::optional<std::uint32_t> Head::previous(std::uint32_t row) const {
+  std::uint32_t at = 0;
+  const std::uint32_t before = chunk_of(row, &at).previous[at];
+  return before ? std::optional(before - 1) : std::nullopt;
+}
+
+std::shared_ptr<const HeadView> Head::view() const { return std::make_shared<HeadView>(shared_from_this()); }
+
+HeadView::HeadView(std::shared_ptr<const Head> head) : Rows(head->key()), head_(std::move(head)), size_(head_->size_), chunks_(head_->chunks_) {
+  for (const auto& [slot, column] : head_->columns_) {
+    const bool all = column.n_present == size_;
+    columns_.push_back({column.spec, column.chunks, all ? nullptr : std::make_unique<Bitmap>(column.presence)});
+  }
+}
+
+const Head::RowChunk& HeadView::chunk_of(std::uint32_t row, std::uint32_t* at) const {
+  const std::uint32_t number = chunk_number(row);
+  *at = row - chunk_start(number);
+  return *chunks_[number];
+}
+
+Bytes HeadView::id(std::uint32_t row) const {
+  std::uint32_t at = 0;
+  return chunk_of(row, &at).ids[at];
+}
+
+Bytes HeadView::document(std::uint32_t row) const {
+  std::uint32_t at = 0;
+  return chunk_of(row, &at).documents[at];
+}
+
+std::uint64_t HeadView::version(std::uint32_t row) const {
+  std::uint32_t at = 0;
+  return chunk_of(row, &at).versions[at];
+}
+
+std::optional<std::uint32_t> HeadView::find(Bytes id, std::uint64_t hash) const {
+  std::optional<std::uint32_t> row = head_->find_latest(id, hash);
+  // The table knows rows that are younger than this view: walk back to the newest one the view has.
+  std::shared_lock lock(head_->table_mutex_);
+  while (row && *row >= size_) {
+    std::uint32_t at = 0;
+    const std::uint32_t previous = head_->chunk_of(*row, &at).previous[at];
+    row = previous ? std::optional(previous - 1) : std::nullopt;
+  }
+  return row;
+}
+
+std::vector<ColumnSpec> HeadView::columns() const {
+  std::vector<ColumnSpec> specs;
+  for (const Column& column : columns_) specs.push_back(column.spec);
+  return specs;
+}
+
+const HeadView::Column* HeadView::column(std::uint32_t slot) const {
+  const auto found = std::ranges::find(columns_, slot, [](const Column& column) { return column.spec.slot; });
+  return found == columns_.end() ? nullptr : &*found;
+}
+
+std::vector<Chunk> HeadView::chunks(std::uint32_t slot) const {
+  std::vector<Chunk> result;
+  const Column* found = column(slot);
+  if (!found) return result;
+  for (std::uint32_t number = 0; number < found->chunks.size(); ++number) {
+    const std::uint32_t start = chunk_start(number);
+    if (start >= size_ || !found->chunks[number].rows) continue;
+    const std::uint32_t count = std::min(size_ - start, chunk_capacity(number));
+    const auto& chunk = found->chunks[number];
+    result.push_back({{chunk.rows.get(), count, found->spec.dim, found->spec.dtype, chunk.norms.get()}, start});
+  }
+  return result;
+}
+
+const Bitmap* HeadView::presence(std::uint32_t slot) const {
+  const Column* found = column(slot);
+  return found ? found->presence.get() : nullptr;
+}
+
+const std::uint8_t* HeadView::vector(std::uint32_t slot, std::uint32_t row) const {
+  const Column* found = column(slot);
+  if (!found || (found->presence && !found->presence->test(row))) return nullptr;
+  const std::uint32_t number = chunk_number(row);
+  return found->chunks[number].rows.get() + std::size_t{row - chunk_start(number)} * row_bytes(found->spec.dtype, found->spec.dim);
+}
+
+}  // namespace vicino

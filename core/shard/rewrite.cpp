@@ -1,0 +1,90 @@
+#include "shard/rewrite.h"
+
+#include <algorithm>
+
+#include "util/byte_io.h"
+
+namespace vicino {
+
+Rewrite::Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs)
+    : snapshot_(std::move(snapshot)), inputs_(std::move(inputs)) {
+  for (const std::size_t position : inputs_) {
+    const Entry& entry = snapshot_->entries().at(position);
+    std::vector<std::uint32_t> mapping(entry.rows->size(), kDropped);
+    for (std::uint32_t row = 0; row < entry.rows->size(); ++row) {
+      if (entry.is_dead(row)) continue;
+      mapping[row] = static_cast<std::uint32_t>(sources_.size());
+      sources_.push_back(locator(position, row));
+    }
+    mapping_.push_back(std::move(mapping));
+  }
+}
+
+IdMap::Image Rewrite::ids() const {
+  std::vector<Bytes> ids;
+  ids.reserve(sources_.size());
+  for (const Locator at : sources_) ids.push_back(snapshot_->id(at));
+  return IdMap::build(ids);
+}
+
+std::string Rewrite::versions() const {
+  std::string out;
+  out.reserve(sources_.size() * sizeof(std::uint64_t));
+  for (const Locator at : sources_) append_value(out, snapshot_->version(at));
+  return out;
+}
+
+std::string Rewrite::document_offsets() const {
+  std::string out;
+  out.reserve((sources_.size() + 1) * sizeof(std::uint64_t));
+  std::uint64_t end = 0;
+  append_value(out, end);
+  for (const Locator at : sources_) append_value(out, end += snapshot_->document(at).size());
+  return out;
+}
+
+std::string Rewrite::documents(std::uint32_t first, std::uint32_t count) const {
+  std::string out;
+  for (std::uint32_t row = first; row < first + count; ++row) append_bytes(out, snapshot_->document(sources_.at(row)));
+  return out;
+}
+
+bool Rewrite::has_column(const ColumnSpec& column) const {
+  return std::ranges::any_of(sources_, [&](Locator at) { return snapshot_->vector(column.slot, at) != nullptr; });
+}
+
+std::string Rewrite::column_meta(const ColumnSpec& column) const {
+  std::string out;
+  append_value(out, column.slot);
+  append_value(out, column.dim);
+  append_value(out, static_cast<std::uint8_t>(column.dtype));
+  append_value(out, static_cast<std::uint8_t>(column.metric));
+  append_value(out, std::uint16_t{0});
+  append_value(out, n_rows());
+  return out;
+}
+
+std::string Rewrite::vectors(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const {
+  const std::size_t width = row_bytes(column.dtype, column.dim);
+  std::string out(count * width, '\0');
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (const std::uint8_t* vector = snapshot_->vector(column.slot, sources_.at(first + i))) std::memcpy(out.data() + i * width, vector, width);
+  return out;
+}
+
+std::string Rewrite::norms(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const {
+  const std::string rows = vectors(column, first, count);
+  std::vector<float> norms(count);
+  compute_inverse_norms({reinterpret_cast<const std::uint8_t*>(rows.data()), count, column.dim, column.dtype, nullptr}, norms.data());
+  return {reinterpret_cast<const char*>(norms.data()), norms.size() * sizeof(float)};
+}
+
+std::string Rewrite::presence(const ColumnSpec& column) const {
+  Bitmap present(n_rows());
+  for (std::uint32_t row = 0; row < n_rows(); ++row)
+    if (snapshot_->vector(column.slot, sources_[row])) present.set(row);
+  if (present.count() == n_rows()) return {};
+  return {reinterpret_cast<const char*>(present.words()), present.n_words() * sizeof(std::uint64_t)};
+}
+
+}  // namespace vicino

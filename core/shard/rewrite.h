@@ -1,0 +1,50 @@
+// Sealing and merging: the live rows of some entries, in order, as the sections of new files. One code path for both: a seal is a merge of
+// one frozen head.
+//
+// Nothing is written here. Ids are built at once (a few bytes a row); documents and vectors are handed out in slices, so that the memory a
+// rewrite takes does not grow with the size of its output beyond the id map and the row mapping.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shard/id_map.h"
+#include "shard/snapshot.h"
+
+namespace vicino {
+
+class Rewrite {
+ public:
+  static constexpr std::uint32_t kDropped = ~std::uint32_t{0};
+
+  /// inputs: positions of entries in `snapshot`, in the order their rows shall have.
+  Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs);
+
+  std::uint32_t n_rows() const { return static_cast<std::uint32_t>(sources_.size()); }
+  const Snapshot& snapshot() const { return *snapshot_; }
+  const std::vector<std::size_t>& inputs() const { return inputs_; }
+  /// Output row of an input's row, or kDropped. `input` counts through inputs().
+  std::uint32_t output_row(std::size_t input, std::uint32_t row) const { return mapping_[input][row]; }
+
+  IdMap::Image ids() const;
+  std::string versions() const;
+  std::string document_offsets() const;
+  std::string documents(std::uint32_t first, std::uint32_t count) const;
+
+  /// False when no row of the output has this vector: then no file is written for it.
+  bool has_column(const ColumnSpec& column) const;
+  std::string column_meta(const ColumnSpec& column) const;
+  std::string vectors(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const;
+  std::string norms(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const;
+  /// Presence words, empty when every row has the vector.
+  std::string presence(const ColumnSpec& column) const;
+
+ private:
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<std::size_t> inputs_;
+  std::vector<Locator> sources_;                     // per output row
+  std::vector<std::vector<std::uint32_t>> mapping_;  // per input, per row
+};
+
+}  // namespace vicino

@@ -1,0 +1,55 @@
+// What head and segment have in common: numbered rows with an id, a version, a document and vectors. Everything that reads a shard
+// (search, filters, merges) goes through this interface, so codes and planners slot in without touching the callers.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "filter/field_index.h"
+#include "index/graph.h"
+#include "kernels/vectors.h"
+#include "shard/batch.h"
+#include "util/bitmap.h"
+#include "util/blob.h"
+
+namespace vicino {
+
+/// Consecutive rows of one vector column that lie contiguous in memory; `first_row` is a multiple of 64.
+struct Chunk {
+  VectorBlock block;
+  std::uint32_t first_row;
+};
+
+class Rows {
+ public:
+  explicit Rows(std::uint64_t key) : key_(key) {}
+  virtual ~Rows() = default;
+
+  /// Identity of the head or segment these rows belong to, for the life of the process.
+  std::uint64_t key() const { return key_; }
+  virtual std::uint32_t size() const = 0;
+  virtual Bytes id(std::uint32_t row) const = 0;
+  virtual Bytes document(std::uint32_t row) const = 0;
+  virtual std::uint64_t version(std::uint32_t row) const = 0;
+  /// The last row that was written under this id, dead or not.
+  virtual std::optional<std::uint32_t> find(Bytes id, std::uint64_t hash) const = 0;
+
+  virtual std::vector<ColumnSpec> columns() const = 0;
+  /// Empty when no row has a vector in this slot.
+  virtual std::vector<Chunk> chunks(std::uint32_t slot) const = 0;
+  /// Rows that have a vector in the slot; null: all of them. Only meaningful when chunks() is not empty.
+  virtual const Bitmap* presence(std::uint32_t slot) const = 0;
+  /// The stored bytes of one vector, null when the row has none.
+  virtual const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const = 0;
+  virtual const Graph* graph(std::uint32_t slot) const = 0;
+  virtual const FieldIndex* index(std::string_view path) const = 0;
+  /// Anonymous memory held, in bytes; mapped files do not count.
+  virtual std::size_t memory_bytes() const = 0;
+
+ private:
+  std::uint64_t key_;
+};
+
+}  // namespace vicino

@@ -1,0 +1,122 @@
+// Search over all entries of a snapshot: which entries are walked, which are scanned, and one top-k over both.
+//
+// Measured (docs/design/0001-spine.md): scanning m matching rows costs about m, walking the graph under a filter of share s about 1/s, so the
+// two meet near m = 25 * sqrt(n); and a walk that filters at result insertion needs a beam of about 9/s to keep its recall.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "index/scan.h"
+#include "shard/snapshot.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::size_t kDefaultEf = 64;
+constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
+
+/// One entry's part in one search call.
+struct Task {
+  const Entry* entry;
+  std::size_t position;
+  const Bitmap* allowed;  // null: all rows
+  std::uint32_t candidates;
+  std::vector<Chunk> chunks;
+};
+
+/// Rows that are live, match, and have the vector; `storage` keeps a bitmap made on the way alive.
+Task make_task(const Snapshot& snapshot, std::size_t position, std::uint32_t slot, const Matches* matches, Bitmap& storage) {
+  const Entry& entry = snapshot.entries()[position];
+  Task task{&entry, position, snapshot.allowed(position, matches), matches ? matches->counts[position] : entry.n_live, entry.rows->chunks(slot)};
+  if (const Bitmap* presence = entry.rows->presence(slot); presence && !task.chunks.empty()) {
+    storage = *presence;
+    if (task.allowed) storage &= *task.allowed;
+    task.allowed = &storage;
+    task.candidates = static_cast<std::uint32_t>(storage.count());
+  }
+  return task;
+}
+
+void scan_task(const Task& task, std::span<const PreparedQuery> queries, std::span<TopK> best, const Cancel& cancel) {
+  for (const Chunk& chunk : task.chunks) {
+    const std::uint64_t* words = task.allowed ? task.allowed->words() + chunk.first_row / 64 : nullptr;
+    const auto first = static_cast<std::uint64_t>(locator(task.position, chunk.first_row));
+    if (queries.size() == 1) scan(queries[0], chunk.block, first, words, best[0], cancel);
+    else scan_batch(queries, chunk.block, first, words, best, cancel);
+  }
+}
+
+/// Walks the graph; true when the walk found as many rows as there are to find.
+bool walk_task(const Task& task, const Graph& graph, const PreparedQuery& query, const SearchRequest& request, TopK& best, std::uint64_t& rows_scored,
+               const Cancel& cancel) {
+  const double share = static_cast<double>(task.candidates) / task.entry->rows->size();
+  const std::size_t base = request.ef ? request.ef : std::max(kDefaultEf, request.k + request.k / 2);
+  const std::size_t ef = std::max(base, task.allowed ? static_cast<std::size_t>(kBeamPerShare / share) : 0);
+  TopK found(request.k);
+  SearchStats stats;
+  graph.search(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, ef, found, stats, cancel);
+  rows_scored += stats.rows_scored;
+  const auto hits = std::move(found).take_sorted();
+  for (const Hit& hit : hits) best.offer({hit.distance, static_cast<std::uint64_t>(locator(task.position, static_cast<std::uint32_t>(hit.row)))});
+  return hits.size() >= std::min<std::size_t>(request.k, task.candidates);
+}
+
+bool prefers_walk(const Task& task, const Graph* graph, const SearchRequest& request) {
+  if (!graph || request.exact) return false;
+  const double n = task.entry->rows->size();
+  const double wanted = static_cast<double>(std::max(request.k, request.ef)) / 10.0;  // the constants were measured at k = 10
+  return task.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
+}
+
+}  // namespace
+
+SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std::uint8_t> queries, std::size_t n_queries, const Matches* matches,
+                               const Cancel& cancel) const {
+  const ColumnSpec& column = request.column;
+  const Dtype query_dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
+  const std::size_t width = row_bytes(query_dtype, column.dim);
+  std::vector<PreparedQuery> prepared;
+  prepared.reserve(n_queries);
+  for (std::size_t i = 0; i < n_queries; ++i) prepared.emplace_back(column.metric, column.dtype, column.dim, queries.data() + i * width);
+  std::vector<TopK> best(n_queries, TopK(request.k));
+
+  SearchOutcome outcome;
+  for (std::size_t position = 0; position < entries_.size(); ++position) {
+    const auto start = Cancel::Clock::now();
+    Bitmap storage;
+    const Task task = make_task(*this, position, column.slot, matches, storage);
+    EntryStats stats{task.entry->rows->key(), task.entry->rows->size(), task.chunks.empty() ? 0 : task.candidates, Strategy::none, 0, 0};
+    if (!task.chunks.empty() && task.candidates) {
+      const Graph* graph = task.entry->rows->graph(column.slot);
+      stats.strategy = Strategy::scan;
+      if (prefers_walk(task, graph, request)) {
+        stats.strategy = Strategy::walk;
+        for (std::size_t i = 0; i < n_queries; ++i) {
+          if (walk_task(task, *graph, prepared[i], request, best[i], stats.rows_scored, cancel)) continue;
+          // The walk starved under the filter: the rows that match are scanned, so that `limit` is honoured. Hits already offered would
+          // come a second time, so this entry starts again with the others' hits kept.
+          stats.strategy = Strategy::walk_then_scan;
+          TopK others(request.k);
+          for (const Hit& hit : std::move(best[i]).take_sorted())
+            if (static_cast<std::size_t>(hit.row >> 32) != position) others.offer(hit);
+          best[i] = std::move(others);
+          scan_task(task, {&prepared[i], 1}, {&best[i], 1}, cancel);
+          stats.rows_scored += task.candidates;
+        }
+      } else {
+        scan_task(task, prepared, best, cancel);
+        stats.rows_scored += std::uint64_t{task.candidates} * n_queries;
+      }
+    }
+    stats.seconds = std::chrono::duration<double>(Cancel::Clock::now() - start).count();
+    outcome.stats.push_back(stats);
+  }
+  for (TopK& top : best) {
+    outcome.hits.push_back(std::move(top).take_sorted());
+    for (Hit& hit : outcome.hits.back()) hit.distance = public_distance(column.metric, hit.distance);
+  }
+  return outcome;
+}
+
+}  // namespace vicino

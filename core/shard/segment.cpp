@@ -1,0 +1,163 @@
+#include "shard/segment.h"
+
+#include "fields/document.h"
+#include "util/byte_io.h"
+
+namespace vicino {
+
+std::shared_ptr<const Segment> Segment::open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
+                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes) {
+  std::shared_ptr<Segment> segment(new Segment(key));
+  segment->ids_ = IdMap::open(ids);
+  segment->ids_container_ = ids;
+  segment->set_fields(fields);
+  for (const Container& container : vectors) segment->add_vectors(container);
+  for (const Container& container : graphs) segment->set_graph(container);
+  for (const Container& container : indexes) segment->add_index(container);
+  return segment;
+}
+
+void Segment::set_fields(const Container& container) {
+  const std::string& name = container.name();
+  versions_ = typed_section<std::uint64_t>(container.section("versions").bytes(), size(), name + ", section versions");
+  offsets_ = typed_section<std::uint64_t>(container.section("offsets").bytes(), std::size_t{size()} + 1, name + ", section offsets");
+  documents_ = container.section("documents").bytes();
+  fields_container_ = container;
+}
+
+void Segment::add_vectors(const Container& container) {
+  const std::string& name = container.name();
+  ByteReader meta(container.section("meta").bytes(), name + ", section meta");
+  Column column;
+  column.spec.slot = meta.read<std::uint32_t>();
+  column.spec.dim = meta.read<std::uint32_t>();
+  const auto dtype = meta.read<std::uint8_t>(), metric = meta.read<std::uint8_t>();
+  meta.read<std::uint16_t>();
+  const auto n = meta.read<std::uint32_t>();
+  if (dtype > static_cast<std::uint8_t>(Dtype::binary) || metric > static_cast<std::uint8_t>(Metric::jaccard)) meta.fail("unknown dtype or metric");
+  column.spec.dtype = static_cast<Dtype>(dtype);
+  column.spec.metric = static_cast<Metric>(metric);
+  if (!is_allowed(column.spec.metric, column.spec.dtype)) meta.fail("metric and dtype do not go together");
+  if (column.spec.dim == 0 || column.spec.dim > 65536) meta.fail("dimension " + std::to_string(column.spec.dim) + " is out of range");
+  if (n != size()) meta.fail("has " + std::to_string(n) + " rows, the segment has " + std::to_string(size()));
+  const Bytes rows = container.section("rows").bytes();
+  if (rows.size() != std::size_t{n} * row_bytes(column.spec.dtype, column.spec.dim)) meta.fail("section rows has a wrong size");
+  column.block = {rows.data(), n, column.spec.dim, column.spec.dtype, nullptr};
+  if (column.spec.metric == Metric::cosine)
+    column.block.inverse_norms = typed_section<float>(container.section("norms").bytes(), n, name + ", section norms").data();
+  if (const auto presence = container.find("presence")) {
+    auto bitmap = std::make_shared<Bitmap>(n);
+    const auto words = typed_section<std::uint64_t>(presence->bytes(), bitmap->n_words(), name + ", section presence");
+    std::copy(words.begin(), words.end(), bitmap->words());
+    bitmap->resize(n);  // clears bits past the end
+    column.presence = bitmap;
+  }
+  column.containers.push_back(container);
+  if (!columns_.emplace(column.spec.slot, column).second) meta.fail("a second vector file for slot " + std::to_string(column.spec.slot));
+}
+
+void Segment::set_graph(const Container& container) {
+  ByteReader meta(container.section("meta").bytes(), container.name() + ", section meta");
+  const auto slot = meta.read<std::uint32_t>();
+  const auto found = columns_.find(slot);
+  if (found == columns_.end()) meta.fail("a graph for slot " + std::to_string(slot) + ", which has no vectors here");
+  found->second.graph = std::make_shared<Graph>(Graph::open(container.section("graph"), size()));
+  found->second.containers.push_back(container);
+}
+
+void Segment::add_index(const Container& container) {
+  const Bytes path = container.section("path").bytes();
+  auto index = std::make_shared<FieldIndex>(FieldIndex::open(container.section("index")));
+  if (index->n_rows() != size())
+    throw CorruptionError(container.name() + ": covers " + std::to_string(index->n_rows()) + " rows, the segment has " + std::to_string(size()));
+  indexes_.insert_or_assign(std::string(reinterpret_cast<const char*>(path.data()), path.size()), Index{container, std::move(index)});
+}
+
+std::shared_ptr<const Segment> Segment::with_fields(const Container& fields) const {
+  std::shared_ptr<Segment> copy(new Segment(*this));
+  copy->set_fields(fields);
+  copy->indexes_.clear();  // they described the old documents
+  return copy;
+}
+
+std::shared_ptr<const Segment> Segment::with_graph(const Container& graph) const {
+  std::shared_ptr<Segment> copy(new Segment(*this));
+  copy->set_graph(graph);
+  return copy;
+}
+
+std::shared_ptr<const Segment> Segment::with_index(const Container& index) const {
+  std::shared_ptr<Segment> copy(new Segment(*this));
+  copy->add_index(index);
+  return copy;
+}
+
+std::shared_ptr<const Segment> Segment::without_indexes(const std::string& path) const {
+  std::shared_ptr<Segment> copy(new Segment(*this));
+  copy->indexes_.erase(path);
+  return copy;
+}
+
+std::shared_ptr<const Segment> Segment::without_column(std::uint32_t slot) const {
+  std::shared_ptr<Segment> copy(new Segment(*this));
+  copy->columns_.erase(slot);
+  return copy;
+}
+
+void Segment::verify() const {
+  ids_container_.verify();
+  ids_.verify();
+  fields_container_.verify();
+  for (std::uint32_t row = 0; row < size(); ++row) validate_document(document(row));
+  for (const auto& [slot, column] : columns_)
+    for (const Container& container : column.containers) container.verify();
+  for (const auto& [path, index] : indexes_) index.container.verify();
+}
+
+Bytes Segment::document(std::uint32_t row) const {
+  const std::uint64_t begin = offsets_[row], end = offsets_[row + 1];
+  if (begin > end || end > documents_.size())
+    throw CorruptionError(fields_container_.name() + ": the document of row " + std::to_string(row) + " is out of bounds");
+  return documents_.subspan(begin, end - begin);
+}
+
+std::vector<ColumnSpec> Segment::columns() const {
+  std::vector<ColumnSpec> specs;
+  for (const auto& [slot, column] : columns_) specs.push_back(column.spec);
+  return specs;
+}
+
+std::vector<Chunk> Segment::chunks(std::uint32_t slot) const {
+  const auto found = columns_.find(slot);
+  if (found == columns_.end()) return {};
+  return {{found->second.block, 0}};
+}
+
+const Bitmap* Segment::presence(std::uint32_t slot) const {
+  const auto found = columns_.find(slot);
+  return found == columns_.end() ? nullptr : found->second.presence.get();
+}
+
+const std::uint8_t* Segment::vector(std::uint32_t slot, std::uint32_t row) const {
+  const auto found = columns_.find(slot);
+  if (found == columns_.end() || (found->second.presence && !found->second.presence->test(row))) return nullptr;
+  return found->second.block.row(row);
+}
+
+const Graph* Segment::graph(std::uint32_t slot) const {
+  const auto found = columns_.find(slot);
+  return found == columns_.end() ? nullptr : found->second.graph.get();
+}
+
+const FieldIndex* Segment::index(std::string_view path) const {
+  const auto found = indexes_.find(path);
+  return found == indexes_.end() ? nullptr : found->second.index.get();
+}
+
+std::size_t Segment::memory_bytes() const {
+  std::size_t bytes = sizeof(Segment);
+  for (const auto& [slot, column] : columns_) bytes += column.presence ? column.presence->n_words() * 8 : 0;
+  return bytes;
+}
+
+}  // namespace vicino

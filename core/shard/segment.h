@@ -1,0 +1,73 @@
+// A sealed segment: rows in immutable files, read in place. Opening checks headers and bounds and touches no data page.
+//
+// Containers, each a file of its own so that each can be replaced alone:
+//   .ids      id_map.h
+//   .fields   versions u64[n], offsets u64[n + 1], documents
+//   .vectors  meta (u32 slot, u32 dim, u8 dtype, u8 metric, u16 0, u32 n), rows, norms f32[n] (cosine), presence u64[] (when a row lacks it)
+//   .graph    meta (u32 slot), graph (index/graph.h)
+//   .index    path (UTF-8), index (filter/field_index.h)
+#pragma once
+#include <map>
+#include <string>
+
+#include "shard/id_map.h"
+#include "shard/rows.h"
+#include "storage/container.h"
+
+namespace vicino {
+
+class Segment final : public Rows {
+ public:
+  /// Throws CorruptionError when the containers do not fit together.
+  static std::shared_ptr<const Segment> open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
+                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes);
+  /// The same rows with one part replaced or added; parts not named are shared.
+  std::shared_ptr<const Segment> with_fields(const Container& fields) const;
+  std::shared_ptr<const Segment> with_graph(const Container& graph) const;
+  std::shared_ptr<const Segment> with_index(const Container& index) const;
+  std::shared_ptr<const Segment> without_indexes(const std::string& path) const;
+  std::shared_ptr<const Segment> without_column(std::uint32_t slot) const;
+  /// Every checksum, offset, id and document.
+  void verify() const;
+
+  std::uint32_t size() const override { return ids_.size(); }
+  Bytes id(std::uint32_t row) const override { return ids_[row]; }
+  Bytes document(std::uint32_t row) const override;
+  std::uint64_t version(std::uint32_t row) const override { return versions_[row]; }
+  std::optional<std::uint32_t> find(Bytes id, std::uint64_t hash) const override { return ids_.find(id, hash); }
+  std::vector<ColumnSpec> columns() const override;
+  std::vector<Chunk> chunks(std::uint32_t slot) const override;
+  const Bitmap* presence(std::uint32_t slot) const override;
+  const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const override;
+  const Graph* graph(std::uint32_t slot) const override;
+  const FieldIndex* index(std::string_view path) const override;
+  std::size_t memory_bytes() const override;
+
+ private:
+  struct Column {
+    ColumnSpec spec;
+    VectorBlock block;
+    std::shared_ptr<const Bitmap> presence;  // null: all rows
+    std::shared_ptr<const Graph> graph;      // null: scanned
+    std::vector<Container> containers;
+  };
+  explicit Segment(std::uint64_t key) : Rows(key) {}
+  Segment(const Segment&) = default;
+  void set_fields(const Container& container);
+  void add_vectors(const Container& container);
+  void set_graph(const Container& container);
+  void add_index(const Container& container);
+
+  IdMap ids_;
+  Container ids_container_, fields_container_;
+  std::span<const std::uint64_t> versions_, offsets_;
+  Bytes documents_;
+  std::map<std::uint32_t, Column> columns_;
+  struct Index {
+    Container container;
+    std::shared_ptr<const FieldIndex> index;
+  };
+  std::map<std::string, Index, std::less<>> indexes_;
+};
+
+}  // namespace vicino

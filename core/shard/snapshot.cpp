@@ -1,0 +1,119 @@
+#include "shard/snapshot.h"
+
+#include <algorithm>
+
+#include "util/hash.h"
+
+namespace vicino {
+
+namespace {
+
+class EntrySource final : public RowSource {
+ public:
+  EntrySource(const Entry& entry, std::uint64_t version, const SlotNames& slots) : entry_(entry), version_(version), slots_(slots) {}
+
+  std::size_t rows() const override { return entry_.rows->size(); }
+  Bytes document(std::size_t row) const override {
+    const auto at = static_cast<std::uint32_t>(row);
+    if (entry_.updated && entry_.updated->test(row))
+      if (const auto update = entry_.overlay->find(at, version_)) return update->document;
+    return entry_.rows->document(at);
+  }
+  Bytes id(std::size_t row) const override { return entry_.rows->id(static_cast<std::uint32_t>(row)); }
+  bool has_vector(std::string_view name, std::size_t row) const override {
+    const auto slot = slots_.find(std::string(name));
+    return slot != slots_.end() && entry_.rows->vector(slot->second, static_cast<std::uint32_t>(row)) != nullptr;
+  }
+  const FieldIndex* index(std::string_view path) const override { return entry_.rows->index(path); }
+  const Bitmap* stale() const override { return entry_.updated.get(); }
+
+ private:
+  const Entry& entry_;
+  std::uint64_t version_;
+  const SlotNames& slots_;
+};
+
+}  // namespace
+
+Snapshot::Snapshot(std::uint64_t version, std::vector<Entry> entries) : version_(version), entries_(std::move(entries)) {
+  for (const Entry& entry : entries_) n_records_ += entry.n_live;
+}
+
+Locator Snapshot::find(Bytes id) const {
+  const std::uint64_t hash = hash_bytes(id);
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    const auto row = entries_[i].rows->find(id, hash);
+    if (row && !entries_[i].is_dead(*row)) return locator(i, *row);
+  }
+  return kNowhere;
+}
+
+const Entry& Snapshot::entry_of(Locator at) const {
+  const auto position = static_cast<std::size_t>(at >> 32);
+  if (at < 0 || position >= entries_.size() || static_cast<std::uint32_t>(at) >= entries_[position].rows->size())
+    throw InvalidArgument("locator " + std::to_string(at) + " does not belong to this snapshot");
+  return entries_[position];
+}
+
+Bytes Snapshot::id(Locator at) const { return entry_of(at).rows->id(static_cast<std::uint32_t>(at)); }
+
+Bytes Snapshot::document(Locator at) const {
+  const Entry& entry = entry_of(at);
+  const auto row = static_cast<std::uint32_t>(at);
+  if (entry.updated && entry.updated->test(row))
+    if (const auto update = entry.overlay->find(row, version_)) return update->document;
+  return entry.rows->document(row);
+}
+
+std::uint64_t Snapshot::version(Locator at) const {
+  const Entry& entry = entry_of(at);
+  const auto row = static_cast<std::uint32_t>(at);
+  if (entry.updated && entry.updated->test(row))
+    if (const auto update = entry.overlay->find(row, version_)) return update->version;
+  return entry.rows->version(row);
+}
+
+const std::uint8_t* Snapshot::vector(std::uint32_t slot, Locator at) const { return entry_of(at).rows->vector(slot, static_cast<std::uint32_t>(at)); }
+
+std::unique_ptr<RowSource> Snapshot::source(std::size_t entry, const SlotNames& slots) const {
+  return std::make_unique<EntrySource>(entries_[entry], version_, slots);
+}
+
+const Bitmap* Snapshot::allowed(std::size_t entry, const Matches* matches) const {
+  return matches ? matches->rows[entry].get() : entries_[entry].live.get();
+}
+
+Matches Snapshot::match(const Condition* condition, const SlotNames& slots, const Cancel& cancel) const {
+  Matches matches;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    std::shared_ptr<const Bitmap> rows = entries_[i].live;
+    std::uint32_t count = entries_[i].n_live;
+    if (condition) {
+      const Bitmap candidates = rows ? *rows : Bitmap(entries_[i].rows->size(), true);
+      const EntrySource source(entries_[i], version_, slots);
+      auto found = std::make_shared<Bitmap>(evaluate(*condition, source, candidates, cancel, matches.stats));
+      count = static_cast<std::uint32_t>(found->count());
+      rows = std::move(found);
+    }
+    matches.rows.push_back(std::move(rows));
+    matches.counts.push_back(count);
+    matches.count += count;
+  }
+  return matches;
+}
+
+Cardinality Snapshot::estimate(const Condition& condition, const SlotNames& slots) const {
+  Cardinality total{0, 0, 0};
+  for (const Entry& entry : entries_) {
+    const EntrySource source(entry, version_, slots);
+    const Cardinality part = vicino::estimate(condition, source);
+    total.low += entry.live ? 0 : part.low;  // any of the rows counted may be dead
+    total.likely += part.likely * entry.n_live / std::max<std::size_t>(1, entry.rows->size());
+    total.high += std::min<std::size_t>(part.high, entry.n_live);
+  }
+  total.low = std::min(total.low, total.high);
+  total.likely = std::clamp(total.likely, total.low, total.high);
+  return total;
+}
+
+}  // namespace vicino

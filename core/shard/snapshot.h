@@ -1,0 +1,105 @@
+// One consistent state of a shard: an immutable list of entries. Readers hold it by shared pointer and take no locks.
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "filter/condition.h"
+#include "filter/evaluate.h"
+#include "shard/overlay.h"
+#include "shard/rows.h"
+#include "util/cancel.h"
+#include "util/top_k.h"
+
+namespace vicino {
+
+/// Where a record lives: position of the entry in its snapshot << 32 | row. Negative: nowhere.
+using Locator = std::int64_t;
+constexpr Locator kNowhere = -1;
+constexpr Locator locator(std::size_t entry, std::uint32_t row) { return static_cast<Locator>(entry) << 32 | row; }
+
+struct Entry {
+  std::shared_ptr<const Rows> rows;
+  std::shared_ptr<const Bitmap> live;     // null: no row is dead
+  std::shared_ptr<const Bitmap> updated;  // rows with an update in the overlay; null: none
+  std::shared_ptr<Overlay> overlay;       // never null
+  std::uint32_t n_live = 0;
+  std::uint32_t n_updated = 0;
+
+  bool is_dead(std::uint32_t row) const { return live && !live->test(row); }
+};
+
+/// Vector names of a collection and the slots behind them, for filters on them.
+using SlotNames = std::unordered_map<std::string, std::uint32_t>;
+
+/// Live rows that meet a condition, one bitmap an entry.
+struct Matches {
+  std::vector<std::shared_ptr<const Bitmap>> rows;  // null: every row of the entry
+  std::vector<std::uint32_t> counts;
+  std::uint64_t count = 0;
+  EvaluateStats stats;
+};
+
+enum class Strategy : std::uint8_t { none, scan, walk, walk_then_scan };
+
+/// What a search did in one entry.
+struct EntryStats {
+  std::uint64_t key = 0;
+  std::uint32_t rows = 0, candidates = 0;
+  Strategy strategy = Strategy::none;
+  std::uint64_t rows_scored = 0;
+  double seconds = 0;
+};
+
+struct SearchRequest {
+  ColumnSpec column;
+  std::size_t k = 10;
+  std::size_t ef = 0;    // 0: chosen from k
+  bool exact = false;    // scan everything
+};
+
+struct SearchOutcome {
+  std::vector<std::vector<Hit>> hits;  // per query, nearest first, Hit::row is a Locator, distances are public ones
+  std::vector<EntryStats> stats;       // summed over the queries
+};
+
+class Snapshot {
+ public:
+  Snapshot(std::uint64_t version, std::vector<Entry> entries);
+
+  std::uint64_t version() const { return version_; }
+  const std::vector<Entry>& entries() const { return entries_; }
+  std::uint64_t n_records() const { return n_records_; }
+
+  Locator find(Bytes id) const;
+  /// The parts of a record. The locator must come from this snapshot; others throw InvalidArgument.
+  Bytes id(Locator at) const;
+  Bytes document(Locator at) const;
+  std::uint64_t version(Locator at) const;
+  const std::uint8_t* vector(std::uint32_t slot, Locator at) const;
+
+  /// `condition` null: all live rows.
+  Matches match(const Condition* condition, const SlotNames& slots, const Cancel& cancel) const;
+  /// Estimated number of records that meet the condition, without evaluating it.
+  Cardinality estimate(const Condition& condition, const SlotNames& slots) const;
+  /// queries: n rows in the column's query type, see PreparedQuery. `matches` null: all live rows.
+  SearchOutcome search(const SearchRequest& request, std::span<const std::uint8_t> queries, std::size_t n_queries, const Matches* matches,
+                       const Cancel& cancel) const;
+
+  /// One entry as the filter evaluator sees it. The snapshot must outlive the source.
+  std::unique_ptr<RowSource> source(std::size_t entry, const SlotNames& slots) const;
+  /// Rows of an entry that are neither dead nor outside `matches`, null when that is all of them.
+  const Bitmap* allowed(std::size_t entry, const Matches* matches) const;
+
+ private:
+  const Entry& entry_of(Locator at) const;
+
+  std::uint64_t version_;
+  std::vector<Entry> entries_;
+  std::uint64_t n_records_ = 0;
+};
+
+}  // namespace vicino
