@@ -74,7 +74,8 @@ class PreparedQuery {
 
  private:
   float finish(float raw, const std::uint8_t* row, float inverse_norm) const;
-  float distance_in_double(const std::uint8_t* row) const;
+  float exact_distance(const std::uint8_t* row) const;
+  double raw_in_double(const std::uint8_t* row) const;
 
   Metric metric_;
   Dtype dtype_;

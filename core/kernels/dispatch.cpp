@@ -1,0 +1,125 @@
+#include "kernels/dispatch.h"
+
+#include <cstdlib>
+
+#include "kernels/distance.h"
+#include "util/errors.h"
+
+namespace vicino {
+
+#if defined(__x86_64__)
+Kernels avx2_kernels();
+Kernels avx512_kernels();
+#elif defined(__aarch64__)
+Kernels neon_kernels();
+#endif
+
+namespace {
+
+struct KernelSet {
+  const char* name;
+  bool (*is_supported)();
+  Kernels (*table)();
+};
+
+// The compiler's cpu_supports reads CPUID and, for wide registers, XCR0: a system that does not save them counts as unsupported.
+#if defined(__x86_64__)
+bool has_avx2() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+}
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
+}
+#endif
+
+// Simplest first; a later set is preferred where it has a kernel.
+const KernelSet kSets[] = {
+    {"scalar", [] { return true; }, scalar_kernels},
+#if defined(__x86_64__)
+    {"avx2", has_avx2, avx2_kernels},
+    {"avx512", has_avx512, avx512_kernels},
+#elif defined(__aarch64__)
+    {"neon", [] { return true; }, neon_kernels},
+#endif
+};
+
+constexpr const char* kKnownNames[] = {"scalar", "avx2", "avx512", "neon", "auto"};
+constexpr const char* kNumericNames[] = {"float32", "float16", "int8", "uint8"};
+
+/// Calls visit(name, member of table, the same member of every other table) for each kernel.
+template <class Visit>
+void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
+  for (std::size_t i = 0; i < 4; ++i) {
+    visit(std::string("dot_") + kNumericNames[i], table.dot[i], source.dot[i]);
+    visit(std::string("l2_") + kNumericNames[i], table.l2[i], source.l2[i]);
+    visit(std::string("l1_") + kNumericNames[i], table.l1[i], source.l1[i]);
+  }
+  visit(std::string("hamming"), table.hamming, source.hamming);
+  visit(std::string("jaccard"), table.jaccard, source.jaccard);
+  visit(std::string("code_products"), table.code_products, source.code_products);
+  visit(std::string("code_distances"), table.code_distances, source.code_distances);
+  visit(std::string("count_at_most"), table.count_at_most, source.count_at_most);
+  visit(std::string("collect_at_most"), table.collect_at_most, source.collect_at_most);
+}
+
+struct Choice {
+  Kernels table;
+  std::vector<std::pair<std::string, std::string>> origin;
+};
+
+Choice choose(std::string_view name) {
+  Choice choice;
+  bool found = false;
+  for (const KernelSet& set : kSets) {
+    if (!set.is_supported()) continue;
+    Kernels source = set.table();
+    std::size_t position = 0;
+    for_each_kernel(choice.table, source, [&](std::string kernel, auto& chosen, auto& offered) {
+      if (choice.origin.size() <= position) choice.origin.emplace_back(std::move(kernel), "");
+      if (offered) {
+        chosen = offered;
+        choice.origin[position].second = set.name;
+      }
+      ++position;
+    });
+    if (set.name == name) {
+      found = true;
+      break;
+    }
+  }
+  if (found || name == "auto") return choice;
+
+  std::string supported;
+  for (const std::string& set : supported_kernel_sets()) supported += set + ", ";
+  for (const char* known : kKnownNames)
+    if (name == known)
+      throw InvalidArgument("VICINO_KERNELS: this machine does not support \"" + std::string(name) + "\"; it runs " + supported + "or auto");
+  throw InvalidArgument("VICINO_KERNELS must be one of scalar, avx2, avx512, neon and auto, got \"" + std::string(name) +
+                        "\"; this machine runs " + supported + "or auto");
+}
+
+const Choice& choice_in_use() {
+  static const Choice choice = [] {
+    const char* wanted = std::getenv("VICINO_KERNELS");
+    return choose(wanted && *wanted ? wanted : "auto");
+  }();
+  return choice;
+}
+
+}  // namespace
+
+const Kernels& kernels() { return choice_in_use().table; }
+Kernels kernels_of(std::string_view name) { return choose(name).table; }
+std::vector<std::pair<std::string, std::string>> active_kernels() { return choice_in_use().origin; }
+
+std::vector<std::string> supported_kernel_sets() {
+  std::vector<std::string> names;
+  for (const KernelSet& set : kSets)
+    if (set.is_supported()) names.emplace_back(set.name);
+  return names;
+}
+
+}  // namespace vicino
