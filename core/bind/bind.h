@@ -4,6 +4,7 @@
 
 namespace vicino::bind {
 
+void bind_errors();                       // the core's exceptions as Python's
 void bind_storage(nanobind::module_& m);  // blobs, checksums, containers, log scanning
 void bind_kernels(nanobind::module_& m);  // kernels and their dispatch, for tests and benchmarks
 void bind_index(nanobind::module_& m);    // exact scan and graph over arrays

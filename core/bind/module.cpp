@@ -2,6 +2,7 @@
 
 NB_MODULE(_core, m) {
   m.doc() = "vicino's native core: kernels, documents, filters, segments, graph. Use it through the vicino package.";
+  vicino::bind::bind_errors();
   vicino::bind::bind_storage(m);
   vicino::bind::bind_kernels(m);
   vicino::bind::bind_index(m);
