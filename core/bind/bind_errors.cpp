@@ -14,7 +14,7 @@ namespace {
 void raise(const char* class_name, const std::string& message) {
   // Imported when it is needed: vicino.errors is pure Python and has no part in loading the core.
   const nb::object cls = nb::module_::import_("vicino.errors").attr(class_name);
-  PyErr_SetObject(cls.ptr(), cls(message).ptr());
+  PyErr_SetObject(cls.ptr(), cls(message.c_str()).ptr());
 }
 
 void translate(const std::exception_ptr& pointer, void*) {
