@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 RecordId = int | str | uuid.UUID
 """Id of a record: any integer, string or UUID, returned exactly as given. `1`, `"1"` and a UUID are three different ids."""
@@ -22,3 +26,19 @@ class GeoPoint(NamedTuple):
 
     lat: float
     lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class VectorColumn:
+    """The vectors of one name for a run of records: one row each, in the declared dtype, C-contiguous.
+
+    rows: (n, dim); for binary (n, ceil(dim / 8)) uint8, eight bits a byte, the first bit highest, padding bits zero.
+    present: (n,) bool, False where a record has no vector of this name (its row is zeros); None if all have one.
+    """
+
+    rows: npt.NDArray[Any]
+    present: npt.NDArray[np.bool_] | None = None
+
+    def __getitem__(self, row: int) -> npt.NDArray[Any] | None:
+        """The vector of one record, or None if it has none."""
+        return self.rows[row] if self.present is None or self.present[row] else None

@@ -1,0 +1,343 @@
+"""What a collection holds, as values: the vectors it has, the fields it expects, and all its settings, which are stored as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import numpy as np
+
+from vicino.collection.field_type import MISSING, FieldType, declared, field_type
+from vicino.collection.typed import class_fields, forbids_other_fields
+from vicino.errors import FormatError, InvalidArgument, SchemaError, did_you_mean
+from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
+
+DIM_MAX = 65536
+NAME_BYTES_MAX = 255
+
+_NUMBER_METRICS = ("cosine", "dot", "l2", "l1")
+_BIT_METRICS = ("hamming", "jaccard")
+_NUMPY_DTYPES: dict[Dtype, type] = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "uint8": np.uint8, "binary": np.uint8}
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpec:
+    """One named vector of a collection: its length, its metric and how its numbers are stored.
+
+    dim: 1 to 65536; for binary vectors, bits. Metrics cosine, dot, l2 and l1 go with float32, float16, int8 and uint8; hamming and
+    jaccard with binary.
+    """
+
+    dim: int
+    metric: Metric = "cosine"
+    dtype: Dtype = "float32"
+    index: IndexKind = "auto"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.dim, int | np.integer) or isinstance(self.dim, bool):
+            raise InvalidArgument(f"dim must be an integer, got {type(self.dim).__name__} {self.dim!r}")
+        object.__setattr__(self, "dim", int(self.dim))
+        if not 1 <= self.dim <= DIM_MAX:
+            raise InvalidArgument(f"dim must be between 1 and {DIM_MAX}, got {self.dim}")
+        _check_choice("metric", self.metric, get_args(Metric))
+        _check_choice("dtype", self.dtype, get_args(Dtype))
+        _check_choice("index", self.index, get_args(IndexKind))
+        if (self.metric in _BIT_METRICS) != (self.dtype == "binary"):
+            fitting = _BIT_METRICS if self.dtype == "binary" else _NUMBER_METRICS
+            dtypes = "binary" if self.metric in _BIT_METRICS else "float32, float16, int8 or uint8"
+            raise InvalidArgument(
+                f'metric "{self.metric}" does not go with dtype "{self.dtype}"; use metric {" or ".join(fitting)}, or dtype {dtypes}'
+            )
+
+    @property
+    def numpy_dtype(self) -> type:
+        """Element type of a stored row."""
+        return _NUMPY_DTYPES[self.dtype]
+
+    @property
+    def width(self) -> int:
+        """Elements of a stored row: dim, or for binary the bytes that hold dim bits."""
+        return (self.dim + 7) // 8 if self.dtype == "binary" else self.dim
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one stored row."""
+        return self.width * np.dtype(self.numpy_dtype).itemsize
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `VectorSpec(**parts)` reads it."""
+        return {"dim": self.dim, "metric": self.metric, "dtype": self.dtype, "index": self.index}
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InvalidArgument(f"{name} must be one of {', '.join(choices)}, got {value!r}.{did_you_mean(str(value), choices)}")
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSlot:
+    """A vector's place in the files: slots are numbers that are never given to another vector, even after this one is dropped."""
+
+    slot: int
+    spec: VectorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Schema(Mapping[str, FieldType]):
+    """The fields a collection expects. An open schema accepts other fields beside them, a closed one refuses them."""
+
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    closed: bool = False
+
+    def __init__(self, fields: Mapping[str, Any] | None = None, *, closed: bool = False) -> None:
+        object.__setattr__(self, "fields", {name: declared(spelling, name) for name, spelling in (fields or {}).items()})
+        object.__setattr__(self, "closed", closed)
+
+    @classmethod
+    def read(cls, source: Any, *, vector_names: Iterable[str] = (DEFAULT_VECTOR,)) -> Schema:
+        """The schema that `source` means: a Schema, a mapping of names to types, a class of records, or an Arrow schema.
+
+        vector_names: attributes of these names, and "id", are no fields. Raises SchemaError for what cannot be read as a schema.
+        """
+        if isinstance(source, Schema):
+            return source
+        reserved = {"id", *vector_names}
+        if isinstance(source, Mapping):
+            return cls({name: spelling for name, spelling in source.items() if name not in reserved})
+        if isinstance(source, type):
+            return cls._of_class(source, reserved)
+        if hasattr(source, "__arrow_c_schema__"):
+            from vicino.collection.frames import arrow_field_types
+
+            return cls({name: read for name, read in arrow_field_types(source).items() if name not in reserved})
+        raise SchemaError(
+            f"a schema is a vicino.Schema, a mapping of field names to types, a class of records or an Arrow schema, "
+            f"got {type(source).__name__}"
+        )
+
+    @classmethod
+    def _of_class(cls, source: type, reserved: set[str]) -> Schema:
+        attributes = class_fields(source)
+        if attributes is None:
+            raise SchemaError(
+                f"class {source.__name__} declares no fields that can be read; "
+                "use a dataclass, a TypedDict, a msgspec Struct, a pydantic model, an attrs class or a vicino.Record"
+            )
+        if getattr(source, "__record_fields__", None) is not None:
+            reserved = set()  # id and vectors of a vicino.Record lie beside its fields, which may have any name
+        read = {name: (field_type(hint, name), required) for name, (hint, required) in attributes.items() if name not in reserved}
+        return cls(
+            {name: replace(kind, required=required and not kind.nullable) for name, (kind, required) in read.items()},
+            closed=forbids_other_fields(source),
+        )
+
+    def check(self, documents: Sequence[Mapping[str, Any]], describe: Callable[[int], str] = "position {}".format) -> None:
+        """Refuses the first document that does not fit, with a SchemaError that names record, field, expected and got.
+
+        describe: says for an index which record it is, as `record "a" at position 17`.
+        """
+        if not self.fields and not self.closed:
+            return
+        for index, document in enumerate(documents):
+            for name, kind in self.fields.items():
+                value = document.get(name, MISSING)
+                if value is MISSING:
+                    if kind.required:
+                        raise SchemaError(f'{describe(index)} has no field "{name}", which must be there and be {kind}')
+                elif problem := kind.problem(value, name):
+                    raise _misfit(problem, describe(index))
+            if self.closed and len(document) > 0 and not document.keys() <= self.fields.keys():
+                raise self._unknown(next(name for name in document if name not in self.fields), describe(index))
+
+    def _unknown(self, name: str, record: str) -> SchemaError:
+        return SchemaError(f'{record} has field "{name}", which the closed schema does not declare.{did_you_mean(name, self.fields)}')
+
+    def from_plain(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A document read from a file without datetimes, UUIDs and geo points, with the declared ones turned from text into values."""
+        for name, kind in self.fields.items():
+            if name in document:
+                document[name] = kind.from_plain(document[name])
+        return document
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` gives an equal schema back."""
+        return {"fields": {name: kind.to_json() for name, kind in self.fields.items()}, "closed": self.closed}
+
+    @classmethod
+    def from_json(cls, parts: Mapping[str, Any]) -> Schema:
+        return cls({name: FieldType.from_json(kind) for name, kind in parts["fields"].items()}, closed=bool(parts["closed"]))
+
+    def __getitem__(self, name: str) -> FieldType:
+        return self.fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}: {kind}" for name, kind in self.fields.items())
+        return f"Schema({{{fields}}}{', closed=True' if self.closed else ''})"
+
+
+def _misfit(problem: tuple[str, str, Any], record: str) -> SchemaError:
+    path, expected, value = problem
+    shown = repr(value)
+    shown = f"{shown[:60]}…" if len(shown) > 60 else shown
+    got = "null" if value is None else shown if value is MISSING else f"{type(value).__name__} {shown}"
+    return SchemaError(f'field "{path}" of {record} must be {expected}, got {got}')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a collection except its name. Changes make a new value; the collection stores it in its journal as JSON.
+
+    vectors: by name; `next_slot` is the slot that the next new vector gets.
+    embed, model: fields whose text the model turns into the vector named "vector", and the exact identity of that model.
+    ttl: datetime field at whose instant a record vanishes.
+    indexes: path -> kind of the field indexes asked for; with `auto_index` the engine adds those that filters use.
+    head_bytes_max, segment_rows_max: when a head is sealed and how far segments are merged; None leaves it to the engine.
+    """
+
+    vectors: Mapping[str, VectorSlot] = field(default_factory=dict)
+    next_slot: int = 0
+    schema: Schema = field(default_factory=Schema)
+    embed: tuple[str, ...] = ()
+    model: Mapping[str, Any] | None = None
+    ttl: str | None = None
+    indexes: Mapping[str, str] = field(default_factory=dict)
+    auto_index: bool = True
+    head_bytes_max: int | None = None
+    segment_rows_max: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.ttl is not None and self.ttl in self.schema and self.schema[self.ttl].kind not in ("datetime", "any"):
+            raise SchemaError(f'ttl field "{self.ttl}" must be a datetime, the schema declares {self.schema[self.ttl]}')
+        for name in self.embed:
+            if name in self.schema and self.schema[name].kind not in ("string", "any"):
+                raise SchemaError(f'embed field "{name}" must be a string, the schema declares {self.schema[name]}')
+        for name in ("head_bytes_max", "segment_rows_max"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidArgument(f"{name} must be at least 1, got {value}")
+
+    @property
+    def specs(self) -> dict[str, VectorSpec]:
+        """The vectors without their slots."""
+        return {name: entry.spec for name, entry in self.vectors.items()}
+
+    def spec(self, name: str) -> VectorSpec:
+        """The declaration of one vector. Raises InvalidArgument with the names there are."""
+        if name not in self.vectors:
+            raise InvalidArgument(unknown_vector(name, self.vectors))
+        return self.vectors[name].spec
+
+    def with_vector(self, name: str, spec: VectorSpec) -> Settings:
+        """With one vector more, in a slot of its own. Raises InvalidArgument for a name that is taken or not allowed."""
+        _check_vector_name(name)
+        if name in self.vectors:
+            raise InvalidArgument(f'vector "{name}" exists with {self.vectors[name].spec}; drop it first to declare it anew')
+        return replace(self, vectors={**self.vectors, name: VectorSlot(self.next_slot, spec)}, next_slot=self.next_slot + 1)
+
+    def without_vector(self, name: str) -> Settings:
+        """Without one vector; its slot stays unused for ever, so that old files cannot be mistaken."""
+        self.spec(name)
+        return replace(self, vectors={other: entry for other, entry in self.vectors.items() if other != name})
+
+    def with_index(self, path: str, kind: str) -> Settings:
+        """With a field index of this kind on this path."""
+        return replace(self, indexes={**self.indexes, path: kind})
+
+    def without_index(self, path: str) -> Settings:
+        """Without the field index on this path. Raises InvalidArgument with the paths that have one."""
+        if path not in self.indexes:
+            raise InvalidArgument(f'there is no index on field "{path}".{did_you_mean(path, self.indexes)}')
+        return replace(self, indexes={other: kind for other, kind in self.indexes.items() if other != path})
+
+    def with_model(self, model: Mapping[str, Any], embed: Sequence[str]) -> Settings:
+        """With the identity of an embedding model and the fields whose text it turns into the vector named "vector"."""
+        return replace(self, model=dict(model), embed=tuple(embed))
+
+    def disagreements(self, other: Settings) -> list[str]:
+        """What `other` (asked for) has different from these settings (stored), one sentence per difference.
+
+        Indexes and sizes are left out: they change on a live collection and say nothing about what records may hold.
+        """
+        found = []
+        for name in dict.fromkeys([*self.vectors, *other.vectors]):
+            mine, asked = self.vectors.get(name), other.vectors.get(name)
+            if mine is None:
+                found.append(f'there is no vector "{name}"')
+            elif asked is None:
+                found.append(f'there is a vector "{name}", which was not asked for')
+            else:
+                found += _differences(f'vector "{name}"', mine.spec.to_json(), asked.spec.to_json())
+        if other.schema.fields or other.schema.closed:
+            found += _differences("schema", self.schema.to_json(), other.schema.to_json())
+        if other.model is not None and self.model != other.model:
+            found += _differences("model", self.model or {}, other.model)
+        found += _differences("settings", {"embed": self.embed, "ttl": self.ttl}, {"embed": other.embed, "ttl": other.ttl})
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` gives equal settings back."""
+        return {
+            "vectors": {name: {"slot": entry.slot, **entry.spec.to_json()} for name, entry in self.vectors.items()},
+            "next_slot": self.next_slot,
+            "schema": self.schema.to_json(),
+            "embed": list(self.embed),
+            "model": None if self.model is None else dict(self.model),
+            "ttl": self.ttl,
+            "indexes": dict(self.indexes),
+            "auto_index": self.auto_index,
+            "head_bytes_max": self.head_bytes_max,
+            "segment_rows_max": self.segment_rows_max,
+        }
+
+    @classmethod
+    def from_json(cls, parts: Mapping[str, Any]) -> Settings:
+        """Reads `to_json`'s form. Raises FormatError for settings that this version does not know or cannot read."""
+        values = dict(parts)
+        if unknown := values.keys() - cls.__dataclass_fields__.keys():
+            raise FormatError(f"settings {', '.join(sorted(unknown))} were written by a newer version of vicino; upgrade to open them")
+        try:
+            values["vectors"] = {name: _slot_from_json(entry) for name, entry in values["vectors"].items()}
+            values["schema"] = Schema.from_json(values["schema"])
+            values["embed"] = tuple(values["embed"])
+            return cls(**values)
+        except (KeyError, TypeError, AttributeError, InvalidArgument) as error:
+            raise FormatError(f"the stored settings of a collection cannot be read: {error}; restore from a snapshot") from error
+
+
+def unknown_vector(name: str, known: Iterable[str]) -> str:
+    """Message for a vector name that the collection does not have."""
+    names = list(known)
+    if not names:
+        return f'there is no vector "{name}": the collection was created without vectors; create it with dim=, vectors= or model='
+    return f'there is no vector "{name}".{did_you_mean(name, names)}'
+
+
+def _slot_from_json(entry: Mapping[str, Any]) -> VectorSlot:
+    spec = dict(entry)
+    return VectorSlot(spec.pop("slot"), VectorSpec(**spec))
+
+
+def _check_vector_name(name: str) -> None:
+    if not isinstance(name, str) or not name or name == "id":
+        raise InvalidArgument(f'a vector name is a string that is neither empty nor "id", got {name!r}')
+    if len(name.encode("utf-8", "surrogatepass")) > NAME_BYTES_MAX:
+        raise InvalidArgument(f"a vector name has at most {NAME_BYTES_MAX} bytes, got {len(name)} characters: {name[:40]}…")
+
+
+def _differences(what: str, mine: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key} of {what} is {_shown(mine.get(key))}, asked for {_shown(asked.get(key))}"
+        for key in dict.fromkeys([*mine, *asked])
+        if mine.get(key) != asked.get(key)
+    ]
+
+
+def _shown(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else "none" if value is None else str(value)

@@ -1,0 +1,179 @@
+"""One record as it is read: `RecordView`, and `Hit`, which adds how near it is. Fields are decoded when somebody looks.
+
+Both are mappings with the flat spelling of a record: "id", then the vectors (if they were asked for), then the fields. A field that is
+itself named "id" or like a vector is hidden there, and reachable in `.fields`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vicino.errors import InvalidArgument
+from vicino.types import DEFAULT_VECTOR, Metric, RecordId
+
+T = TypeVar("T")
+
+Vectors = Mapping[str, npt.NDArray[Any]]
+Document = bytes | bytearray | memoryview | Mapping[str, Any]
+"""The fields of one record: encoded by the core, or as a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape(Generic[T]):
+    """What all records read from a collection share.
+
+    record: makes the user's object from id, vectors and fields (`vicino.collection.typed.record_factory`, or `vicino.Record`).
+    embed: fields whose text the collection's model embeds; they are `.text`.
+    select: fields that the reader asked for, None for all.
+    """
+
+    record: Callable[[RecordId, Mapping[str, Any], Mapping[str, Any]], T]
+    embed: tuple[str, ...] = ()
+    select: tuple[str, ...] | None = None
+
+
+def embedded_text(fields: Mapping[str, Any], embed: Sequence[str]) -> str | None:
+    """The text that a model embeds for a record: its `embed` fields that hold strings, joined by a space; None if there are none."""
+    texts = [text for name in embed if isinstance(text := fields.get(name), str)]
+    return " ".join(texts) if texts else None
+
+
+def score_of(distance: float, metric: Metric) -> float:
+    """The score of a distance: larger is better. Cosine and dot give the similarity itself, the others minus the distance."""
+    return 1.0 - distance if metric == "cosine" else 0.0 - distance
+
+
+class RecordView(Mapping[str, Any], Generic[T]):
+    """One stored record: `.id`, `.fields`, `.vectors`, `.version`; `view["year"]` is the field "year"."""
+
+    __slots__ = ("_document", "_fields", "_shape", "_vectors", "id", "version")
+
+    def __init__(self, id: RecordId, document: Document, *, shape: Shape[T], version: int = 0, vectors: Vectors | None = None) -> None:
+        """vectors: by name, without those the record lacks; None if vectors were not asked for."""
+        self.id = id
+        self.version = version
+        self._document = document
+        self._shape = shape
+        self._vectors = vectors
+        self._fields: dict[str, Any] | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All fields that were asked for, any name."""
+        if self._fields is None:
+            decoded = _decode(self._document)
+            select = self._shape.select
+            self._fields = decoded if select is None else {name: decoded[name] for name in select if name in decoded}
+        return self._fields
+
+    @property
+    def vectors(self) -> dict[str, npt.NDArray[Any]]:
+        """The record's vectors by name. Raises InvalidArgument if they were not asked for."""
+        if self._vectors is None:
+            raise InvalidArgument(f"the vectors of record {self.id!r} were not read; ask for them with vectors=True")
+        return dict(self._vectors)
+
+    @property
+    def vector(self) -> npt.NDArray[Any] | None:
+        """The vector named "vector", or the only one; None if the record has none."""
+        vectors = self.vectors
+        if len(vectors) == 1:
+            return next(iter(vectors.values()))
+        return vectors.get(DEFAULT_VECTOR)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the vectors were read."""
+        return self._vectors is not None
+
+    @property
+    def text(self) -> str | None:
+        """The text that the collection's model embedded for this record; None without embed fields."""
+        return embedded_text(self.fields, self._shape.embed)
+
+    @property
+    def record(self) -> T:
+        """The record as an object of the collection's class, or as a `vicino.Record`."""
+        return self._shape.record(self.id, dict(self._vectors or {}), self.fields)
+
+    def __getitem__(self, key: str) -> Any:
+        if key == "id":
+            return self.id
+        if self._vectors is not None and key in self._vectors:
+            return self._vectors[key]
+        return self.fields[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield "id"
+        reserved = self._vectors or {}
+        yield from reserved
+        for name in self.fields:
+            if name != "id" and name not in reserved:
+                yield name
+
+    def __len__(self) -> int:
+        reserved = self._vectors or {}
+        return 1 + len(reserved) + sum(name != "id" and name not in reserved for name in self.fields)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RecordView):
+            return NotImplemented
+        mine, theirs = self._vectors or {}, other._vectors or {}
+        return (
+            type(self.id) is type(other.id)
+            and self.id == other.id
+            and self.fields == other.fields
+            and mine.keys() == theirs.keys()
+            and all(np.array_equal(vector, theirs[name]) for name, vector in mine.items())
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # fields are a dict
+
+    def _facts(self) -> str:
+        return f"id={self.id!r}"
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={_short(value)}" for name, value in self.fields.items())
+        return f"{type(self).__name__}({self._facts()}{', ' if fields else ''}{fields})"
+
+
+class Hit(RecordView[T]):
+    """One record of a result, and how near it is: `.score` (larger is better) and `.distance` (the metric's own, smaller is nearer)."""
+
+    __slots__ = ("distance", "score")
+
+    def __init__(
+        self,
+        id: RecordId,
+        document: Document,
+        *,
+        shape: Shape[T],
+        distance: float,
+        score: float,
+        version: int = 0,
+        vectors: Vectors | None = None,
+    ) -> None:
+        super().__init__(id, document, shape=shape, version=version, vectors=vectors)
+        self.distance = distance
+        self.score = score
+
+    def _facts(self) -> str:
+        return f"id={self.id!r}, score={self.score:.4f}"
+
+
+def _decode(document: Document) -> dict[str, Any]:
+    if isinstance(document, Mapping):
+        return dict(document)
+    from vicino import _core
+
+    return _core.decode_document(document)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:59]}…"

@@ -1,0 +1,182 @@
+"""What a search gives back: `Results`, a sequence of hits built from the core's arrays; a hit is made when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+import numpy.typing as npt
+
+from vicino.query.hit import Document, Hit, Shape, score_of
+from vicino.types import Metric, RecordId, VectorColumn
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What a write did. `count` records were written, changed or deleted; `version` is the collection's after the last commit.
+
+    took_s: seconds from the call to durability. commits: 1, or more if the input was larger than one commit holds.
+    """
+
+    count: int
+    version: int
+    took_s: float
+    commits: int = 1
+
+
+class Results(Sequence[Hit[T]], Generic[T]):
+    """Hits, nearest first. `.took_s` seconds, at `.version` of the collection, found by `.plan`."""
+
+    __slots__ = ("_distances", "_documents", "_hits", "_ids", "_metric", "_shape", "_vectors", "_versions", "plan", "took_s", "version")
+
+    def __init__(
+        self,
+        ids: Sequence[RecordId],
+        distances: npt.NDArray[Any] | Sequence[float],
+        documents: Sequence[Document],
+        *,
+        shape: Shape[T],
+        metric: Metric,
+        version: int = 0,
+        took_s: float = 0.0,
+        plan: Any = None,
+        versions: npt.NDArray[Any] | Sequence[int] | None = None,
+        vectors: Mapping[str, VectorColumn] | None = None,
+    ) -> None:
+        """All arguments are aligned; `vectors` has one column per name, or is None if vectors were not asked for."""
+        self._ids = ids
+        self._distances = distances
+        self._documents = documents
+        self._shape = shape
+        self._metric: Metric = metric
+        self._versions = versions
+        self._vectors = vectors
+        self._hits: dict[int, Hit[T]] = {}
+        self.version = version
+        self.took_s = took_s
+        self.plan = plan
+
+    @property
+    def took(self) -> float:
+        """Seconds the search took."""
+        return self.took_s
+
+    @property
+    def ids(self) -> list[RecordId]:
+        """The ids of all hits; no hit is made for it."""
+        return list(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit[T]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results[T]: ...
+    def __getitem__(self, index: int | slice) -> Hit[T] | Results[T]:
+        if isinstance(index, slice):
+            return self._slice(index)
+        row = index + len(self._ids) if index < 0 else index
+        hit = self._hits.get(row)
+        if hit is None:
+            if not 0 <= row < len(self._ids):
+                raise IndexError(f"there are {len(self._ids)} hits, got index {index}")
+            hit = self._hits[row] = self._make(row)
+        return hit
+
+    def __iter__(self) -> Iterator[Hit[T]]:
+        for row in range(len(self._ids)):
+            yield self[row]
+
+    def _make(self, row: int) -> Hit[T]:
+        distance = float(self._distances[row])
+        vectors = self._vectors
+        return Hit(
+            self._ids[row],
+            self._documents[row],
+            shape=self._shape,
+            distance=distance,
+            score=score_of(distance, self._metric),
+            version=int(self._versions[row]) if self._versions is not None else 0,
+            vectors=None if vectors is None else {name: rows for name, column in vectors.items() if (rows := column[row]) is not None},
+        )
+
+    def _slice(self, index: slice) -> Results[T]:
+        return Results(
+            self._ids[index],
+            self._distances[index],
+            self._documents[index],
+            shape=self._shape,
+            metric=self._metric,
+            version=self.version,
+            took_s=self.took_s,
+            plan=self.plan,
+            versions=None if self._versions is None else self._versions[index],
+            vectors=None if self._vectors is None else {name: _slice_column(column, index) for name, column in self._vectors.items()},
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Results):
+            return NotImplemented
+        return len(self) == len(other) and all(
+            mine == theirs and mine.distance == theirs.distance for mine, theirs in zip(self, other, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # hits hold dicts
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One flat dict per hit: "id", "score", the vectors if they were asked for, the fields.
+
+        A field whose name is taken by those appears as "fields.<name>".
+        """
+        from vicino.query.table import flat_dict
+
+        return [flat_dict(hit, {"score": hit.score}) for hit in self]
+
+    def to_arrow(self) -> pyarrow.Table:
+        """An Arrow table, one row per hit, columns as in `to_dicts`; needs pyarrow, raises MissingExtraError without."""
+        from vicino.query.table import to_arrow
+
+        return to_arrow(self.to_dicts(), self._leading_columns())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A pandas DataFrame, columns as in `to_dicts`, values as Python objects where numpy has no type for them."""
+        from vicino.query.table import to_pandas
+
+        return to_pandas(self.to_dicts(), self._leading_columns())
+
+    def to_polars(self) -> polars.DataFrame:
+        """A polars DataFrame, columns as in `to_dicts`; UUIDs become text."""
+        from vicino.query.table import to_polars
+
+        return to_polars(self.to_dicts(), self._leading_columns())
+
+    def _leading_columns(self) -> list[str]:
+        return ["id", "score", *(self._vectors or ())]
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def __repr__(self) -> str:
+        from vicino.query.table import text_table
+
+        n = len(self)
+        head = f"{n} {'hit' if n == 1 else 'hits'} in {self.took_s * 1e3:.1f} ms, version {self.version}"
+        return f"{head}\n{text_table(self.to_dicts(), self._leading_columns()[:2])}" if n else head
+
+    def _repr_html_(self) -> str:
+        from vicino.query.table import html_table
+
+        return html_table(self.to_dicts(), self._leading_columns()[:2])
+
+
+def _slice_column(column: VectorColumn, index: slice) -> VectorColumn:
+    return VectorColumn(column.rows[index], None if column.present is None else column.present[index])
