@@ -1,7 +1,7 @@
 """Write core/fields/unicode_tables.h: which characters make words, and how each folds, as ranges.
 
 Run it with the Python whose Unicode version is wanted: `python scripts/make_unicode_tables.py > core/fields/unicode_tables.h`.
-The rules are those of docs/explain/filters.md: a word character is of category L*, M* or N*, or "_"; a character folds to its casefold()
+The rules are those of docs/explain/filters.md: a word character is of category L*, M* or N*; a character folds to its casefold()
 where that is one character, else to its lower() where that is one, else to itself.
 """
 
@@ -15,7 +15,7 @@ ALL = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 
 
 
 def is_word(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LMN" or character == "_"
+    return unicodedata.category(character)[0] in "LMN"
 
 
 def fold(character: str) -> str:

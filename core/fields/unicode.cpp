@@ -84,8 +84,7 @@ void append_character(std::string& out, char32_t character) {
 
 bool is_word_character(char32_t character) {
   if (character < 0x80) {
-    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') || (character >= '0' && character <= '9') ||
-           character == '_';
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') || (character >= '0' && character <= '9');
   }
   const auto after = std::upper_bound(std::begin(unicode::kWordRanges), std::end(unicode::kWordRanges), character,
                                       [](char32_t value, const unicode::WordRange& range) { return value < range.first; });

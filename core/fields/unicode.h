@@ -1,6 +1,6 @@
 // What the core needs to know about text: valid UTF-8, which characters make words, and simple case folding.
 //
-// Words are maximal runs of letters, marks, digits and underscores (general categories L, M, N, and "_"). Folding is one character to
+// Words are maximal runs of letters, marks and numbers (general categories L, M, N; an underscore parts words). Folding is one character to
 // one character: the full folding where that is a single character, else the lower case where that is one, else the character itself.
 // The tables come from scripts/make_unicode_tables.py, which says for which version of Unicode.
 #pragma once

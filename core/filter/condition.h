@@ -1,7 +1,7 @@
 // The condition tree as values: what vicino/filter/model.py says, lowered to what the core needs.
 //
 // Equal and ContainsAll are written with ScalarIn (alone, or several under And); paths are parsed, texts split into folded words, number
-// bounds rounded. A leaf tests the nodes of one path (path.h); conditions on ids and vector names look at the record instead.
+// bounds rounded. A leaf tests the targets of one path (path.h); conditions on ids and vector names look at the record instead.
 // Semantics are two-valued and Not is plain negation, so every rule about missing fields, nulls and lists lives in the leaves.
 #pragma once
 #include <cstdint>

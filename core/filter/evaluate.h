@@ -44,14 +44,11 @@ struct EvaluateStats {
   std::set<std::string> paths_scanned;  // had no index, or one that cannot answer this kind of condition
 };
 
-/// The candidates that meet the condition. Throws Cancelled, and CorruptionError for damaged documents or indexes.
+/// The candidates (a bitmap of source.rows() bits) that meet the condition. Throws Cancelled, and CorruptionError for damaged documents or indexes.
 Bitmap evaluate(const Condition& condition, const RowSource& source, const Bitmap& candidates, const Cancel& cancel, EvaluateStats& stats);
 
 /// Whether one record meets the condition.
 bool matches(const Condition& condition, Bytes document, Bytes id, const std::function<bool(std::string_view)>& has_vector);
-
-/// Whether the values at a path of one document pass a test; the rule that indexes must agree with.
-bool passes(const filter::Leaf& leaf, Object document);
 
 /// How many rows meet a condition: low <= truth <= high, with `likely` as the best guess.
 struct Cardinality {

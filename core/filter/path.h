@@ -4,7 +4,7 @@
 //   key  = any characters but . [ ] and "  |  "any characters but a quote" in quotes, for a key that holds one of those
 //
 // `a.b` goes into objects and never into lists; `a[]` stands for every element of a list, `a[0]` for one. What stands at the end of the
-// steps are the path's nodes (none, one or, with `[]`, several). Its values are the nodes, a list among them replaced by its elements:
+// steps are the path's targets (none, one or, with `[]`, several). Its values are the targets, a list among them replaced by its elements:
 // one level, so that `tags` finds "red" in ["red", "blue"], and `[["red"]]` needs `tags[]`.
 #pragma once
 #include <cstdint>
@@ -15,6 +15,9 @@
 #include "fields/document.h"
 
 namespace vicino {
+
+/// A key as it is spelled in a path.
+std::string quoted_where_needed(const std::string& key);
 
 class Path {
  public:
@@ -33,16 +36,16 @@ class Path {
   /// The same path without a last `[]`, for conditions on the elements of a list.
   Path without_last_every() const;
 
-  /// Calls `visit(node)` for each node until one call returns true, and says whether one did.
+  /// Calls `visit(target)` for each target until one call returns true, and says whether one did.
   template <class Visit>
-  bool any_node(Object document, Visit&& visit) const { return any_in_object(document, 0, visit); }
+  bool any_target(Object document, Visit&& visit) const { return any_in_object(document, 0, visit); }
 
   /// The same for each value.
   template <class Visit>
   bool any_value(Object document, Visit&& visit) const {
-    return any_node(document, [&](const Value& node) {
-      if (!node.is_list()) return static_cast<bool>(visit(node));
-      for (ListCursor element(node); element.next();)
+    return any_target(document, [&](const Value& target) {
+      if (!target.is_list()) return static_cast<bool>(visit(target));
+      for (ListCursor element(target); element.next();)
         if (visit(element.value())) return true;
       return false;
     });
