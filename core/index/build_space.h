@@ -1,0 +1,70 @@
+// Where a graph is built: nodes as compact codes whose distances are exact functions of integers, so that they do not depend on the
+// order of work, the number of threads or the instruction set.
+//
+// Numeric rows become centered 8-bit codes with one scale per row, in the geometry that fits the metric:
+//   cosine   unit vectors; a zero row stays the zero vector
+//   dot      the row, and sqrt(M^2 - |x|^2) as a further coordinate kept as a float: M is the largest norm. By l2 distance in that space
+//            the nearest rows to (q, 0) are those of the largest inner product (Bachrach et al. 2014)
+//   l2, l1   the row. Links by l2 serve l1 as well: of two rows near each other by one, the other's order rarely differs, and the walk
+//            itself measures by l1
+// Distances are squared l2. Binary rows need no code: hamming distance is squared l2 over bits, and jaccard distance is squared l2 in
+// some space too (it is one minus a positive definite kernel), so pruning by squared distances is sound for both.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/vectors.h"
+#include "util/cancel.h"
+
+namespace vicino {
+
+/// Some nodes side by side, ready to be compared with others.
+class Panel {
+ public:
+  std::size_t size() const { return size_; }
+
+ private:
+  friend class BuildSpace;
+  std::size_t size_ = 0;
+  std::vector<std::int8_t> codes_;
+  std::vector<float> norms_, scales_, extras_;
+  std::vector<std::int32_t> sums_;
+};
+
+class BuildSpace {
+ public:
+  /// Node i stands for row rows[i] of the block. The block must outlive the space only for binary rows.
+  BuildSpace(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, unsigned threads, const Cancel& cancel);
+
+  std::uint32_t size() const { return static_cast<std::uint32_t>(rows_.size()); }
+  std::uint32_t row(std::uint32_t node) const { return rows_[node]; }
+  /// Node i becomes what node order[i] was. `order` is a permutation.
+  void reorder(std::span<const std::uint32_t> order);
+
+  void gather(std::span<const std::uint32_t> nodes, Panel& panel) const;
+  /// out[r * columns.size() + c] = distance of rows first .. first + count of one panel and all of another. `dots` is scratch space.
+  void distances(const Panel& rows, std::size_t first, std::size_t count, const Panel& columns, std::vector<std::int32_t>& dots,
+                 float* out) const;
+  /// The node nearest to the mean of all.
+  std::uint32_t central_node() const;
+
+  static std::size_t bytes_per_node(std::uint32_t dim, Dtype dtype);
+
+ private:
+  struct Factors {
+    float norm = 0, scale = 0, extra = 0;
+    std::int32_t sum = 0;
+  };
+  void encode(const VectorBlock& block, unsigned threads, const Cancel& cancel);
+
+  Metric metric_;
+  std::uint32_t dim_;
+  bool is_binary_;
+  std::size_t stride_;  // bytes from one code to the next
+  std::vector<std::uint32_t> rows_;
+  std::vector<std::int8_t> codes_;
+  std::vector<Factors> factors_;  // empty for binary rows
+};
+
+}  // namespace vicino
