@@ -1,7 +1,166 @@
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "bind/arrays.h"
 #include "bind/bind.h"
+#include "index/graph.h"
+#include "index/scan.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
 
 namespace vicino::bind {
 
-void bind_index(nanobind::module_&) {}
+namespace {
+
+using Mask = nb::ndarray<bool, nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+/// A block with the norms its metric needs.
+struct Vectors {
+  Vectors(const Array& array, Metric metric) : block(block_of(array, metric)), norms(metric == Metric::cosine ? block.rows : 0) {
+    if (metric != Metric::cosine) return;
+    compute_inverse_norms(block, norms.data());
+    block.inverse_norms = norms.data();
+  }
+  Vectors(const Vectors&) = delete;
+  VectorBlock block;
+  std::vector<float> norms;
+};
+
+std::vector<std::uint64_t> bits_of(const std::optional<Mask>& mask, std::uint32_t n_rows) {
+  if (!mask) return {};
+  if (mask->shape(0) != n_rows)
+    throw InvalidArgument("allowed has " + std::to_string(mask->shape(0)) + " values for " + std::to_string(n_rows) + " vectors");
+  std::vector<std::uint64_t> bits(n_rows / 64 + 1);  // never empty: without an address it would allow everything
+  for (std::uint32_t row = 0; row < n_rows; ++row) bits[row / 64] |= std::uint64_t{mask->data()[row]} << (row % 64);
+  return bits;
+}
+
+std::vector<PreparedQuery> prepare(const Array& queries, const VectorBlock& block, Metric metric) {
+  std::vector<PreparedQuery> prepared;
+  const std::size_t width = row_bytes(block.dtype == Dtype::float16 ? Dtype::float32 : block.dtype, block.dim);
+  for (std::size_t q = 0; q < queries.shape(0); ++q)
+    prepared.emplace_back(metric, block.dtype, block.dim, static_cast<const std::uint8_t*>(queries.data()) + q * width);
+  return prepared;
+}
+
+void check_k(std::size_t k) {
+  if (k < 1) throw InvalidArgument("k must be at least 1, got 0");
+}
+
+void write_hits(TopK&& nearest, Metric metric, std::int64_t* rows, float* distances) {
+  for (const Hit& hit : std::move(nearest).take_sorted()) {
+    *rows++ = static_cast<std::int64_t>(hit.row);
+    *distances++ = public_distance(metric, hit.distance);
+  }
+}
+
+nb::tuple exact_search(const Array& vectors, const Array& queries, std::size_t k, const std::string& metric_name,
+                       const std::optional<Mask>& allowed, std::optional<double> timeout_s) {
+  const Metric metric = parse_metric(metric_name);
+  check_k(k);
+  const Vectors held(vectors, metric);
+  check_queries(queries, held.block, metric);
+  auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
+  auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+  {
+    const nb::gil_scoped_release release;
+    const Cancel cancel(timeout_s);
+    const auto bits = bits_of(allowed, held.block.rows);
+    const auto prepared = prepare(queries, held.block, metric);
+    std::vector<TopK> nearest(prepared.size(), TopK(k));
+    scan_batch(prepared, held.block, 0, allowed ? bits.data() : nullptr, nearest, cancel);
+    for (std::size_t q = 0; q < nearest.size(); ++q) write_hits(std::move(nearest[q]), metric, rows.data() + q * k, distances.data() + q * k);
+  }
+  return nb::make_tuple(rows, distances);
+}
+
+nb::bytes build(const Array& vectors, const std::string& metric_name, unsigned threads, std::uint64_t seed, std::uint32_t links,
+                const std::optional<Mask>& present, std::optional<double> timeout_s) {
+  const Metric metric = parse_metric(metric_name);
+  const VectorBlock block = block_of(vectors, metric);
+  std::vector<std::uint8_t> graph;
+  {
+    const nb::gil_scoped_release release;
+    const Cancel cancel(timeout_s);
+    if (present) bits_of(present, block.rows);  // for its check
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t row = 0; row < block.rows; ++row)
+      if (!present || present->data()[row]) rows.push_back(row);
+    GraphParams params;
+    params.seed = seed;
+    params.links = links;
+    graph = build_graph(block, rows, metric, params, threads, cancel, nullptr);
+  }
+  return nb::bytes(graph.data(), graph.size());
+}
+
+/// A graph over the bytes of a Python object, which must outlive it. Such bytes begin at a multiple of eight.
+Graph open(const nb::bytes& bytes, std::uint32_t n_rows) {
+  return Graph::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, nullptr), n_rows);
+}
+
+nb::tuple graph_search(const nb::bytes& bytes, const Array& vectors, const Array& queries, std::size_t k, std::size_t ef,
+                       const std::string& metric_name, const std::optional<Mask>& allowed, std::optional<double> timeout_s) {
+  const Metric metric = parse_metric(metric_name);
+  check_k(k);
+  const Vectors held(vectors, metric);
+  check_queries(queries, held.block, metric);
+  const Graph graph = open(bytes, held.block.rows);
+  auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
+  auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+  SearchStats stats;
+  {
+    const nb::gil_scoped_release release;
+    const Cancel cancel(timeout_s);
+    const auto bits = bits_of(allowed, held.block.rows);
+    const auto prepared = prepare(queries, held.block, metric);
+    for (std::size_t q = 0; q < prepared.size(); ++q) {
+      TopK nearest(k);
+      graph.search(prepared[q], held.block, allowed ? bits.data() : nullptr, std::max(ef, k), nearest, stats, cancel);
+      write_hits(std::move(nearest), metric, rows.data() + q * k, distances.data() + q * k);
+    }
+  }
+  return nb::make_tuple(rows, distances, stats.rows_scored);
+}
+
+nb::dict graph_stats(const nb::bytes& bytes, std::uint32_t n_rows) {
+  const Graph graph = open(bytes, n_rows);
+  graph.verify();
+  std::uint64_t n_links = 0;
+  std::vector<std::uint32_t> in_links(n_rows);
+  for (std::uint32_t row = 0; row < n_rows; ++row)
+    for (const std::uint32_t to : graph.links_of(row)) ++in_links[to], ++n_links;
+  nb::dict stats;
+  stats["nodes"] = graph.n_nodes();
+  stats["entries"] = graph.n_entries();
+  stats["links"] = n_links;
+  stats["rows_without_in_link"] = std::ranges::count(in_links, 0u);
+  stats["bytes"] = graph.size_bytes();
+  return stats;
+}
+
+std::size_t build_bytes(std::uint32_t n_rows, std::uint32_t dim, const std::string& dtype, unsigned threads) {
+  for (const Dtype known : {Dtype::float32, Dtype::float16, Dtype::int8, Dtype::uint8, Dtype::binary})
+    if (dtype == name_of(known)) return graph_build_bytes(n_rows, dim, known, {}, threads);
+  throw InvalidArgument("dtype must be one of float32, float16, int8, uint8 and binary, got \"" + dtype + "\"");
+}
+
+}  // namespace
+
+void bind_index(nb::module_& m) {
+  m.def("exact_search", &exact_search, "vectors"_a, "queries"_a, "k"_a, "metric"_a, "allowed"_a = nb::none(), "timeout_s"_a = nb::none(),
+        "Rows (n, k) int64 and public distances (n, k) float32, nearest first; padded with -1 and +inf.");
+  m.def("build_graph", &build, "vectors"_a, "metric"_a, "threads"_a = 1, "seed"_a = 0, "links"_a = 32, "present"_a = nb::none(),
+        "timeout_s"_a = nb::none(), "The graph over the vectors whose `present` is true (default: all), as bytes.");
+  m.def("graph_search", &graph_search, "graph"_a, "vectors"_a, "queries"_a, "k"_a, "ef"_a, "metric"_a, "allowed"_a = nb::none(),
+        "timeout_s"_a = nb::none(), "As exact_search, and the number of rows scored for all queries together.");
+  m.def("graph_stats", &graph_stats, "graph"_a, "n_rows"_a, "Checks every byte of a graph and counts; raises CorruptionError.");
+  m.def("graph_build_bytes", &build_bytes, "n_rows"_a, "dim"_a, "dtype"_a, "threads"_a = 1,
+        "Upper bound of the memory a build allocates, its result included, the vectors not.");
+}
 
 }  // namespace vicino::bind

@@ -51,11 +51,10 @@ double squared_norm(Dtype dtype, const void* row, std::size_t dim) {
   return with_element(dtype, [&](auto element) { return squared_norm<decltype(element)>(static_cast<const std::uint8_t*>(row), dim); });
 }
 
-Kernel kernel_for(Metric metric, Dtype dtype) {
+Kernel kernel_for(Metric metric, Dtype dtype, const Kernels& table) {
   if (!is_allowed(metric, dtype))
     throw InvalidArgument(std::string("metric \"") + name_of(metric) + "\" does not go with " + name_of(dtype) + " vectors; use " +
                           (dtype == Dtype::binary ? "hamming or jaccard" : "cosine, dot, l2 or l1"));
-  const Kernels& table = kernels();
   const auto numeric = static_cast<std::size_t>(dtype);
   switch (metric) {
     case Metric::cosine:
@@ -135,8 +134,8 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> first_non_finite(const Ve
 
 float public_distance(Metric metric, float ordering) { return metric == Metric::l2 ? std::sqrt(ordering) : ordering; }
 
-PreparedQuery::PreparedQuery(Metric metric, Dtype dtype, std::uint32_t dim, const void* query)
-    : metric_(metric), dtype_(dtype), dim_(dim), query_(query), original_(query), kernel_(kernel_for(metric, dtype)) {
+PreparedQuery::PreparedQuery(Metric metric, Dtype dtype, std::uint32_t dim, const void* query, const Kernels& table)
+    : metric_(metric), dtype_(dtype), dim_(dim), query_(query), original_(query), kernel_(kernel_for(metric, dtype, table)) {
   if (metric != Metric::cosine) return;
   const Dtype query_dtype = is_float(dtype) ? Dtype::float32 : dtype;
   const double squared = squared_norm(query_dtype, query, dim);

@@ -56,8 +56,8 @@ float public_distance(Metric metric, float ordering);
 class PreparedQuery {
  public:
   /// query: one row of `dim` values, float32 for float32 and float16 rows, else of the rows' own type. It must outlive this object.
-  /// Throws InvalidArgument for a pair of metric and type that is not allowed.
-  PreparedQuery(Metric metric, Dtype dtype, std::uint32_t dim, const void* query);
+  /// Throws InvalidArgument for a pair of metric and type that is not allowed. Another table than the one in use is for tests.
+  PreparedQuery(Metric metric, Dtype dtype, std::uint32_t dim, const void* query, const Kernels& table = kernels());
   PreparedQuery(PreparedQuery&&) = default;
   PreparedQuery& operator=(PreparedQuery&&) = default;
 
