@@ -4,6 +4,7 @@
 //   1 + int64 little endian | 2 + UTF-8 | 3 + 16 bytes of the UUID, big endian | 4 + two's complement, little endian, shortest form
 #pragma once
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
 
 #include <string>
 

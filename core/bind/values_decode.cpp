@@ -1,0 +1,84 @@
+// From documents to Python.
+#include "bind/python_classes.h"
+#include "bind/values.h"
+#include "fields/datetime_text.h"
+
+namespace nb = nanobind;
+
+namespace vicino::bind {
+
+namespace {
+
+nb::object string(std::string_view text) {
+  nb::object decoded = nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "strict"));
+  if (decoded) return decoded;
+  PyErr_Clear();
+  throw CorruptionError("a field document holds text that is not UTF-8; restore from a snapshot");
+}
+
+nb::object datetime(std::int64_t instant) {
+  if (instant < kDatetimeMin || instant > kDatetimeMax) throw CorruptionError("a field document holds the datetime " + std::to_string(instant) + ", outside years 1 to 9999");
+  need_datetime();
+  const CivilTime time = civil_time(instant);
+  return nb::steal(PyDateTimeAPI->DateTime_FromDateAndTime(time.year, time.month, time.day, time.hour, time.minute, time.second, time.microsecond,
+                                                           PyDateTime_TimeZone_UTC, PyDateTimeAPI->DateTimeType));
+}
+
+nb::object uuid(const Uuid& value) { return uuid_type()(nb::arg("bytes") = nb::bytes(value.data(), value.size())); }
+
+nb::object value_to_python(const Value& value, std::size_t depth);
+
+nb::object object_to_python(const Object& object, std::size_t depth) {
+  if (depth > kDocumentDepthMax) throw CorruptionError("a field document is nested more than 100 levels deep; restore from a snapshot");
+  nb::object dict = nb::steal(PyDict_New());
+  for (ObjectCursor entry(object.entries()); entry.next();) {
+    const nb::object key = string(entry.key());
+    const nb::object value = value_to_python(entry.value(), depth);
+    if (PyDict_SetItem(dict.ptr(), key.ptr(), value.ptr())) throw nb::python_error();
+  }
+  return dict;
+}
+
+nb::object list_to_python(const Value& list, std::size_t depth) {
+  if (depth > kDocumentDepthMax) throw CorruptionError("a field document is nested more than 100 levels deep; restore from a snapshot");
+  // Appended one by one: the count of a damaged list must not decide how much is allocated.
+  nb::object values = nb::steal(PyList_New(0));
+  for (ListCursor element(list); element.next();)
+    if (PyList_Append(values.ptr(), value_to_python(element.value(), depth).ptr())) throw nb::python_error();
+  return values;
+}
+
+nb::object value_to_python(const Value& value, std::size_t depth) {
+  switch (value.type()) {
+    case ValueType::null: return nb::none();
+    case ValueType::boolean: return nb::bool_(value.as_bool());
+    case ValueType::integer: return nb::steal(PyLong_FromLongLong(value.as_int()));
+    case ValueType::number: return nb::steal(PyFloat_FromDouble(value.as_float()));
+    case ValueType::string: return string(value.as_string());
+    case ValueType::datetime: return datetime(value.as_datetime());
+    case ValueType::uuid: return uuid(value.as_uuid());
+    case ValueType::geo: return geo_point_type()(value.as_geo().lat, value.as_geo().lon);
+    case ValueType::list: return list_to_python(value, depth + 1);
+    case ValueType::object: return object_to_python(value.as_object(), depth + 1);
+  }
+  throw CorruptionError("a field document holds a value of unknown type");
+}
+
+}  // namespace
+
+nb::object decode_document(Bytes document) { return object_to_python(Object(document), 0); }
+
+nb::object to_python(const Scalar& scalar) {
+  struct Visitor {
+    nb::object operator()(std::monostate) const { return nb::none(); }
+    nb::object operator()(bool value) const { return nb::bool_(value); }
+    nb::object operator()(std::int64_t value) const { return nb::int_(value); }
+    nb::object operator()(double value) const { return nb::float_(value); }
+    nb::object operator()(const std::string& value) const { return string(value); }
+    nb::object operator()(Datetime value) const { return datetime(value.microseconds); }
+    nb::object operator()(const Uuid& value) const { return uuid(value); }
+  };
+  return std::visit(Visitor{}, scalar);
+}
+
+}  // namespace vicino::bind
