@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
+
 from vicino.collection.typed import class_fields
 from vicino.errors import SchemaError, did_you_mean
 from vicino.types import GeoPoint
@@ -28,7 +30,7 @@ _PYTHON_TYPES: dict[FieldKind, tuple[type, ...]] = {
     "integer": (int,),
     "float": (float, int),
     "bool": (bool,),
-    "datetime": (dt.datetime,),
+    "datetime": (dt.date,),  # a datetime is a date in Python; a date is stored as its midnight in UTC
     "uuid": (uuid.UUID,),
     "geo": (GeoPoint,),
     "object": (dict,),
@@ -43,6 +45,7 @@ _KIND_OF_ANNOTATION: dict[Any, FieldKind] = {
     float: "float",
     bool: "bool",
     dt.datetime: "datetime",
+    dt.date: "datetime",
     uuid.UUID: "uuid",
     GeoPoint: "geo",
     dict: "object",
@@ -72,6 +75,8 @@ class FieldType:
 
     def problem(self, value: Any, path: str) -> tuple[str, str, Any] | None:
         """(path, what was expected, the value met) of the first value that does not fit, or None."""
+        if isinstance(value, np.generic | np.ndarray):
+            value = value.tolist()  # the core stores numpy's values as the plain ones
         if value is None:
             return None if self.nullable or self.kind == "any" else (path, str(self), value)
         if not self._fits(value):

@@ -222,7 +222,7 @@ def _complete(piece: Columns, settings: Settings, embed: Embed | None, collectio
     """The piece checked, converted and embedded, and the size of each of its records in bytes."""
     ids = check_ids(piece)
     settings.schema.check(piece.documents, piece.describe)
-    blobs, offsets = _encode(piece, settings)
+    blobs, offsets = _encode(piece)
     for name in piece.vectors:
         if name not in settings.vectors:
             raise InvalidArgument(unknown_vector(name, settings.vectors))
@@ -230,6 +230,8 @@ def _complete(piece: Columns, settings: Settings, embed: Embed | None, collectio
     for name, entry in settings.vectors.items():
         context = Context(name, piece.describe, collection)
         column = to_column(piece.vectors.get(name, [None] * len(ids)), entry.spec, context)
+        if ids and column.present is not None and not column.present.any():
+            _refuse_misnamed_vector(piece, name, entry.spec.dim)
         if embed is not None and name == DEFAULT_VECTOR and column.present is not None:
             column = _embedded(column, piece, settings, embed, context)
         vectors[name] = column
@@ -265,20 +267,23 @@ def check_id(given: Any, what: str) -> RecordId:
     return given if isinstance(given, uuid.UUID) else int(given)
 
 
-def _encode(piece: Columns, settings: Settings) -> tuple[bytes, npt.NDArray[np.uint64]]:
+def _encode(piece: Columns) -> tuple[bytes, npt.NDArray[np.uint64]]:
     from vicino import _core
 
     try:
         return _core.encode_documents(piece.documents)
     except _core.FieldValueError as error:
-        raise _refused_field(error, piece, settings) from error
+        raise SchemaError(f'field "{error.path}" of {piece.describe(error.index)}: {error.reason}') from error
 
 
-def _refused_field(error: Any, piece: Columns, settings: Settings) -> SchemaError:
-    """The core's refusal of a value, with the record it is in; an array is most likely a vector under a wrong name."""
-    value = piece.documents[error.index].get(error.path)
-    hint = f"; if it is a vector: {unknown_vector(error.path, settings.vectors)}" if isinstance(value, np.ndarray) else ""
-    return SchemaError(f'field "{error.path}" of {piece.describe(error.index)}: {error.reason}{hint}')
+def _refuse_misnamed_vector(piece: Columns, name: str, dim: int) -> None:
+    """A run without any vector of this name whose first record has an array of its length as a field: most likely a misspelled name."""
+    for field, value in piece.documents[0].items():
+        if isinstance(value, np.ndarray) and value.shape == (dim,):
+            raise SchemaError(
+                f'field "{field}" of {piece.describe(0)} is an array of {dim} numbers, and there is no vector "{name}" of that length; '
+                f'name it "{name}", or give the field as a list with .tolist()'
+            )
 
 
 def _embedded(column: VectorColumn, piece: Columns, settings: Settings, embed: Embed, context: Context) -> VectorColumn:

@@ -38,7 +38,7 @@ def class_fields(cls: type) -> Fields | None:
         hints = _hints(cls)
         return {item.name: (hints.get(item.name, Any), getattr(item.default, "name", "") == "NOTHING") for item in attributes}
     if (required_keys := getattr(cls, "__required_keys__", None)) is not None:
-        return {name: (hint, name in required_keys) for name, hint in _hints(cls).items()}
+        return {name: (hint, _is_required(hint, name in required_keys)) for name, hint in _hints(cls).items()}
     return None
 
 
@@ -153,9 +153,14 @@ def _struct_fields(cls: type, names: tuple[str, ...]) -> Fields:
     }
 
 
+def _is_required(hint: Any, otherwise: bool) -> bool:
+    """Where annotations are strings, `__required_keys__` does not know of NotRequired; the annotation itself does."""
+    return {typing.Required: True, typing.NotRequired: False}.get(get_origin(hint), otherwise)
+
+
 def _hints(cls: type) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(cls)
+        return typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise SchemaError(
             f"the annotations of {cls.__name__} cannot be read: {error}; the names they use must be importable from {cls.__module__}"

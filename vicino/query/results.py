@@ -41,7 +41,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         self,
         ids: Sequence[RecordId],
         distances: npt.NDArray[Any] | Sequence[float],
-        documents: Sequence[Document],
+        documents: Sequence[Document] | None,
         *,
         shape: Shape[T],
         metric: Metric,
@@ -51,7 +51,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         versions: npt.NDArray[Any] | Sequence[int] | None = None,
         vectors: Mapping[str, VectorColumn] | None = None,
     ) -> None:
-        """All arguments are aligned; `vectors` has one column per name, or is None if vectors were not asked for."""
+        """Sequences are aligned. documents, vectors (one column per name): None if they were not asked for."""
         self._ids = ids
         self._distances = distances
         self._documents = documents
@@ -101,7 +101,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         vectors = self._vectors
         return Hit(
             self._ids[row],
-            self._documents[row],
+            {} if self._documents is None else self._documents[row],
             shape=self._shape,
             distance=distance,
             score=score_of(distance, self._metric),
@@ -113,7 +113,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         return Results(
             self._ids[index],
             self._distances[index],
-            self._documents[index],
+            None if self._documents is None else self._documents[index],
             shape=self._shape,
             metric=self._metric,
             version=self.version,
