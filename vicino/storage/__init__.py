@@ -1,0 +1,1 @@
+"""How a database lies on a disk: journals of immutable containers and logs, the lock of the one writer, the pins of the readers."""

@@ -1,0 +1,49 @@
+"""What is done with whole files and folders, over any Env."""
+
+from __future__ import annotations
+
+from vicino.env import Files, is_missing
+from vicino.errors import StorageError
+
+
+def replace_file(files: Files, path: str, temporary: str, content: bytes) -> None:
+    """Put `content` at `path` so that any crash leaves the old content or the new, whole. `temporary` lies in the same folder.
+
+    The first sync of the folder comes before the rename: without it a crash may keep the rename and lose the names of files that
+    `content` speaks of. The second makes the rename durable.
+    """
+    folder = path.rpartition("/")[0]
+    file = files.create(temporary)
+    try:
+        file.append(content)
+        file.sync()
+    finally:
+        file.close()
+    files.sync_dir(folder)
+    files.rename(temporary, path)
+    files.sync_dir(folder)
+
+
+def unlink_if_present(files: Files, path: str) -> None:
+    try:
+        files.unlink(path)
+    except StorageError as error:
+        if not is_missing(error):
+            raise
+
+
+def remove_tree(files: Files, path: str) -> None:
+    """Remove a folder and all in it; nothing happens when there is none. Not atomic: what refers to the folder must be gone before."""
+    try:
+        names = files.list(path)
+    except StorageError as error:
+        if is_missing(error):
+            return
+        raise
+    for name in names:
+        child = f"{path}/{name}"
+        if files.is_dir(child):
+            remove_tree(files, child)
+        else:
+            unlink_if_present(files, child)
+    files.rmdir(path)
