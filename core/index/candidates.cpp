@@ -18,35 +18,32 @@ struct Scratch {
   std::vector<float> distances;
   std::vector<std::uint32_t> positions;
   std::vector<CandidateKey> keys;
+  float guess = 0;
 };
 
-/// A bound that at least `wanted` values do not exceed, and few more. The values of a row's leaf are first sampled, then the interval
-/// around the wanted rank is halved; each step is one wide pass, cheaper than any heap.
-float find_bound(const float* values, std::size_t count, std::size_t wanted, float start) {
+/// A bound that at least `wanted` values do not exceed, and few more; `high` is known to be one. Each step is one wide pass over the
+/// values, cheaper than any heap. The guess comes from the row before, whose answer is much the same; the bound decides what is looked
+/// at, never what is chosen, so a guess cannot change the result.
+float find_bound(const float* values, std::size_t count, std::size_t wanted, float high, float& guess) {
   const auto at_most = kernels().count_at_most;
-  constexpr std::size_t n_samples = 32;
-  float samples[n_samples];
-  for (std::size_t i = 0; i < n_samples; ++i) samples[i] = values[count * i / n_samples];
-  std::sort(samples, samples + n_samples);
-
-  float low = 0, high = start;  // fewer than `wanted` at or below low (unless it is still zero), at least `wanted` at or below high
-  std::size_t found = count;
-  for (std::size_t i = wanted * n_samples / count; i < n_samples && samples[i] < start; i += 2) {
-    const std::size_t now = at_most(values, count, samples[i]);
-    if (now < wanted) {
-      low = samples[i];
+  if (!(guess > 0)) {
+    constexpr std::size_t n_samples = 16;
+    for (std::size_t i = 0; i < n_samples; ++i) guess += std::min(values[count * i / n_samples], kLargest / n_samples) / n_samples;
+  }
+  float low = 0, middle = guess, growth = 1.25f;
+  for (int step = 0; step < 20 && middle > low && middle < high; ++step) {
+    const std::size_t found = at_most(values, count, middle);
+    if (found < wanted) {
+      low = middle;
+      middle = std::min(middle * growth, low + (high - low) / 2);
+      growth *= growth;
       continue;
     }
-    high = samples[i];
-    found = now;
-    break;
+    high = middle;
+    if (found <= 3 * wanted) break;
+    middle = low > 0 ? low + (high - low) / 2 : middle * 0.8f;
   }
-  for (int step = 0; step < 12 && found > 3 * wanted; ++step) {
-    const float middle = low + (high - low) / 2;
-    const std::size_t now = at_most(values, count, middle);
-    (now < wanted ? low : high) = middle;
-    if (now >= wanted) found = now;
-  }
+  guess = high;
   return high;
 }
 
@@ -54,7 +51,7 @@ float find_bound(const float* values, std::size_t count, std::size_t wanted, flo
 void select_nearest(const float* distances, std::span<const std::uint32_t> members, std::uint32_t node, std::size_t wanted, float bound,
                     Scratch& scratch) {
   const std::size_t count = members.size();
-  if (kernels().count_at_most(distances, count, bound) > wanted) bound = std::min(bound, find_bound(distances, count, wanted, bound));
+  if (kernels().count_at_most(distances, count, bound) > wanted) bound = find_bound(distances, count, wanted, bound, scratch.guess);
   const std::size_t found = kernels().collect_at_most(distances, count, bound, scratch.positions.data());
   scratch.keys.clear();
   for (std::size_t i = 0; i < found; ++i) {
@@ -74,7 +71,8 @@ void collect_from_leaf(const BuildSpace& space, std::span<const std::uint32_t> m
   if (first == last || members.size() < 2) return;
   space.gather(members, scratch.leaf);
   scratch.distances.resize(kPanelRows * members.size());
-  scratch.positions.resize(members.size());
+  scratch.positions.resize(members.size() + kCollectSlack);
+  scratch.guess = 0;
   for (auto start = first; start < last; start += kPanelRows) {
     cancel.check();
     const auto count = std::min<std::ptrdiff_t>(kPanelRows, last - start);

@@ -85,7 +85,8 @@ std::size_t collect_at_most_avx512(const float* values, std::size_t count, float
   for (std::size_t i = 0; i < count; i += 16) {
     const __mmask16 valid = count - i >= 16 ? 0xffff : static_cast<__mmask16>((1u << (count - i)) - 1);
     const __mmask16 kept = _mm512_mask_cmp_ps_mask(valid, _mm512_maskz_loadu_ps(valid, values + i), limit, _CMP_LE_OQ);
-    _mm512_mask_compressstoreu_epi32(out + total, kept, positions);
+    // Compaction in a register and a full store: the form that stores only the kept lanes is microcode on some processors.
+    _mm512_storeu_si512(out + total, _mm512_maskz_compress_epi32(kept, positions));
     total += static_cast<std::size_t>(__builtin_popcount(kept));
     positions = _mm512_add_epi32(positions, _mm512_set1_epi32(16));
   }

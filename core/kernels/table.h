@@ -29,7 +29,9 @@ using CodeDistances = void (*)(const std::int32_t* dots, std::size_t count, Code
 
 /// How many of the values are at most `bound`.
 using CountAtMost = std::size_t (*)(const float* values, std::size_t count, float bound);
-/// Writes the ascending positions of the values at most `bound`; `out` has room for count. Returns how many.
+/// Writes the ascending positions of the values at most `bound` and returns how many. `out` has room for count + kCollectSlack: wide
+/// kernels store whole vectors.
+constexpr std::size_t kCollectSlack = 16;
 using CollectAtMost = std::size_t (*)(const float* values, std::size_t count, float bound, std::uint32_t* out);
 
 /// The kernels of one instruction set; a null entry falls back to the next simpler set.
