@@ -1,0 +1,212 @@
+"""The graph as a buffer: determinism, degenerate data, damage, memory. Its recall is measured in tests/recall."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from vicino import _core
+from vicino.errors import CorruptionError, FormatError, TimeoutError
+
+
+def gaussians(n: int, dim: int = 32, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((max(1, n // 100), dim))
+    return (centers[rng.integers(0, len(centers), n)] + 0.5 * rng.standard_normal((n, dim))).astype(np.float32)
+
+
+def bits(n: int, n_bytes: int = 16) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (n, n_bytes), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l1", "hamming", "jaccard"])
+def test_one_and_two_threads_give_the_same_bytes(metric: str) -> None:
+    vectors = bits(3000) if metric in ("hamming", "jaccard") else gaussians(3000)
+    vectors[100:160] = vectors[0]
+    assert _core.build_graph(vectors, metric, threads=1) == _core.build_graph(vectors, metric, threads=2)
+
+
+def test_another_seed_gives_another_graph() -> None:
+    vectors = gaussians(3000)
+    assert _core.build_graph(vectors, "l2", seed=1) != _core.build_graph(vectors, "l2", seed=2)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 63, 64, 65, 129, 1024, 1025, 1100])
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_a_beam_as_wide_as_the_graph_finds_every_row(n: int, metric: str) -> None:
+    vectors = gaussians(n, dim=8)
+    graph = _core.build_graph(vectors, metric)
+    assert _core.graph_stats(graph, n)["nodes"] == n
+    queries = gaussians(3, dim=8, seed=9)
+    rows, distances, _ = _core.graph_search(graph, vectors, queries, n + 5, n + 5, metric)
+    expected_rows, expected_distances = _core.exact_search(vectors, queries, n + 5, metric)
+    assert np.array_equal(rows, expected_rows)
+    assert np.array_equal(distances, expected_distances)
+
+
+DEGENERATE = {
+    "all equal": np.ones((3000, 16), np.float32),
+    "all zero": np.zeros((3000, 16), np.float32),
+    "two values": np.repeat(np.eye(2, 16, dtype=np.float32), 1500, axis=0),
+    "one dimension": np.random.default_rng(3).standard_normal((3000, 1), dtype=np.float32),
+    "one dimension, few values": np.random.default_rng(4).integers(0, 40, (3000, 1)).astype(np.float32),
+    "on a line": np.outer(np.arange(3000), np.ones(16)).astype(np.float32),
+    "one far away": np.vstack([np.random.default_rng(5).random((2999, 16)), np.full((1, 16), 1e30)]).astype(np.float32),
+    "extreme and tiny": (np.random.default_rng(6).standard_normal((3000, 16)) * np.logspace(-37, 37, 3000)[:, None]).astype(np.float32),
+    "all at one distance": np.eye(2000, dtype=np.float32),
+    "equal but for one bit": np.nextafter(np.ones((3000, 16), np.float32), np.arange(3000)[:, None] % 2 * 2, dtype=np.float32),
+}
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l1"])
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_rows_are_all_reachable(name: str, metric: str) -> None:
+    vectors = DEGENERATE[name]
+    graph = _core.build_graph(vectors, metric)
+    stats = _core.graph_stats(graph, len(vectors))  # checks reachability too
+    assert stats["nodes"] == len(np.unique(vectors, axis=0))
+    rows, distances, _ = _core.graph_search(graph, vectors, vectors[:2], 3000, 3000, metric)
+    expected = _core.exact_search(vectors, vectors[:2], 3000, metric)
+    assert np.array_equal(rows, expected[0])
+    assert np.array_equal(distances, expected[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "uint8"])
+def test_every_type_has_a_graph(dtype: str) -> None:
+    vectors = (gaussians(2500) * 20 + 60).clip(0, 127).astype(dtype)
+    graph = _core.build_graph(vectors, "l2")
+    queries = vectors[:200].astype(np.float32 if dtype == "float16" else dtype)
+    rows, distances, _ = _core.graph_search(graph, vectors, queries, 1, 48, "l2")
+    assert np.mean(distances[:, 0] == 0) > 0.99
+    assert np.mean(rows[:, 0] == np.arange(200)) > 0.98
+
+
+def test_dimension_8192() -> None:
+    vectors = np.random.default_rng(7).standard_normal((1500, 8192), dtype=np.float32)
+    graph = _core.build_graph(vectors, "cosine", threads=2)
+    rows, _, _ = _core.graph_search(graph, vectors, vectors[:50], 1, 64, "cosine")
+    assert np.array_equal(rows[:, 0], np.arange(50))
+
+
+def test_rows_without_a_vector_are_never_found() -> None:
+    vectors = gaussians(2000)
+    present = np.arange(2000) % 3 != 0
+    vectors[~present] = 0
+    graph = _core.build_graph(vectors, "l2", present=present)
+    rows, _, _ = _core.graph_search(graph, vectors, vectors[:20], 2000, 2000, "l2")
+    for found in rows:
+        assert np.array_equal(np.sort(found[found >= 0]), np.flatnonzero(present))
+
+
+def test_duplicates_share_a_node_and_are_all_found() -> None:
+    vectors = gaussians(3000)
+    copies = np.arange(500, 1500)
+    vectors[copies] = vectors[7]
+    graph = _core.build_graph(vectors, "l2")
+    assert _core.graph_stats(graph, 3000)["nodes"] == 2000
+    rows, distances, _ = _core.graph_search(graph, vectors, vectors[7:8], 1001, 64, "l2")
+    assert np.array_equal(rows[0], [7, *copies])
+    assert np.all(distances == 0)
+
+
+def test_only_allowed_duplicates_are_found() -> None:
+    vectors = gaussians(3000)
+    vectors[500:1500] = vectors[7]
+    allowed = np.arange(3000) % 100 == 3
+    graph = _core.build_graph(vectors, "l2")
+    rows, _, _ = _core.graph_search(graph, vectors, vectors[7:8], 10, 64, "l2", allowed=allowed)
+    assert rows[0].tolist() == list(range(503, 1500, 100))
+
+
+def test_nothing_allowed_finds_nothing() -> None:
+    vectors = gaussians(1500)
+    graph = _core.build_graph(vectors, "l2")
+    rows, _, _ = _core.graph_search(graph, vectors, vectors[:3], 5, 64, "l2", allowed=np.zeros(1500, bool))
+    assert np.all(rows == -1)
+
+
+def test_zero_vectors_under_cosine_are_at_distance_one() -> None:
+    vectors = gaussians(1500)
+    vectors[[3, 700]] = 0
+    graph = _core.build_graph(vectors, "cosine")
+    rows, distances, _ = _core.graph_search(graph, vectors, vectors[:1], 1500, 1500, "cosine")
+    assert np.all(distances[0][np.isin(rows[0], [3, 700])] == 1)
+    _, distances, _ = _core.graph_search(graph, vectors, np.zeros((1, 32), np.float32), 10, 64, "cosine")
+    assert np.all(distances == 1)
+
+
+def test_a_deadline_stops_build_and_walk() -> None:
+    vectors = gaussians(20_000)
+    with pytest.raises(TimeoutError):
+        _core.build_graph(vectors, "l2", threads=2, timeout_s=0.05)
+    graph = _core.build_graph(vectors[:3000], "l2")
+    with pytest.raises(TimeoutError):
+        _core.graph_search(graph, vectors[:3000], vectors, 10, 1000, "l2", timeout_s=0.01)
+
+
+def test_a_graph_of_another_size_is_refused() -> None:
+    vectors = gaussians(100)
+    graph = _core.build_graph(vectors, "l2")
+    with pytest.raises(CorruptionError, match="is over 100 rows, the segment has 99; rebuild"):
+        _core.graph_search(graph, vectors[:99], vectors[:1], 1, 8, "l2")
+
+
+def test_a_newer_format_is_refused_as_such() -> None:
+    vectors = gaussians(100)
+    graph = bytearray(_core.build_graph(vectors, "l2"))
+    graph[8] = 2
+    with pytest.raises(FormatError, match="format 2, this version reads up to 1; upgrade"):
+        _core.graph_search(bytes(graph), vectors, vectors[:1], 1, 8, "l2")
+
+
+def test_every_truncation_is_refused() -> None:
+    vectors = gaussians(100)
+    graph = _core.build_graph(vectors, "l2")
+    for size in [*range(130), *range(130, len(graph), 97), len(graph) - 1]:
+        with pytest.raises(CorruptionError):
+            _core.graph_search(graph[:size], vectors, vectors[:1], 1, 8, "l2")
+
+
+def test_damage_anywhere_is_an_error_or_harmless() -> None:
+    vectors = gaussians(300, dim=4)
+    vectors[50:60] = vectors[0]
+    graph = _core.build_graph(vectors, "l2", links=8)
+    refused = 0
+    for position in range(len(graph)):
+        damaged = bytearray(graph)
+        damaged[position] ^= 0x80
+        try:
+            rows, _, _ = _core.graph_search(bytes(damaged), vectors, vectors[:2], 300, 300, "l2")
+        except (CorruptionError, FormatError):
+            refused += 1
+        else:
+            assert rows.max() < 300
+    assert refused > len(graph) // 4
+
+
+# The peak of resident memory is reset before the build: a child inherits the peak of the process that started it.
+MEMORY_SCRIPT = """
+import re, sys
+import numpy as np
+from vicino import _core
+def status(key):
+    return 1024 * int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1))
+n, dim, dtype = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+vectors = np.random.default_rng(1).standard_normal((n, dim), dtype=np.float32)
+vectors = np.packbits(vectors > 0, axis=1) if dtype == "binary" else vectors.astype(dtype)
+metric = "hamming" if dtype == "binary" else "l2"
+_core.build_graph(vectors[:200], metric)
+before = status("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")
+graph = _core.build_graph(vectors, metric, threads=2)
+print(status("VmHWM") - before, len(graph), _core.graph_build_bytes(n, dim, dtype, threads=2))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(("n", "dim", "dtype"), [(20_000, 64, "float32"), (2_000, 2048, "float32"), (20_000, 256, "binary")])
+def test_a_build_stays_within_its_stated_memory(n: int, dim: int, dtype: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", MEMORY_SCRIPT, str(n), str(dim), dtype]
+    used, result, stated = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert stated / 3 < used <= stated + result  # Python's copy of the result comes on top
