@@ -56,7 +56,7 @@ def _nodes(shape: BertShape) -> Iterator[bytes]:
     yield onnx.node(
         "EmbedLayerNormalization",
         ["input_ids", "token_type_ids", *(f"embeddings.{name}" for name in (*tables, *norm))],
-        "states.0",
+        ["states.0", "mask_index"],  # the second is used by nobody, but the operator's checker wants it named
         domain=onnx.CONTRIB,
         epsilon=shape.epsilon,
     )
@@ -68,19 +68,19 @@ def _layer_nodes(shape: BertShape, layer: int, states: str, output: str) -> Iter
     prefix = layer_prefix(layer)
 
     def linear(source: str, name: str) -> bytes:
-        return onnx.node("FusedMatMul", [source, f"{prefix}{name}.weight"], f"{prefix}{name}", domain=onnx.CONTRIB, transB=1)
+        return onnx.node("FusedMatMul", [source, f"{prefix}{name}.weight"], [f"{prefix}{name}"], domain=onnx.CONTRIB, transB=1)
 
     def add_and_norm(source: str, skipped: str, name: str, target: str) -> bytes:
         norm = f"{prefix}{name}.LayerNorm"
         inputs = [source, skipped, f"{norm}.weight", f"{norm}.bias", f"{prefix}{name}.dense.bias"]
-        return onnx.node("SkipLayerNormalization", inputs, target, domain=onnx.CONTRIB, epsilon=shape.epsilon)
+        return onnx.node("SkipLayerNormalization", inputs, [target], domain=onnx.CONTRIB, epsilon=shape.epsilon)
 
     for name in _ATTENTION_INPUTS:
         yield linear(states, name)
     yield onnx.node(
         "MultiHeadAttention",
         [*(f"{prefix}{name}" for name in _ATTENTION_INPUTS), f"{prefix}attention.bias", "attention_mask"],
-        f"{prefix}context",
+        [f"{prefix}context"],
         domain=onnx.CONTRIB,
         num_heads=shape.n_heads,
     )
@@ -88,7 +88,10 @@ def _layer_nodes(shape: BertShape, layer: int, states: str, output: str) -> Iter
     yield add_and_norm(f"{prefix}attention.output.dense", states, "attention.output", f"{prefix}attended")
     yield linear(f"{prefix}attended", "intermediate.dense")
     yield onnx.node(
-        "BiasGelu", [f"{prefix}intermediate.dense", f"{prefix}intermediate.dense.bias"], f"{prefix}intermediate.active", domain=onnx.CONTRIB
+        "BiasGelu",
+        [f"{prefix}intermediate.dense", f"{prefix}intermediate.dense.bias"],
+        [f"{prefix}intermediate.active"],
+        domain=onnx.CONTRIB,
     )
     yield linear(f"{prefix}intermediate.active", "output.dense")
     yield add_and_norm(f"{prefix}output.dense", f"{prefix}attended", "output", output)

@@ -52,9 +52,9 @@ def _attribute(name: str, value: int | float) -> bytes:
     return _block(1, name) + _number(3, value) + _number(20, _ATTRIBUTE_INT)
 
 
-def node(operator: str, inputs: Sequence[str], output: str, *, domain: str = "", **attributes: int | float) -> bytes:
+def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], *, domain: str = "", **attributes: int | float) -> bytes:
     """NodeProto. An empty input name is an optional input left out."""
-    encoded = _blocks(1, inputs) + _block(2, output) + _block(3, output) + _block(4, operator)
+    encoded = _blocks(1, inputs) + _blocks(2, outputs) + _block(3, outputs[0]) + _block(4, operator)
     encoded += _blocks(5, (_attribute(name, value) for name, value in attributes.items()))
     return encoded + (_block(7, domain) if domain else b"")
 
