@@ -66,20 +66,23 @@ def _lines(reopen: Reopen, name: str) -> Iterator[tuple[int, list[str]]]:
     with reopen() as stream:
         rows = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True)
         try:
-            next(rows, None)
-            for cells in rows:
-                if cells:
+            for position, cells in enumerate(rows):
+                if cells and position:
                     yield rows.line_num, cells
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InvalidArgument(f"{name}, after line {rows.line_num}: {error}; the file must be CSV in UTF-8") from error
+        except csv.Error as error:
+            raise InvalidArgument(f"{name}, line {rows.line_num}: {error}; the file must be CSV with a comma between cells") from error
+        except UnicodeDecodeError as error:
+            raise InvalidArgument(f"{name} is not in UTF-8: {error}; convert it first") from error
 
 
 def _header(reopen: Reopen, name: str, mapping: Mapping[str, str]) -> list[str]:
     with reopen() as stream:
         try:
             header = next(csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True), [])
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InvalidArgument(f"{name}, line 1: {error}; the file must be CSV in UTF-8") from error
+        except csv.Error as error:
+            raise InvalidArgument(f"{name}, line 1: {error}; the first line must name the columns") from error
+        except UnicodeDecodeError as error:
+            raise InvalidArgument(f"{name} is not in UTF-8: {error}; convert it first") from error
     if not header:
         raise InvalidArgument(f"{name} is empty; the first line must name the columns")
     return rename_columns(header, mapping, name)

@@ -34,7 +34,7 @@ from vicino.collection.records import PIECE_ROWS
 from vicino.collection.schema import Settings, unknown_vector
 from vicino.errors import Error, FormatError, InvalidArgument
 from vicino.query.hit import RecordView
-from vicino.query.json_value import encode_json, from_json_value, to_json_value
+from vicino.query.json_value import from_json_value, to_json_value
 from vicino.query.table import require
 from vicino.types import GeoPoint
 
@@ -109,12 +109,14 @@ class _Layout:
         return layout
 
     def schema(self, pa: Any, settings: Settings) -> Any:
+        import msgspec
+
         entries = [pa.field("id", _arrow_type(pa, self.id_kind))]
         entries += [pa.field(name, _vector_type(pa, settings, name)) for name in self.vectors]
         entries += [pa.field(name, _arrow_type(pa, kind)) for name, kind in self.fields.items()]
         entries.append(pa.field(_REST, pa.string()))
         facts = {"format": _FORMAT, "id": self.id_kind, "vectors": self.vectors, "fields": self.fields}
-        return pa.schema(entries, metadata={_KEY: encode_json(facts)})
+        return pa.schema(entries, metadata={_KEY: msgspec.json.encode(facts)})
 
     def holds_id(self, record_id: Any) -> bool:
         return _id_kind(record_id) == self.id_kind != "large"

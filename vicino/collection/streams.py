@@ -49,6 +49,7 @@ class _Writer(io.RawIOBase):
     def __init__(self, file: File) -> None:
         super().__init__()
         self._file = file
+        self.is_abandoned = False
 
     def writable(self) -> bool:
         return True
@@ -57,6 +58,8 @@ class _Writer(io.RawIOBase):
         return self._file.size
 
     def write(self, buffer: Any) -> int:
+        if self.is_abandoned:  # what buffers above still hold when they are closed goes nowhere
+            return len(buffer)
         before = self._file.size
         return self._file.append(buffer) - before
 
@@ -72,14 +75,16 @@ def replacing(env: Env, path: str) -> Iterator[IO[bytes]]:
     folder = path.rpartition("/")[0] or "/"
     unfinished = f"{path}.{env.random_name()}.tmp"
     file = env.files.create(unfinished)
+    writer = _Writer(file)
+    stream = io.BufferedWriter(writer, _BLOCK_BYTES)
     try:
-        stream = io.BufferedWriter(_Writer(file), _BLOCK_BYTES)
         yield stream
         stream.flush()
         file.sync()
         file.close()
         env.files.rename(unfinished, path)
     except BaseException:
+        writer.is_abandoned = True
         file.close()
         if env.files.exists(unfinished):
             env.files.unlink(unfinished)

@@ -126,6 +126,8 @@ def _converter(annotation: Any) -> Callable[[Any], Any] | None:
     convert_inner = converters[0]
     if get_origin(annotation) is tuple:
         return lambda value: tuple(convert_inner(element) for element in value)
+    if get_origin(annotation) is dict:
+        return lambda value: {name: convert_inner(element) for name, element in value.items()}
     return lambda value: [convert_inner(element) for element in value] if isinstance(value, list) else convert_inner(value)
 
 

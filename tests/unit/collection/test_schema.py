@@ -137,7 +137,7 @@ def test_class_without_fields_is_refused() -> None:
 
 def test_check_names_record_field_expected_and_got() -> None:
     schema = Schema({"year": int})
-    with pytest.raises(SchemaError, match='field "year" of record 7 must be integer, got str \'2020\''):
+    with pytest.raises(SchemaError, match="field \"year\" of record 7 must be integer, got str '2020'"):
         schema.check([{"year": 1}, {"year": "2020"}], lambda index: f"record {index + 6}")
 
 
@@ -160,7 +160,9 @@ def test_closed_schema_refuses_other_fields() -> None:
 
 
 def test_slots_are_never_reused() -> None:
-    settings = Settings().with_vector("a", VectorSpec(2)).with_vector("b", VectorSpec(3)).without_vector("b").with_vector("c", VectorSpec(4))
+    settings = (
+        Settings().with_vector("a", VectorSpec(2)).with_vector("b", VectorSpec(3)).without_vector("b").with_vector("c", VectorSpec(4))
+    )
     assert {name: entry.slot for name, entry in settings.vectors.items()} == {"a": 0, "c": 2}
 
 
