@@ -33,7 +33,8 @@ Blob blob_of(const nb::bytes& bytes) {
 /// A list of records as a source of rows, with indexes and newer documents: what a segment is to a filter, without a segment around it.
 class RecordList final : public RowSource {
  public:
-  RecordList(const nb::bytes& data, const Offsets& offsets, const nb::list& ids, const nb::list& vector_names) : documents_data_(blob_of(data)) {
+  RecordList(const nb::bytes& data, const Offsets& offsets, const nb::list& ids, const nb::list& vector_names)
+      : documents_data_(blob_of(data)) {
     if (offsets.size() == 0) throw InvalidArgument("offsets must hold one number more than there are documents, got none");
     for (std::size_t row = 0; row + 1 < offsets.size(); ++row) {
       const std::uint64_t begin = offsets.data()[row];
@@ -122,7 +123,8 @@ nb::list facet_list(const RecordList& records, const std::string& path) {
 
 std::vector<std::size_t> order_list(const RecordList& records, const std::string& path, bool descending, std::size_t limit) {
   std::vector<std::size_t> rows;
-  for (const OrderedRow& row : order_by(Path::parse(path), records, Bitmap(records.rows(), true), descending, Cancel(), limit)) rows.push_back(row.row);
+  for (const OrderedRow& ordered : order_by(Path::parse(path), records, Bitmap(records.rows(), true), descending, Cancel(), limit))
+    rows.push_back(ordered.row);
   return rows;
 }
 
@@ -146,10 +148,11 @@ void bind_filter(nb::module_& m) {
       .def("matches", &matches_one, "document"_a, "id"_a, "vector_names"_a = std::vector<std::string>(),
            "Whether one record meets the condition: its encoded document, its id, the names of its vectors.");
 
-  nb::class_<RecordList>(m, "RecordList", "Records outside any collection, to filter: encoded documents, ids, and the names of each one's vectors.")
-      .def(nb::init<const nb::bytes&, const Offsets&, const nb::list&, const nb::list&>(), "documents"_a, "offsets"_a, "ids"_a, "vector_names"_a)
-      .def("build_index", &RecordList::build_index, "path"_a, "kind"_a = "auto", "The bytes of a field index over the documents as they are now.")
-      .def("add_index", &RecordList::add_index, "path"_a, "index"_a, "Answers conditions on the path from these bytes, for rows not updated.")
+  nb::class_<RecordList>(m, "RecordList", "Records outside any collection: encoded documents, ids, and the names of each one's vectors.")
+      .def(nb::init<const nb::bytes&, const Offsets&, const nb::list&, const nb::list&>(), "documents"_a, "offsets"_a, "ids"_a,
+           "vector_names"_a)
+      .def("build_index", &RecordList::build_index, "path"_a, "kind"_a = "auto", "The bytes of a field index over the current documents.")
+      .def("add_index", &RecordList::add_index, "path"_a, "index"_a, "Lets these bytes answer for the path, but for updated rows.")
       .def("update", &RecordList::update, "row"_a, "document"_a, "Replaces one row's document; the indexes no longer know it.")
       .def(
           "evaluate", [](const RecordList& records, const Condition& condition) { return evaluate_list(condition, records); }, "filter"_a,

@@ -95,9 +95,9 @@ Condition count_range(const nb::tuple& program) {
 }
 
 Condition words(const nb::tuple& program) {
+  using Mode = filter::WordMatch::Mode;
   const std::string mode = text_of(program[3]);
-  filter::WordMatch match;
-  match.mode = mode == "all" ? filter::WordMatch::Mode::all : mode == "any" ? filter::WordMatch::Mode::any : filter::WordMatch::Mode::phrase;
+  filter::WordMatch match{{}, mode == "all" ? Mode::all : mode == "any" ? Mode::any : Mode::phrase};
   const std::string text = text_of(program[2]);
   for (WordCursor cursor(text); cursor.next();) match.words.push_back(cursor.word());
   return leaf(program, std::move(match));
@@ -112,7 +112,9 @@ Condition substring(const nb::tuple& program) {
 
 double number(nb::handle value) { return nb::cast<double>(value); }
 
-Condition radius(const nb::tuple& program) { return leaf(program, filter::GeoRadius{{number(program[2]), number(program[3])}, number(program[4])}); }
+Condition radius(const nb::tuple& program) {
+  return leaf(program, filter::GeoRadius{{number(program[2]), number(program[3])}, number(program[4])});
+}
 
 Condition box(const nb::tuple& program) {
   return leaf(program, filter::GeoBox{{number(program[2]), number(program[3])}, {number(program[4]), number(program[5])}});
@@ -131,7 +133,8 @@ Condition polygon(const nb::tuple& program) {
 }
 
 Condition nested(const nb::tuple& program) {
-  return {filter::Leaf{path_of(program).without_last_every(), filter::Nested{std::make_shared<const Condition>(condition_of(program[2]))}}};
+  filter::Nested test{std::make_shared<const Condition>(condition_of(program[2]))};
+  return {filter::Leaf{path_of(program).without_last_every(), std::move(test)}};
 }
 
 Condition has_id(const nb::tuple& program) {
@@ -143,7 +146,8 @@ Condition has_id(const nb::tuple& program) {
 Condition slice(const nb::tuple& program) {
   const filter::Slice slice{nb::cast<std::uint32_t>(program[1]), nb::cast<std::uint32_t>(program[2])};
   if (slice.index >= slice.total) {
-    throw InvalidArgument("slice " + std::to_string(slice.index) + " of " + std::to_string(slice.total) + " does not exist; the index starts at 0");
+    throw InvalidArgument("slice " + std::to_string(slice.index) + " of " + std::to_string(slice.total) +
+                          " does not exist; the index starts at 0");
   }
   return {slice};
 }

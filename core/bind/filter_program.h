@@ -6,7 +6,8 @@
 //   ("words", path, text, "all" | "any" | "phrase")   ("radius", path, lat, lon, radius_m)   ("box", path, top, left, bottom, right)
 //   ("polygon", path, exterior, interiors)   ("has_id", ids)   ("has_vector", name)   ("slice", total, index)
 //
-// Bounds and counts may be None. Texts arrive as the user wrote them and are split and folded here, by the tables that documents are read with.
+// Bounds and counts may be None. Texts arrive as the user wrote them and are split and folded here, by the tables that documents are
+// read with.
 #pragma once
 #include <nanobind/nanobind.h>
 

@@ -13,14 +13,16 @@ nb::object string(std::string_view text) {
   nb::object decoded = nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "strict"));
   if (decoded) return decoded;
   PyErr_Clear();
-  throw CorruptionError("a field document holds text that is not UTF-8; restore from a snapshot");
+  throw CorruptionError("a field holds text that is not UTF-8; restore from a snapshot");
 }
 
 nb::object datetime(std::int64_t instant) {
-  if (instant < kDatetimeMin || instant > kDatetimeMax) throw CorruptionError("a field document holds the datetime " + std::to_string(instant) + ", outside years 1 to 9999");
+  if (instant < kDatetimeMin || instant > kDatetimeMax) {
+    throw CorruptionError("a field holds the datetime " + std::to_string(instant) + ", outside years 1 to 9999; restore from a snapshot");
+  }
   need_datetime();
-  const CivilTime time = civil_time(instant);
-  return nb::steal(PyDateTimeAPI->DateTime_FromDateAndTime(time.year, time.month, time.day, time.hour, time.minute, time.second, time.microsecond,
+  const CivilTime at = civil_time(instant);
+  return nb::steal(PyDateTimeAPI->DateTime_FromDateAndTime(at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond,
                                                            PyDateTime_TimeZone_UTC, PyDateTimeAPI->DateTimeType));
 }
 

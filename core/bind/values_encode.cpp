@@ -13,7 +13,9 @@ namespace vicino::bind {
 
 namespace {
 
-std::string type_name(PyObject* object) { return nb::cast<std::string>(nb::str(nb::handle(object).type().attr("__name__"))); }
+std::string class_name(nb::handle object) { return nb::cast<std::string>(nb::str(object.type().attr("__name__"))); }
+std::string text_of(nb::handle object) { return nb::cast<std::string>(nb::str(object)); }
+std::string repr_of(nb::handle object) { return nb::cast<std::string>(nb::steal(PyObject_ASCII(object.ptr()))); }
 
 /// The text of a str; nullopt for one with unpaired surrogates, which UTF-8 cannot hold.
 std::optional<std::string_view> utf8_of(PyObject* text) {
@@ -61,9 +63,9 @@ class Encoder {
       // Some values are read by Python code, in which another thread may change the dict.
       const nb::object key = nb::borrow(key_object);
       const nb::object value = nb::borrow(value_object);
-      if (!PyUnicode_Check(key.ptr())) refuse("a key must be a str, got " + type_name(key.ptr()) + " " + nb::cast<std::string>(nb::repr(key)));
+      if (!PyUnicode_Check(key.ptr())) refuse("a key must be a str, got " + class_name(key) + " " + repr_of(key));
       const auto text = utf8_of(key.ptr());
-      if (!text) refuse("a key holds an unpaired surrogate, which is not valid Unicode: " + nb::cast<std::string>(nb::str(nb::steal(PyObject_ASCII(key.ptr())))));
+      if (!text) refuse("a key holds an unpaired surrogate, which is not valid Unicode: " + repr_of(key));
       writer_.key(*text);
       const Place place(*this, {place_, key.ptr(), 0});
       this->value(value.ptr(), depth);
@@ -165,7 +167,7 @@ class Encoder {
 
   void datetime(nb::handle handle) {
     const auto instant = instant_of_python(handle);
-    if (!instant) refuse(type_name(handle.ptr()) + " " + nb::cast<std::string>(nb::str(handle)) + " is not an instant of the years 1 to 9999 in UTC");
+    if (!instant) refuse(class_name(handle) + " " + text_of(handle) + " is not an instant of the years 1 to 9999 in UTC");
     writer_.datetime(*instant);
   }
 
@@ -174,10 +176,10 @@ class Encoder {
     const double lon = PyErr_Occurred() ? 0 : PyFloat_AsDouble(PyTuple_GET_ITEM(point, 1));
     if (PyErr_Occurred()) {
       PyErr_Clear();
-      refuse("a GeoPoint holds two numbers, got " + nb::cast<std::string>(nb::repr(point)));
+      refuse("a GeoPoint holds two numbers, got " + repr_of(point));
     }
     if (!(std::abs(lat) <= 90 && std::abs(lon) <= 180)) {
-      refuse("a GeoPoint has a latitude within 90 and a longitude within 180 degrees of zero, got " + nb::cast<std::string>(nb::repr(point)));
+      refuse("a GeoPoint has a latitude within 90 and a longitude within 180 degrees of zero, got " + repr_of(point));
     }
     writer_.geo({lat, lon});
   }
@@ -195,15 +197,15 @@ class Encoder {
     const auto kind = nb::cast<std::string>(dtype.attr("kind"));
     const auto dimensions = nb::cast<std::size_t>(array.attr("ndim"));
     if (dimensions != 1 || std::string("biufUO").find(kind) == std::string::npos) {
-      refuse("a numpy array must have one dimension and hold numbers, bools or strings, got " + std::to_string(dimensions) + " dimensions of " +
-             nb::cast<std::string>(nb::str(dtype)) + "; convert it with .tolist()");
+      refuse("a numpy array must have one dimension and hold numbers, bools or strings, got " + std::to_string(dimensions) +
+             " dimensions of " + text_of(dtype) + "; convert it with .tolist()");
     }
     const nb::object values = array.attr("tolist")();
     list(values.ptr(), depth);
   }
 
   [[noreturn]] void refuse_type(PyObject* object) const {
-    const std::string name = type_name(object);
+    const std::string name = class_name(object);
     if (name == "Decimal") refuse("Decimal is not a field type; use float, or str to keep every digit");
     if (name == "bytes" || name == "bytearray" || name == "memoryview") refuse(name + " is not a field type; store text, or base64 as str");
     if (name == "set" || name == "frozenset") refuse(name + " is not a field type; use a list");
@@ -253,16 +255,16 @@ Scalar scalar_of_python(nb::handle value) {
   }
   if (PyDateTime_Check(object)) {
     const auto instant = instant_of_python(value);
-    if (!instant) throw InvalidArgument("a filter compares with " + nb::cast<std::string>(nb::str(value)) + ", which is not an instant of the years 1 to 9999 in UTC");
+    if (!instant) throw InvalidArgument("a filter compares with " + text_of(value) + ", which is not within years 1 to 9999 of UTC");
     return Datetime{*instant};
   }
   if (nb::isinstance(value, uuid_type())) return uuid_bytes(value);
-  throw InvalidArgument("a filter compares with None, bool, int, float, str, datetime or UUID, got " + type_name(object));
+  throw InvalidArgument("a filter compares with None, bool, int, float, str, datetime or UUID, got " + class_name(object));
 }
 
 void encode_document(nb::handle document, std::string& out) {
   Encoder encoder(out);
-  if (!PyDict_Check(document.ptr())) encoder.refuse("the fields of a record must be a dict, got " + type_name(document.ptr()));
+  if (!PyDict_Check(document.ptr())) encoder.refuse("the fields of a record must be a dict, got " + class_name(document.ptr()));
   encoder.entries(document.ptr(), 0);
 }
 

@@ -18,7 +18,8 @@
 //
 // Numbers are little endian; a varint holds seven bits a byte, low bits first, the high bit says that more follow.
 // Sizes come before contents, so a reader steps over what it does not want. Every read checks its bounds and throws CorruptionError,
-// whether or not `validate_document` was called: a segment of a million documents opens without a look at any of them, and is still safe to search.
+// whether or not `validate_document` was called: a segment of a million documents opens without a look at any of them, and is still safe
+// to search.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -224,7 +225,8 @@ class DocumentWriter {
 
 inline ValueType Value::type() const {
   using enum ValueType;
-  constexpr ValueType types[] = {null, boolean, boolean, integer, integer, integer, integer, number, string, datetime, uuid, geo, list, object};
+  constexpr ValueType types[] = {null,   boolean, boolean,  integer, integer, integer, integer,
+                                 number, string,  datetime, uuid,    geo,     list,    object};
   return types[tag_];
 }
 

@@ -70,8 +70,8 @@ struct Nested {
   std::shared_ptr<const Condition> part;
 };
 
-using Test = std::variant<ScalarIn, NumberRange, StringRange, DatetimeRange, Prefix, Substring, WordMatch, GeoRadius, GeoBox, GeoPolygon, IsNull,
-                          IsEmpty, Exists, CountRange, Nested>;
+using Test = std::variant<ScalarIn, NumberRange, StringRange, DatetimeRange, Prefix, Substring, WordMatch, GeoRadius, GeoBox, GeoPolygon,
+                          IsNull, IsEmpty, Exists, CountRange, Nested>;
 
 struct Leaf {
   Path path;

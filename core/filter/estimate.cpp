@@ -13,7 +13,8 @@ using namespace filter;
 
 class Estimation {
  public:
-  explicit Estimation(const RowSource& source) : source_(source), n_(source.rows()), n_stale_(source.stale() ? source.stale()->count() : 0) {}
+  explicit Estimation(const RowSource& source)
+      : source_(source), n_(source.rows()), n_stale_(source.stale() ? source.stale()->count() : 0) {}
 
   Cardinality of(const Condition& condition) const {
     return std::visit([&](const auto& node) { return estimate(node); }, condition.node);

@@ -2,7 +2,8 @@
 //
 // The answer is exact and does not depend on which paths are indexed. A leaf whose path has a field index is answered by it for the rows
 // the index knows, and by reading documents for the stale ones. Parts of And and Or are ordered: what indexes answer goes first, the
-// most selective part in front, and every later part looks only at the rows that are still open; parts that need the documents share one pass.
+// most selective part in front, and every later part looks only at the rows that are still open; parts that need the documents share
+// one pass.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -44,7 +45,8 @@ struct EvaluateStats {
   std::set<std::string> paths_scanned;  // had no index, or one that cannot answer this kind of condition
 };
 
-/// The candidates (a bitmap of source.rows() bits) that meet the condition. Throws Cancelled, and CorruptionError for damaged documents or indexes.
+/// The candidates (a bitmap of source.rows() bits) that meet the condition. Throws Cancelled, and CorruptionError for damaged documents
+/// or indexes.
 Bitmap evaluate(const Condition& condition, const RowSource& source, const Bitmap& candidates, const Cancel& cancel, EvaluateStats& stats);
 
 /// Whether one record meets the condition.

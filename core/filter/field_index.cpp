@@ -33,8 +33,10 @@ struct Sections {
 template <class Test>
 concept TestsEachString = std::same_as<Test, filter::Substring> || std::same_as<Test, filter::WordMatch>;
 template <class Test>
-concept NeedsDocument = std::same_as<Test, filter::GeoRadius> || std::same_as<Test, filter::GeoBox> || std::same_as<Test, filter::GeoPolygon> ||
-                        std::same_as<Test, filter::Nested>;
+concept NeedsDocument = std::same_as<Test, filter::GeoRadius> || std::same_as<Test, filter::GeoBox> ||
+                        std::same_as<Test, filter::GeoPolygon> || std::same_as<Test, filter::Nested>;
+template <class Test>
+concept NeedsStrings = std::same_as<Test, StringRange> || std::same_as<Test, filter::Prefix> || std::same_as<Test, filter::Substring>;
 
 /// Calls `visit(runs, key run)` for the postings of every key in a set.
 template <class Visit>
@@ -261,7 +263,8 @@ FieldIndexKind index_kind(std::string_view name) {
   constexpr std::string_view scalars[] = {"auto", "keyword", "integer", "float", "bool", "datetime", "uuid"};
   if (name == "text") return FieldIndexKind::text;
   if (std::ranges::find(scalars, name) != std::end(scalars)) return FieldIndexKind::scalar;
-  throw InvalidArgument("a field index has kind auto, keyword, integer, float, bool, datetime, uuid or text, got \"" + std::string(name) + "\"");
+  throw InvalidArgument("a field index has kind auto, keyword, integer, float, bool, datetime, uuid or text, got \"" + std::string(name) +
+                        "\"");
 }
 
 FieldIndex FieldIndex::open(Blob blob) {
@@ -283,7 +286,9 @@ FieldIndex FieldIndex::open(Blob blob) {
     const auto offset = reader.read<std::uint64_t>();
     const auto size = reader.read<std::uint64_t>();
     const std::size_t available = index.blob_.size();
-    if (offset > available || size > available - offset) fail("a section at " + std::to_string(offset) + " of " + std::to_string(size) + " bytes");
+    if (offset > available || size > available - offset) {
+      fail("a section at " + std::to_string(offset) + " of " + std::to_string(size) + " bytes in " + std::to_string(available));
+    }
     section = index.blob_.bytes().subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
   }
   return index;
@@ -293,8 +298,8 @@ bool FieldIndex::answers(const filter::Test& test) const {
   return std::visit(
       [&]<class T>(const T& kind) {
         if constexpr (NeedsDocument<T>) return false;
+        else if constexpr (NeedsStrings<T>) return knows_values();
         else if constexpr (std::same_as<T, filter::ScalarIn>) return knows_values() || (!kind.negated && kind.values.strings().empty());
-        else if constexpr (std::same_as<T, StringRange> || std::same_as<T, filter::Prefix> || std::same_as<T, filter::Substring>) return knows_values();
         else return true;
       },
       test);

@@ -47,8 +47,8 @@ FieldIndexKind index_kind(std::string_view name);
 namespace field_index {
 
 enum Section : std::size_t {
-  kBools, kInts, kDatetimes, kStringDatetimes, kFloats, kUuids, kStrings, kWords, kCounts, kNull, kEmpty, kExisting, kOther, kSeveralStrings,
-  kSectionCount
+  kBools, kInts, kDatetimes, kStringDatetimes, kFloats, kUuids, kStrings, kWords, kCounts, kNull, kEmpty, kExisting, kOther,
+  kSeveralStrings, kSectionCount
 };
 
 enum Flag : std::uint32_t { kHasStrings = 1, kHasWords = 2, kSeveralValues = 4 };

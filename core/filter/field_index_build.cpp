@@ -1,4 +1,4 @@
-// Building a field index: one pass that counts what there is, one that gathers (key, row) pairs, a sort, and the buffer.
+// Building a field index: one pass that gathers (key, row) pairs, a sort by key and row, and the buffer.
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
@@ -50,7 +50,7 @@ void walk(const RowSource& source, const Path& path, FieldIndexKind kind, const 
   }
 }
 
-/// How much there is of each kind, to reserve exactly and to foretell the memory.
+/// How much there is of each kind, to foretell the memory.
 struct Counts {
   std::size_t fixed = 0, uuids = 0, strings = 0, string_bytes = 0, words = 0, distinct_words = 0, distinct_word_bytes = 0, targets = 0;
   std::unordered_set<std::uint64_t> seen_words;
@@ -86,7 +86,8 @@ void sort_unique(std::vector<Posting<Key>>& postings) {
 /// The pairs of all rows. Strings are views into the source.
 class Gathering {
  public:
-  Gathering(std::size_t n_rows, FieldIndexKind kind) : kind_(kind), null(n_rows), empty(n_rows), existing(n_rows), other(n_rows), several_strings(n_rows) {}
+  Gathering(std::size_t n_rows, FieldIndexKind kind)
+      : kind_(kind), null(n_rows), empty(n_rows), existing(n_rows), other(n_rows), several_strings(n_rows) {}
 
   void begin_row(std::uint32_t row) {
     row_ = row;
@@ -276,19 +277,12 @@ std::vector<Posting<std::string_view>> word_postings(const Gathering& all) {
   return postings;
 }
 
-Counts count(const RowSource& source, const Path& path, FieldIndexKind kind, const Cancel& cancel) {
-  Counts counts;
-  walk(source, path, kind, cancel, counts);
-  return counts;
-}
-
 }  // namespace
 
-std::vector<std::uint8_t> build_field_index(const RowSource& source, std::string_view path_text, FieldIndexKind kind, const Cancel& cancel) {
-  const Path path = Path::parse(path_text);
+std::vector<std::uint8_t> build_field_index(const RowSource& source, std::string_view path, FieldIndexKind kind, const Cancel& cancel) {
   const bool is_text = kind == FieldIndexKind::text;
   Gathering all(source.rows(), kind);
-  walk(source, path, kind, cancel, all);
+  walk(source, Path::parse(path), kind, cancel, all);
   const std::uint32_t flags = (is_text ? kHasWords : kHasStrings) | (all.has_several_values ? std::uint32_t{kSeveralValues} : 0);
   Writer writer(source.rows(), flags);
   writer.fixed(kBools, std::move(all.bools));
@@ -315,10 +309,12 @@ std::vector<std::uint8_t> build_field_index(const RowSource& source, std::string
 }
 
 std::size_t field_index_build_bytes(const RowSource& source, std::string_view path, FieldIndexKind kind, const Cancel& cancel) {
-  const Counts counts = count(source, Path::parse(path), kind, cancel);
-  // Pairs in growing vectors (up to twice what they hold), then one key, one end and one row each in the growing result. A string may also be
-  // a datetime. A word of the dictionary costs its text and about 100 bytes of node, bucket and views.
-  const std::size_t pairs = (counts.fixed + counts.targets + source.rows()) * sizeof(Posting<std::int64_t>) + counts.uuids * sizeof(Posting<Uuid>) +
+  Counts counts;
+  walk(source, Path::parse(path), kind, cancel, counts);
+  // Pairs in growing vectors (up to twice what they hold), then one key, one end and one row each in the growing result. A string may also
+  // be a datetime. A word of the dictionary costs its text and about 100 bytes of node, bucket and views.
+  const std::size_t pairs = (counts.fixed + counts.targets + source.rows()) * sizeof(Posting<std::int64_t>) +
+                            counts.uuids * sizeof(Posting<Uuid>) +
                             counts.strings * (sizeof(Posting<std::string_view>) + sizeof(Posting<std::int64_t>)) +
                             counts.words * (2 * sizeof(Posting<std::uint32_t>) + sizeof(Posting<std::string_view>));
   const std::size_t dictionary = counts.distinct_words * 100 + counts.distinct_word_bytes;

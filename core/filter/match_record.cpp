@@ -54,7 +54,8 @@ bool passes_path(const IsNull&, const Path& path, Object document, const RecordV
 }
 
 bool passes_path(const IsEmpty&, const Path& path, Object document, const RecordView&) {
-  return !path.any_target(document, [](const Value& target) { return !(target.is_null() || (target.is_list() && target.list_size() == 0)); });
+  const auto is_full = [](const Value& target) { return target.is_list() ? target.list_size() != 0 : !target.is_null(); };
+  return !path.any_target(document, is_full);
 }
 
 bool passes_path(const Exists&, const Path& path, Object document, const RecordView&) {

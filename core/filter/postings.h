@@ -1,5 +1,6 @@
 // Reading the sections of a field index (drawn in field_index.h) from bytes that may hold anything.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -33,7 +34,9 @@ class Array {
 
 template <class Number>
 Array<Number> read_array(ByteReader& reader, std::uint64_t count) {
-  if (count > reader.remaining() / sizeof(Number)) fail("an array of " + std::to_string(count) + " numbers in " + std::to_string(reader.remaining()) + " bytes");
+  if (count > reader.remaining() / sizeof(Number)) {
+    fail("an array of " + std::to_string(count) + " numbers in " + std::to_string(reader.remaining()) + " bytes");
+  }
   return Array<Number>(reader.take(static_cast<std::size_t>(count) * sizeof(Number)));
 }
 
@@ -83,10 +86,21 @@ class RowRuns {
   Array<std::uint32_t> rows_;
 };
 
-/// Positions of ascending keys, found by bisection.
 struct KeyRun {
   std::size_t from, to;
 };
+
+/// The first position that `reached` holds for, by bisection; once it holds, it holds for the rest.
+template <class Reached>
+std::size_t first_position(std::size_t size, Reached&& reached) {
+  std::size_t low = 0;
+  for (std::size_t high = size; low < high;) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (reached(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
 
 /// Keys of fixed size.
 template <class Key>
@@ -118,15 +132,7 @@ class FixedPostings {
 
  private:
   template <class Reached>
-  std::size_t first(Reached&& reached) const {
-    std::size_t low = 0;
-    for (std::size_t high = size(); low < high;) {
-      const std::size_t middle = low + (high - low) / 2;
-      if (reached(key(middle))) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
+  std::size_t first(Reached&& reached) const { return first_position(size(), [&](std::size_t i) { return reached(key(i)); }); }
 
   Array<Key> keys_;
 };
@@ -148,13 +154,19 @@ class TextPostings {
   std::string_view key(std::size_t i) const {
     const std::uint64_t begin = i == 0 ? 0 : key_ends_[i - 1];
     const std::uint64_t end = key_ends_[i];
-    if (begin > end || end > text_.size()) fail("a text key from " + std::to_string(begin) + " to " + std::to_string(end) + " of " + std::to_string(text_.size()) + " bytes");
+    if (begin > end || end > text_.size()) {
+      fail("a text key from " + std::to_string(begin) + " to " + std::to_string(end) + " of " + std::to_string(text_.size()) + " bytes");
+    }
     return {reinterpret_cast<const char*>(text_.data()) + begin, static_cast<std::size_t>(end - begin)};
   }
   KeyRun all() const { return {0, size()}; }
   KeyRun within(const StringRange& range) const {
-    const std::size_t from = range.from ? first([&](std::string_view key) { return range.from->inclusive ? key >= range.from->text : key > range.from->text; }) : 0;
-    const std::size_t to = range.to ? first([&](std::string_view key) { return range.to->inclusive ? key > range.to->text : key >= range.to->text; }) : size();
+    std::size_t from = 0;
+    std::size_t to = size();
+    const std::optional<StringRange::Bound>& low = range.from;
+    const std::optional<StringRange::Bound>& high = range.to;
+    if (low) from = first([&](std::string_view key) { return low->inclusive ? key >= low->text : key > low->text; });
+    if (high) to = first([&](std::string_view key) { return high->inclusive ? key > high->text : key >= high->text; });
     return {from, std::max(from, to)};
   }
   KeyRun with_prefix(std::string_view prefix) const {
@@ -171,15 +183,7 @@ class TextPostings {
 
  private:
   template <class Reached>
-  std::size_t first(Reached&& reached) const {
-    std::size_t low = 0;
-    for (std::size_t high = size(); low < high;) {
-      const std::size_t middle = low + (high - low) / 2;
-      if (reached(key(middle))) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
+  std::size_t first(Reached&& reached) const { return first_position(size(), [&](std::size_t i) { return reached(key(i)); }); }
 
   Array<std::uint64_t> key_ends_;
   Bytes text_;

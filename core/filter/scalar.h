@@ -75,7 +75,8 @@ struct StringRange {
   };
   std::optional<Bound> from, to;
   bool contains(std::string_view text) const {
-    return (!from || (from->inclusive ? text >= from->text : text > from->text)) && (!to || (to->inclusive ? text <= to->text : text < to->text));
+    const bool is_above = !from || (from->inclusive ? text >= from->text : text > from->text);
+    return is_above && (!to || (to->inclusive ? text <= to->text : text < to->text));
   }
 };
 

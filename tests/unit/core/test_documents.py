@@ -46,8 +46,9 @@ def test_documents_lie_end_to_end_with_one_offset_more_than_documents() -> None:
     "value",
     [
         None, True, False, 0, 127, 128, -128, -129, 2**15, -(2**15) - 1, 2**31, 2**63 - 1, -(2**63), 0.0, -0.0, 1.5, 5e-324, 1.7e308,
-        "", "a\0b", "straße 🦊", "x" * 200, [], {}, [[]], [None, [1, [2]], {"a": []}], {"": {"a.b": 1}}, GeoPoint(48.1, -11.6), GeoPoint(-90.0, 180.0),
-        uuid.UUID(int=0), uuid.UUID("12345678-1234-5678-1234-567812345678"), dt.datetime(1970, 1, 1, tzinfo=UTC),
+        "", "a\0b", "straße 🦊", "x" * 200, [], {}, [[]], [None, [1, [2]], {"a": []}], {"": {"a.b": 1}},
+        GeoPoint(48.1, -11.6), GeoPoint(-90.0, 180.0), uuid.UUID(int=0), uuid.UUID("12345678-1234-5678-1234-567812345678"),
+        dt.datetime(1970, 1, 1, tzinfo=UTC),
         dt.datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), dt.datetime.min.replace(tzinfo=UTC), dt.datetime.max.replace(tzinfo=UTC),
     ],
     ids=repr,
