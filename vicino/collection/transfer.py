@@ -21,7 +21,7 @@ from vicino.collection.records import PIECE_ROWS
 from vicino.collection.schema import Settings, unknown_vector
 from vicino.collection.streams import open_stream, replacing
 from vicino.env import Env, Files
-from vicino.errors import InvalidArgument, did_you_mean
+from vicino.errors import InvalidArgument, NotFoundError, did_you_mean
 from vicino.query.hit import RecordView
 from vicino.types import DEFAULT_VECTOR
 
@@ -61,6 +61,8 @@ def read_records(
     known = get_args(FileFormat)
     if chosen not in known:
         raise InvalidArgument(f"format must be one of {', '.join(known)}, got {chosen!r}.{did_you_mean(str(chosen), known)}")
+    if not files.exists(path):
+        raise NotFoundError(f"there is no file {path}")
     renamed, name = dict(mapping or {}), path.rpartition("/")[2]
     if chosen == "jsonl":
         with closing(_open(files, path)) as stream:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -51,20 +52,21 @@ class OnlyArrow:
 
 
 @pytest.mark.parametrize(
-    "frame",
+    "convert",
     [
-        arrow_table(),
-        arrow_table().to_batches()[0],
-        arrow_table().to_reader(),
-        OnlyArrow(arrow_table()),
-        pl.DataFrame(arrow_table()),
-        arrow_table().to_pandas(),
-        duckdb.from_arrow(arrow_table()),
-        arrow_table().set_column(1, "vector", pa.array(ROWS, pa.large_list(pa.float64()))),
+        lambda table: table,
+        lambda table: table.to_batches()[0],
+        lambda table: table.to_reader(),
+        OnlyArrow,
+        pl.DataFrame,
+        lambda table: table.to_pandas(),
+        duckdb.from_arrow,
+        lambda table: table.set_column(1, "vector", pa.array(ROWS, pa.large_list(pa.float64()))),
     ],
     ids=["table", "record-batch", "reader", "stream", "polars", "pandas", "duckdb", "lists"],
 )
-def test_table_becomes_records_whose_nulls_are_absent(frame: Any) -> None:
+def test_table_becomes_records_whose_nulls_are_absent(convert: Callable[[pa.Table], Any]) -> None:
+    frame = convert(arrow_table())
     batch = one(frame)
     assert batch.ids == [1, 2, 3]
     assert batch.vectors["vector"].rows.tolist() == ROWS
