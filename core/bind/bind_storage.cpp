@@ -161,9 +161,10 @@ void bind_container(nb::module_& m) {
 }
 
 void bind_log(nb::module_& m) {
-  m.def("encode_log_file_header", [](std::uint64_t number, std::uint64_t nonce, std::uint64_t previous_size) {
-    return to_bytes(encode_log_file_header({number, nonce, previous_size}));
-  }, "number"_a, "nonce"_a, "previous_size"_a);
+  m.def("encode_log_file_header", [](std::uint64_t number, std::uint64_t nonce, std::uint64_t previous_size,
+                                    std::uint64_t previous_version) {
+    return to_bytes(encode_log_file_header({number, nonce, previous_size, previous_version}));
+  }, "number"_a, "nonce"_a, "previous_size"_a, "previous_version"_a);
   m.def("encode_log_header", &log_header, "nonce"_a, "type"_a, "version"_a, "time_us"_a, "durable"_a, "payload"_a,
         "The bytes before a payload that is given as a sequence of buffers.");
   nb::class_<OpenLog>(m, "LogReader", "Reads one log file front to back.")
@@ -172,6 +173,7 @@ void bind_log(nb::module_& m) {
       .def("skip_to_end", &skip_to_end, "Check all remaining records and return how many there were.")
       .def_prop_ro("end", [](const OpenLog& self) { return self.reader.end(); })
       .def_prop_ro("torn", [](const OpenLog& self) { return self.reader.torn(); })
+      .def_prop_ro("proven", [](const OpenLog& self) { return self.reader.proven(); })
       .def_prop_ro("marked", [](const OpenLog& self) { return self.reader.marked(); })
       .def_prop_ro("version", [](const OpenLog& self) { return self.reader.version(); })
       .def_prop_ro("number", [](const OpenLog& self) { return self.reader.header().number; })

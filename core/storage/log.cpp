@@ -35,6 +35,7 @@ std::string encode_log_file_header(const LogFileHeader& header) {
   append_value(out, header.number);
   append_value(out, header.nonce);
   append_value(out, header.previous_size);
+  append_value(out, header.previous_version);
   out.resize(kLogFileHeaderSize - 4, '\0');
   append_value(out, crc32c(bytes_of(out)));
   return out;
@@ -58,7 +59,8 @@ LogFileHeader decode_log_file_header(Bytes file, const std::string& name) {
   if (const auto features = value_at<std::uint64_t>(file, 16); features & ~kLogFeatures)
     throw FormatError(name + ": requires features " + std::to_string(features & ~kLogFeatures) +
                       " (bits) that this version does not know; upgrade vicino");
-  return {value_at<std::uint64_t>(file, 24), value_at<std::uint64_t>(file, 32), value_at<std::uint64_t>(file, 40)};
+  return {value_at<std::uint64_t>(file, 24), value_at<std::uint64_t>(file, 32), value_at<std::uint64_t>(file, 40),
+          value_at<std::uint64_t>(file, 48)};
 }
 
 std::string encode_log_header(std::uint64_t nonce, std::uint8_t type, std::uint64_t version, std::uint64_t time_us, std::uint64_t durable,
@@ -83,7 +85,7 @@ std::string encode_log_header(std::uint64_t nonce, std::uint8_t type, std::uint6
 
 LogReader::LogReader(Bytes file, std::size_t offset, std::string name)
     : file_(file), name_(std::move(name)), header_(decode_log_file_header(file, name_)), seed_(seed_of(header_.nonce)),
-      position_(offset ? offset : kLogFileHeaderSize) {
+      position_(offset ? offset : kLogFileHeaderSize), version_(header_.previous_version) {
   if (position_ < kLogFileHeaderSize || position_ > file_.size())
     throw CorruptionError(name_ + ": asked for records from offset " + std::to_string(offset) + ", the log has " +
                           std::to_string(file_.size()) + " bytes; it was cut short by something else than vicino");
@@ -111,6 +113,7 @@ bool LogReader::parse(std::size_t start, LogRecord& record) const {
 bool LogReader::next(LogRecord& record) {
   while (parse(position_, record)) {
     position_ = record.end;
+    if (record.durable > proven_) proven_ = record.durable;
     version_ = record.version;
     marked_ = record.type == kLogMark;
     if (!marked_) return true;

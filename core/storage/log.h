@@ -1,7 +1,8 @@
 // The log: one file of records, appended and synced in groups. Reading it is the core's part, writing it is Python's.
 //
 //   file header, 64 bytes:  magic "VICINOWL", format u32, zero u32, required features u64, number u64 (the n of wal-<n>),
-//                           nonce u64, size u64 of wal-<n-1> when this file was begun (0 for the first), 12 zero bytes, crc32c u32
+//                           nonce u64, size u64 of wal-<n-1> when this file was begun (0 for the first), version u64 that its last
+//                           record had, 4 zero bytes, crc32c u32 of the 60 bytes before it
 //   record:                 length u32 (of all after the checksum), crc32c u32 (of all that follows, seeded with the file's nonce),
 //                           type u8, 3 zero bytes, version u64, time_us u64, durable u64, payload
 //
@@ -31,6 +32,7 @@ struct LogFileHeader {
   std::uint64_t number = 0;
   std::uint64_t nonce = 0;
   std::uint64_t previous_size = 0;
+  std::uint64_t previous_version = 0;
 };
 
 std::string encode_log_file_header(const LogFileHeader& header);
@@ -66,7 +68,9 @@ class LogReader {
   bool torn() const { return position_ < file_.size(); }
   /// Whether a mark proves everything up to `end` durable.
   bool marked() const { return marked_; }
-  /// Version of the last record or mark; 0 before the first.
+  /// How much of the file the records read so far prove to have been synced.
+  std::size_t proven() const { return proven_; }
+  /// Version of the last record or mark; before the first, of the last record of the log before.
   std::uint64_t version() const { return version_; }
   const LogFileHeader& header() const { return header_; }
 
@@ -79,6 +83,7 @@ class LogReader {
   LogFileHeader header_;
   std::uint32_t seed_ = 0;
   std::size_t position_ = 0;
+  std::size_t proven_ = kLogFileHeaderSize;  // the header is synced before the first record is written
   std::uint64_t version_ = 0;
   bool marked_ = false;
 };

@@ -11,7 +11,7 @@ write can tear, every sync can fail and the machine can lose power between any t
 
 from vicino.env.base import Buffer, Env, File, FileLock, Files, Task, is_missing, storage_error
 from vicino.env.memory import MemoryEnv, MemoryFiles
-from vicino.env.real import RealEnv, RealFiles
+from vicino.env.real import Machine, RealEnv, RealFiles
 
 __all__ = [
     "Buffer",
@@ -19,6 +19,7 @@ __all__ = [
     "File",
     "FileLock",
     "Files",
+    "Machine",
     "MemoryEnv",
     "MemoryFiles",
     "RealEnv",

@@ -89,10 +89,7 @@ class _FaultyFiles:
         return self._inner.lock(path)
 
     def sync_dir(self, path: str) -> None:
-        if self._env.meet("sync the folder", path):
-            if fail := getattr(self._inner, "fail_sync_dir", None):
-                fail(path)
-            raise self._env.refuse("sync the folder", path)
+        self._meet("sync the folder", path)
         self._inner.sync_dir(path)
 
     def rename(self, old: str, new: str) -> None:

@@ -208,11 +208,6 @@ class MemoryFiles:
         with self.guard:
             self.record("sync_dir", self._folder("sync the folder", path))
 
-    def fail_sync_dir(self, path: str) -> None:
-        """What a failed sync of a folder leaves: its changes are seen, and no later sync will make them durable."""
-        with self.guard:
-            self.record("fail_sync_dir", self._folder("sync the folder", path))
-
     def lock(self, path: str) -> FileLock | None:
         with self.guard:
             if path in self.locked:

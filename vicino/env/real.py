@@ -196,6 +196,14 @@ class RealFiles:
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)
 
+    def identity(self, path: str) -> tuple[int, int] | None:
+        """What tells one folder from another whatever it is called; None if there is none."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def is_dir(self, path: str) -> bool:
         return os.path.isdir(path)
 

@@ -5,7 +5,8 @@ What a file system promises without a sync is next to nothing, and the images us
     * bytes written since the file's last sync are each there, missing, torn at any byte, in any subset of 512-byte sectors, or zeros
     * names created, renamed or removed since the folder's last sync are each there or not, in any combination, whatever became of the
       files' bytes; a sync of a file says nothing about its name
-    * changes that met a failed sync may or may not be there for good: no later sync makes them durable
+    * bytes that met a failed sync are uncertain for good: the kernel took them for written, so no later sync makes them durable, only
+      writing them again does. (Names are different: a file system keeps them in its journal, and if that fails goes read-only.)
 
 `CrashState` replays the record to any moment; `CrashState.image(random)` draws one disk. A killed process loses none of this: what it
 left to the kernel is the state of `survivors()`.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 from vicino.env.base import Task
@@ -33,24 +35,38 @@ class Event(NamedTuple):
 
 
 class RecordingFiles(MemoryFiles):
-    def __init__(self, root: Folder | None = None) -> None:
+    """`root` is the tree to begin with: all of it durable, or, after a killed process, with what is still pending in `before`."""
+
+    def __init__(self, root: Folder | None = None, before: CrashState | None = None) -> None:
         super().__init__()
         self.events: list[Event] = []
-        self.boot_image = CrashState(self)
         if root is not None:
             self.root = root
-            self._next_id = self.boot_image.adopt(root)
+        self.beginning = CrashState.of(self) if before is None else before.continued(self)
+        self._next_id = self.beginning.highest_id
 
     def record(self, change: str, node: Node | Folder, *details: object) -> None:
         kept = tuple(bytes(detail) if isinstance(detail, memoryview) else detail for detail in details)
         self.events.append(Event(change, node.id, kept))
 
 
+class _Fate(Enum):
+    PENDING = "becomes certain with the next sync"
+    UNCERTAIN = "met a failed sync: may be there or not, whatever comes"
+    CERTAIN = "durable, but behind an uncertain change"
+
+
+class _Change(NamedTuple):
+    event: Event
+    fate: _Fate
+
+
 @dataclass(slots=True)
 class _FileState:
+    """`durable`, then `changes` in order."""
+
     durable: bytes = b""
-    pending: list[Event] = field(default_factory=list)
-    doomed: list[Event] = field(default_factory=list)  # met a failed sync: never durable, never surely gone
+    changes: list[_Change] = field(default_factory=list)
 
 
 class _Entry(NamedTuple):
@@ -65,46 +81,54 @@ class _Entry(NamedTuple):
 class _FolderState:
     durable: dict[str, Node | Folder] = field(default_factory=dict)
     pending: list[_Entry] = field(default_factory=list)
-    doomed: list[_Entry] = field(default_factory=list)
 
 
 class CrashState:
     """What is durable and what is pending after the first `index` events. Moves forward only."""
 
-    def __init__(self, files: RecordingFiles) -> None:
-        self._files = files
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
         self._file_states: dict[int, _FileState] = {}
-        self._folder_states: dict[int, _FolderState] = {0: _FolderState()}
+        self._folder_states: dict[int, _FolderState] = {}
         self.index = 0
+        self.highest_id = 0
 
-    def adopt(self, root: Folder) -> int:
-        """Take a whole tree as durable, as a disk is when the machine starts; the highest id in it."""
-        highest = root.id
-        self._folder_states[root.id] = _FolderState(dict(root.entries))
-        for child in root.entries.values():
+    @classmethod
+    def of(cls, files: RecordingFiles) -> CrashState:
+        """The whole tree durable, as a disk is when the machine starts."""
+        state = cls(files.events)
+        state._adopt(files.root)
+        return state
+
+    def continued(self, files: RecordingFiles) -> CrashState:
+        """The same state at the beginning of another record: that of the next process on a machine that lives on."""
+        state = self.copy()
+        state._events, state.index = files.events, 0
+        return state
+
+    def _adopt(self, folder: Folder) -> None:
+        self.highest_id = max(self.highest_id, folder.id)
+        self._folder_states[folder.id] = _FolderState(dict(folder.entries))
+        for child in folder.entries.values():
             if isinstance(child, Folder):
-                highest = max(highest, self.adopt(child))
+                self._adopt(child)
             else:
-                highest = max(highest, child.id)
+                self.highest_id = max(self.highest_id, child.id)
                 self._file_states[child.id] = _FileState(bytes(child.data))
-        return highest
 
     def copy(self) -> CrashState:
         """An independent state at the same moment."""
-        other = CrashState(self._files)
-        other.index = self.index
-        other._file_states = {
-            key: _FileState(state.durable, list(state.pending), list(state.doomed)) for key, state in self._file_states.items()
-        }
-        other._folder_states = {
-            key: _FolderState(dict(state.durable), list(state.pending), list(state.doomed)) for key, state in self._folder_states.items()
-        }
+        other = CrashState(self._events)
+        other.index, other.highest_id = self.index, self.highest_id
+        other._file_states = {key: _FileState(state.durable, list(state.changes)) for key, state in self._file_states.items()}
+        other._folder_states = {key: _FolderState(dict(state.durable), list(state.pending)) for key, state in self._folder_states.items()}
         return other
 
     def advance_to(self, index: int) -> None:
-        assert self.index <= index <= len(self._files.events), (self.index, index)
-        for event in self._files.events[self.index : index]:
+        assert self.index <= index <= len(self._events), (self.index, index)
+        for event in self._events[self.index : index]:
             getattr(self, f"_on_{event.change}")(event)
+            self.highest_id = max(self.highest_id, event.node, *(one.id for one in event.details if isinstance(one, Node | Folder)))
         self.index = index
 
     def image(self, chance: random.Random) -> Folder:
@@ -122,19 +146,20 @@ class CrashState:
         return self._folder_states.setdefault(node_id, _FolderState())
 
     def _on_write(self, event: Event) -> None:
-        self.file_state(event.node).pending.append(event)
+        self.file_state(event.node).changes.append(_Change(event, _Fate.PENDING))
 
     _on_truncate = _on_write
 
     def _on_sync(self, event: Event) -> None:
         state = self.file_state(event.node)
-        state.durable = bytes(_replay(bytearray(state.durable), state.pending))
-        state.pending.clear()
+        settled = [change._replace(fate=_Fate.CERTAIN) if change.fate is _Fate.PENDING else change for change in state.changes]
+        uncertain = next((i for i, change in enumerate(settled) if change.fate is _Fate.UNCERTAIN), len(settled))
+        state.durable = bytes(_replay(bytearray(state.durable), settled[:uncertain]))
+        state.changes = settled[uncertain:]
 
     def _on_fail_sync(self, event: Event) -> None:
         state = self.file_state(event.node)
-        state.doomed += state.pending
-        state.pending.clear()
+        state.changes = [change._replace(fate=_Fate.UNCERTAIN) if change.fate is _Fate.PENDING else change for change in state.changes]
 
     def _on_link(self, event: Event) -> None:
         name, node = event.details
@@ -158,22 +183,19 @@ class CrashState:
             _apply_entry(state.durable, change)
         state.pending.clear()
 
-    def _on_fail_sync_dir(self, event: Event) -> None:
-        state = self.folder_state(event.node)
-        state.doomed += state.pending
-        state.pending.clear()
-
 
 def _apply_entry(entries: dict[str, Node | Folder], change: _Entry) -> None:
-    if change.takes is not None and (change.node is None or entries.get(change.takes) is change.node):
-        entries.pop(change.takes, None)
+    if change.takes is not None:
+        taken = entries.get(change.takes)
+        if taken is not None and (change.node is None or taken.id == change.node.id):
+            del entries[change.takes]
     if change.gives is not None and change.node is not None:
         entries[change.gives] = change.node
 
 
-def _replay(data: bytearray, events: list[Event]) -> bytearray:
-    for event in events:
-        _apply_data(data, event)
+def _replay(data: bytearray, changes: list[_Change]) -> bytearray:
+    for change in changes:
+        _apply_data(data, change.event)
     return data
 
 
@@ -205,7 +227,7 @@ class _Image:
     def _folder(self, node_id: int) -> Folder:
         state = self._state.folder_state(node_id)
         entries = dict(state.durable)
-        for change in self._names_that_stay(state.doomed) + self._names_that_stay(state.pending):
+        for change in self._names_that_stay(state.pending):
             _apply_entry(entries, change)
         folder = Folder(node_id)
         for name, child in entries.items():
@@ -228,29 +250,24 @@ class _Image:
     def _file(self, node_id: int) -> Node:
         if node_id not in self._made:
             state = self._state.file_state(node_id)
-            data: bytes | bytearray = state.durable
-            if state.doomed or state.pending:
-                data = bytearray(data)
-                if self._chance is None:
-                    _replay(_replay(data, state.doomed), state.pending)
-                else:
-                    self._draw(data, state.doomed, self._chance)
-                    self._draw(data, state.pending, self._chance)
+            data = bytearray(state.durable)
+            if self._chance is None:
+                _replay(data, state.changes)
+            else:
+                self._draw(data, state.changes, self._chance)
             self._made[node_id] = Node(node_id, bytes(data))
         return self._made[node_id]
 
-    def _draw(self, data: bytearray, events: list[Event], chance: random.Random) -> None:
-        if not events:
-            return
+    def _draw(self, data: bytearray, changes: list[_Change], chance: random.Random) -> None:
         mode = chance.randrange(5)
-        stays = chance.randrange(len(events) + 1)  # only for the mode in which the first few stay
-        for position, event in enumerate(events):
-            if mode == 0 or (mode == 2 and position > stays) or (mode == 3 and chance.random() < 0.5):
-                continue
-            if mode == 1 or event.change == "truncate" or (mode == 2 and position < stays):
+        stays = chance.randrange(len(changes) + 1)  # only for the mode in which the first few stay
+        for position, (event, fate) in enumerate(changes):
+            if fate is _Fate.CERTAIN or mode == 1 or (mode == 2 and position < stays):
                 _apply_data(data, event)
+            elif mode == 0 or (mode == 2 and position > stays) or (mode == 3 and chance.random() < 0.5):
+                continue
             else:
-                _apply_data(data, _torn(event, data, chance))
+                _apply_data(data, event if event.change == "truncate" else _torn(event, data, chance))
 
 
 def _torn(event: Event, data: bytearray, chance: random.Random) -> Event:
@@ -310,15 +327,24 @@ class InlineTask:
 
 
 class RecordingEnv:
-    """Files in memory that remember; virtual time; tasks inline; everything from `seed`. `root` and `boot` come from a crash image."""
+    """Files in memory that remember; virtual time; tasks inline; everything from `seed`."""
 
-    def __init__(self, seed: int = 0, *, root: Folder | None = None, boot: int = 0) -> None:
-        self.files = RecordingFiles(root)
+    def __init__(self, seed: int = 0, *, files: RecordingFiles | None = None, boot: int = 0) -> None:
+        self.files = files or RecordingFiles()
+        self.boot = boot
         self._chance = random.Random(seed)
-        self._boot = boot
-        self._time = 1_700_000_000.0
-        self._start = self._time
+        self._time = self._start = 1_700_000_000.0
         self._periodic: list[InlineTask] = []
+
+    @classmethod
+    def after_power_loss(cls, state: CrashState, chance: random.Random, *, boot: int) -> RecordingEnv:
+        """The machine started again, as boot `boot`, with one of the disks that losing power could leave."""
+        return cls(chance.getrandbits(32), files=RecordingFiles(state.image(chance)), boot=boot)
+
+    @classmethod
+    def after_kill(cls, state: CrashState, chance: random.Random, *, boot: int) -> RecordingEnv:
+        """Another process on the same machine: it sees everything, and what was not durable is still not."""
+        return cls(chance.getrandbits(32), files=RecordingFiles(state.survivors(), state), boot=boot)
 
     @property
     def n_events(self) -> int:
@@ -326,7 +352,7 @@ class RecordingEnv:
 
     def crash_state(self) -> CrashState:
         """A state at the beginning of the record, to be advanced."""
-        return self.files.boot_image.copy()
+        return self.files.beginning.copy()
 
     def now(self) -> float:
         self._time += 1e-6  # time never stands still, so that no two stamps are equal
@@ -360,7 +386,7 @@ class RecordingEnv:
         return task
 
     def boot_id(self) -> bytes:
-        return self._boot.to_bytes(16, "little")
+        return self.boot.to_bytes(16, "little")
 
     def pid(self) -> int:
         return 4242

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from vicino.env import Files, is_missing
 from vicino.errors import StorageError
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The absolute path of what a user wrote, `~` included."""
+    return os.path.abspath(os.path.expanduser(os.fspath(path)))
 
 
 def replace_file(files: Files, path: str, temporary: str, content: bytes) -> None:

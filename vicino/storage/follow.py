@@ -60,7 +60,7 @@ class Follower:
 
     @property
     def version(self) -> int:
-        return max(self.position.version, self.manifest["version"])
+        return self.position.version
 
     def pin(self, manifest: str) -> None:
         if self._pins is not None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from vicino import _core
 from vicino.env import Buffer, Env
@@ -49,6 +49,14 @@ class Hold:
         if self._let_go is not None:
             let_go, self._let_go = self._let_go, None
             let_go(self.manifest)
+
+
+class HeldState(NamedTuple):
+    """One moment of a journal: its manifest, whose files are held, and the bytes of the logs on top of it."""
+
+    hold: Hold
+    manifest: Manifest
+    logs: list[tuple[int, _core.Blob]]
 
 
 class Journal:
@@ -85,8 +93,8 @@ class Journal:
             files.mkdir(path)
         else:
             _clear_unfinished(env, path)
-        log_file, nonce = create_log(env, path, 1, 0)
         full = complete_manifest(manifest, floor=1, history=[])
+        log_file, nonce = create_log(env, path, 1, previous_size=0, version=full["version"])
         name = f"{env.random_name()}.{KIND}"
         write_manifest(ContainerWriter(files.create(f"{path}/{name}"), KIND), full)
         replace_file(files, f"{path}/{CURRENT}", f"{path}/{env.random_name()}.current", Current(name, 1).encode())
@@ -125,9 +133,8 @@ class Journal:
         position = read_position(env, path)
         end = journal._recover(position)
         file = env.files.open(f"{path}/{log_name(end.number)}")
-        version = max(end.version, manifest["version"])
         journal._log = LogWriter(
-            env, path, end.number, file, nonce=end.nonce, version=version, marked=end.marked, sync=sync, interval_s=interval_s
+            env, path, end.number, file, nonce=end.nonce, version=end.version, marked=end.marked, sync=sync, interval_s=interval_s
         )
         journal._log.publish()
         return journal
@@ -154,6 +161,11 @@ class Journal:
         if self._log is None:
             return sum(blob.size for _, blob in self._following().blobs)
         return self._log.size + sum(size for number, size in self._closed_log_sizes.items() if number >= self.floor)
+
+    @property
+    def log_file_bytes(self) -> int:
+        """Bytes of the log file that is being written."""
+        return self._writing().size
 
     @property
     def history(self) -> list[HistoryEntry]:
@@ -200,6 +212,11 @@ class Journal:
         with self._install_lock:
             self._held[self.manifest_name] += 1
             return Hold(self.manifest_name, self._let_go)
+
+    def hold_state(self) -> HeldState:
+        """Everything a copy needs, from one moment; release the hold when it is done. Logs are mapped, so they may be unlinked meanwhile."""
+        with self._install_lock:
+            return HeldState(self.hold(), self.manifest, self.log_blobs())
 
     def file_bytes(self) -> dict[str, int]:
         """Bytes on disk by who needs them: base, history, pending (being written), held (by snapshots), readers, log, other."""
@@ -334,11 +351,17 @@ class Journal:
         return end
 
     def _settle(self, end: LogEnd) -> None:
-        """A killed process leaves bytes and names that are seen but not durable: they count from now on, so they are synced."""
-        file = self.env.files.open(f"{self.path}/{log_name(end.number)}")
+        """A killed process leaves bytes and names that are seen but not durable: they count from now on, so they are made so.
+
+        What is not proven to have been synced is written again: after a sync that failed, the kernel takes bytes for written that are not.
+        """
+        path = f"{self.path}/{log_name(end.number)}"
+        file = self.env.files.open(path)
         try:
             if end.end < end.size:
                 file.truncate(end.end)
+            if end.proven < end.end:
+                file.write_at(end.proven, self.env.files.read_range(path, end.proven, end.end - end.proven))
             file.sync()
         finally:
             file.close()

@@ -31,12 +31,12 @@ def log_number(name: str) -> int | None:
     return int(digits) if name.startswith(_PREFIX) and digits.isascii() and digits.isdigit() and digits == str(int(digits)) else None
 
 
-def create_log(env: Env, folder: str, number: int, previous_size: int) -> tuple[File, int]:
-    """A new log file, its header synced, and its nonce. The name is not yet durable."""
+def create_log(env: Env, folder: str, number: int, *, previous_size: int, version: int) -> tuple[File, int]:
+    """A new log file that goes on after `version`, its header synced, and its nonce. The name is not yet durable."""
     nonce = int.from_bytes(env.random_bytes(8), "little")
     file = env.files.create(f"{folder}/{log_name(number)}")
     try:
-        file.append(_core.encode_log_file_header(number, nonce, previous_size))
+        file.append(_core.encode_log_file_header(number, nonce, previous_size, version))
         file.sync()
     except BaseException:
         file.close()
@@ -140,7 +140,7 @@ class LogWriter:
             self._prove()
             number = self.number + 1
             try:
-                file, nonce = create_log(self._env, self._folder, number, self.size)
+                file, nonce = create_log(self._env, self._folder, number, previous_size=self.size, version=self.version)
             except BaseException:
                 # A next file that could come back after a crash would contradict what is appended here from now on.
                 with self.poisoning():
@@ -209,7 +209,8 @@ class LogWriter:
 
     def _prove(self) -> None:
         """Sync, then write and sync a mark: the last records can no longer be mistaken for a torn tail."""
-        self._sync_data()
+        if self._durable != self._tail:
+            self._sync_data()
         if self._marked:
             return
         # Only now: a mark that reached the disk before the records it vouches for would turn a torn tail into corruption.

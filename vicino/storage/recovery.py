@@ -21,10 +21,11 @@ _RESTORE = "restore the folder from a snapshot or a copy"
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """Where the last log ends: `end` of its `size` bytes are valid records, the last of them a mark if `marked`."""
+    """Where the last log ends: `end` of its `size` bytes are valid records, `proven` of them say they were synced; `marked`: all are."""
 
     number: int
     end: int
+    proven: int
     size: int
     version: int
     nonce: int
@@ -59,7 +60,7 @@ def find_end(blob: _core.Blob, folder: str, number: int) -> LogEnd:
     reader = open_log(blob, folder, number)
     n_records = reader.skip_to_end()
     marked = reader.marked or (n_records == 0 and reader.end == _core.LOG_FILE_HEADER_SIZE)
-    return LogEnd(number, reader.end, blob.size, reader.version, reader.nonce, marked)
+    return LogEnd(number, reader.end, reader.proven, blob.size, reader.version, reader.nonce, marked)
 
 
 def open_log(blob: _core.Blob, folder: str, number: int, offset: int = 0) -> _core.LogReader:
