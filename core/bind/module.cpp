@@ -1,6 +1,8 @@
 #include "bind/bind.h"
 
 NB_MODULE(_core, m) {
+  // A program may end without closing its database: nothing is lost then, and what is still alive at that moment is no leak.
+  nanobind::set_leak_warnings(false);
   m.doc() = "vicino's native core: kernels, documents, filters, segments, graph. Use it through the vicino package.";
   vicino::bind::bind_errors();
   vicino::bind::bind_storage(m);

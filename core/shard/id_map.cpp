@@ -10,7 +10,7 @@ namespace vicino {
 namespace {
 
 std::uint64_t start_of(std::uint64_t hash, std::uint64_t capacity) {
-  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(hash) * capacity >> 64);
+  return (hash >> 32) * capacity >> 32;  // n < 2^32 rows of which at most 8M are used: no overflow
 }
 
 std::uint8_t tag_of(std::uint64_t hash) { return static_cast<std::uint8_t>(hash); }  // low byte: the high ones choose the place

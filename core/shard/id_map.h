@@ -4,7 +4,7 @@
 //   meta     u32 n, u32 stride (9 when every id is a 64-bit integer: no offsets are kept), u64 capacity (n + n / 3 + 1)
 //   bytes    the encoded ids in row order
 //   offsets  u64[n + 1], absent when stride is not 0
-//   table    u32[capacity]: row + 1, or 0; open addressing with linear probing from hash * capacity >> 64
+//   table    u32[capacity]: row + 1, or 0; open addressing with linear probing from (high half of the hash) * capacity >> 32
 //   tags     u8[capacity]: low byte of the hash, so that a probe rarely touches the ids
 // For 64-bit integers that is 9 + 4/3 * 5 = 15.7 bytes a record, for strings 14.7 and the text.
 #pragma once
@@ -15,6 +15,7 @@
 
 #include "storage/container.h"
 #include "util/blob.h"
+#include "util/errors.h"
 
 namespace vicino {
 

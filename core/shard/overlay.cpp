@@ -21,6 +21,7 @@ void Overlay::load(const Container& patch, std::uint32_t n_rows) {
     if (offsets[i] > offsets[i + 1] || offsets[i + 1] > documents.size()) throw CorruptionError(name + ": document " + std::to_string(i) + " is out of bounds");
     link(rows[i], versions[i], documents.bytes().subspan(offsets[i], offsets[i + 1] - offsets[i]));
   }
+  n_loaded_ = entries_.size();
   patches_.push_back(documents);
 }
 
@@ -77,6 +78,16 @@ std::vector<Overlay::Update> Overlay::since(std::uint64_t after) const {
   }
   std::ranges::stable_sort(updates, {}, &Update::version);
   return updates;
+}
+
+std::uint64_t Overlay::newest(std::uint64_t bound) const {
+  std::shared_lock lock(mutex_);
+  for (std::size_t i = entries_.size(); i-- > n_loaded_;)
+    if (entries_[i].version <= bound) return entries_[i].version;
+  std::uint64_t newest = 0;
+  for (std::size_t i = 0; i < n_loaded_; ++i)
+    if (entries_[i].version <= bound) newest = std::max(newest, entries_[i].version);
+  return newest;
 }
 
 Overlay::Image Overlay::image(std::uint64_t bound) const {

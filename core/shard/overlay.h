@@ -39,6 +39,8 @@ class Overlay {
   std::vector<Update> between(std::uint64_t after, std::uint64_t bound) const;
   /// Every update with version > after, oldest first.
   std::vector<Update> since(std::uint64_t after) const;
+  /// The largest version <= bound of any update, 0: there is none.
+  std::uint64_t newest(std::uint64_t bound) const;
   /// The patch file of all that is visible at `bound`.
   Image image(std::uint64_t bound) const;
   std::size_t memory_bytes() const;
@@ -56,6 +58,7 @@ class Overlay {
   std::deque<Entry> entries_;
   std::vector<std::unique_ptr<std::uint8_t[]>> owned_;
   std::vector<Blob> patches_;
+  std::size_t n_loaded_ = 0;  // entries from a patch come first and are ordered by row; later ones are ordered by version
   std::size_t owned_bytes_ = 0;
 };
 

@@ -6,13 +6,13 @@
 
 namespace vicino {
 
-Rewrite::Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs)
+Rewrite::Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs, bool keep_rows)
     : snapshot_(std::move(snapshot)), inputs_(std::move(inputs)) {
   for (const std::size_t position : inputs_) {
     const Entry& entry = snapshot_->entries().at(position);
     std::vector<std::uint32_t> mapping(entry.rows->size(), kDropped);
     for (std::uint32_t row = 0; row < entry.rows->size(); ++row) {
-      if (entry.is_dead(row)) continue;
+      if (entry.is_dead(row) && !keep_rows) continue;
       mapping[row] = static_cast<std::uint32_t>(sources_.size());
       sources_.push_back(locator(position, row));
     }
@@ -27,6 +27,11 @@ IdMap::Image Rewrite::ids() const {
   return IdMap::build(ids);
 }
 
+Bytes Rewrite::document(Locator at) const {
+  const Entry& entry = snapshot_->entries()[static_cast<std::size_t>(at >> 32)];
+  return entry.is_dead(static_cast<std::uint32_t>(at)) ? Bytes{} : snapshot_->document(at);  // deleted text does not travel
+}
+
 std::string Rewrite::versions() const {
   std::string out;
   out.reserve(sources_.size() * sizeof(std::uint64_t));
@@ -39,13 +44,13 @@ std::string Rewrite::document_offsets() const {
   out.reserve((sources_.size() + 1) * sizeof(std::uint64_t));
   std::uint64_t end = 0;
   append_value(out, end);
-  for (const Locator at : sources_) append_value(out, end += snapshot_->document(at).size());
+  for (const Locator at : sources_) append_value(out, end += document(at).size());
   return out;
 }
 
 std::string Rewrite::documents(std::uint32_t first, std::uint32_t count) const {
   std::string out;
-  for (std::uint32_t row = first; row < first + count; ++row) append_bytes(out, snapshot_->document(sources_.at(row)));
+  for (std::uint32_t row = first; row < first + count; ++row) append_bytes(out, document(sources_.at(row)));
   return out;
 }
 

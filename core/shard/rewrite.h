@@ -18,8 +18,9 @@ class Rewrite {
  public:
   static constexpr std::uint32_t kDropped = ~std::uint32_t{0};
 
-  /// inputs: positions of entries in `snapshot`, in the order their rows shall have.
-  Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs);
+  /// inputs: positions of entries in `snapshot`, in the order their rows shall have. With keep_rows dead rows stay, with empty documents,
+  /// so that new documents fit the old vectors.
+  Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs, bool keep_rows = false);
 
   std::uint32_t n_rows() const { return static_cast<std::uint32_t>(sources_.size()); }
   const Snapshot& snapshot() const { return *snapshot_; }
@@ -43,6 +44,8 @@ class Rewrite {
  private:
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::size_t> inputs_;
+  Bytes document(Locator at) const;
+
   std::vector<Locator> sources_;                     // per output row
   std::vector<std::vector<std::uint32_t>> mapping_;  // per input, per row
 };

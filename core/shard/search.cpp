@@ -55,10 +55,11 @@ bool walk_task(const Task& task, const Graph& graph, const PreparedQuery& query,
   const std::size_t ef = std::max(base, task.allowed ? static_cast<std::size_t>(kBeamPerShare / share) : 0);
   TopK found(request.k);
   SearchStats stats;
-  graph.search(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, ef, found, stats, cancel);
+  const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
+  graph.search(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, ef, found, stats, cancel, first);
   rows_scored += stats.rows_scored;
   const auto hits = std::move(found).take_sorted();
-  for (const Hit& hit : hits) best.offer({hit.distance, static_cast<std::uint64_t>(locator(task.position, static_cast<std::uint32_t>(hit.row)))});
+  for (const Hit& hit : hits) best.offer(hit);
   return hits.size() >= std::min<std::size_t>(request.k, task.candidates);
 }
 

@@ -25,7 +25,7 @@ void ShardState::Working::mark_updated(std::uint32_t row) {
   is_dirty = true;
 }
 
-ShardState::ShardState(std::uint64_t version) : version_(version), published_version_(version) {
+ShardState::ShardState(std::uint64_t version, bool lenient) : version_(version), published_version_(version), lenient_(lenient) {
   working_.push_back(std::make_unique<Working>(make_head()));
   publish();
   base_ = snapshot_;
@@ -117,6 +117,7 @@ void ShardState::upsert(const UpsertBatch& batch, std::uint64_t version) {
 void ShardState::update_fields(const FieldsBatch& batch, std::uint64_t version) {
   for (std::uint32_t i = 0; i < batch.ids.size(); ++i) {
     const Place place = find(batch.ids[i]);
+    if (!place.working && lenient_) continue;
     if (!place.working) throw CorruptionError("a log record changes the fields of a record that does not exist");
     place.working->entry.overlay->put(place.row, version, batch.documents[i]);
     place.working->mark_updated(place.row);

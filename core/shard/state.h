@@ -35,8 +35,9 @@ struct ReplayOutcome {
 
 class ShardState {
  public:
-  /// An empty shard whose log continues after `version`.
-  explicit ShardState(std::uint64_t version);
+  /// An empty shard whose log continues after `version`. lenient: records that change what is not there are passed over, for
+  /// reading the rest of a damaged folder.
+  explicit ShardState(std::uint64_t version, bool lenient = false);
 
   /// Adds a sealed segment of the base; before the first apply. tombstones, patch: null when there are none.
   void add_segment(std::shared_ptr<const Segment> segment, const Container* tombstones, const Container* patch);
@@ -57,7 +58,7 @@ class ShardState {
   /// The head is closed, a new one takes over. Everything applied must be published. Returns the frozen state.
   std::shared_ptr<const Snapshot> freeze();
   std::uint32_t head_rows() const { return head_->size(); }
-  std::uint64_t head_key() const { return head_->key(); }
+  std::size_t head_bytes() const { return head_->memory_bytes(); }
   std::size_t n_frozen() const { return frozen_.size(); }
 
   /// Replaces the rewrite's inputs by `output` (null: nothing was left of them). With `advances_base` the oldest frozen state becomes the base.
@@ -101,6 +102,7 @@ class ShardState {
   void expect_published(const char* what) const;
 
   std::uint64_t version_, published_version_;
+  bool lenient_;
   std::uint64_t next_key_ = 1;
   std::shared_ptr<Head> head_;
   std::vector<std::unique_ptr<Working>> working_;  // the head's is the last one

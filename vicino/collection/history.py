@@ -1,0 +1,121 @@
+"""Reading a collection as it was: the newest base that is not younger, and the log up to the version asked for.
+
+The files behind a view are held as long as it is open. Only versions that `retain=` keeps, and those since the last checkpoint, can be
+rebuilt; the journal's history says which.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+
+from vicino import _core
+from vicino.collection.manifest import Manifest
+from vicino.collection.schema import Settings
+from vicino.collection.shard import Committed, Decide, ReadShard, Shard, open_state
+from vicino.env import Env
+from vicino.errors import InvalidArgument, NotFoundError, ReadOnlyError
+from vicino.segment.memory import MemoryBudget
+from vicino.storage.journal import Journal
+
+READ_ONLY = 'this is the collection as it was at version {}; write to the collection itself'
+
+
+class FrozenShard:
+    """A shard at one past version: reads like the others, never changes."""
+
+    def __init__(self, shard: Shard | ReadShard, state: _core.ShardState, settings: Settings) -> None:
+        self.env: Env = shard.env
+        self.journal: Journal = shard.journal
+        self.budget: MemoryBudget = shard.budget
+        self.name = shard.name
+        self.state, self.settings = state, settings
+
+    def snapshot(self) -> _core.Snapshot:
+        return self.state.snapshot()
+
+    @property
+    def version(self) -> int:
+        return self.state.version
+
+    def refresh(self) -> None:
+        """The past does not change."""
+
+    def commit(self, decide: Decide, *, reads: bool = False) -> Committed:
+        raise ReadOnlyError(READ_ONLY.format(self.version))
+
+    def change_settings(self, change: object) -> Settings:
+        raise ReadOnlyError(READ_ONLY.format(self.version))
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A manifest from which later versions can be rebuilt."""
+
+    manifest: str
+    floor: int
+    version: int
+
+
+def bases(journal: Journal) -> list[Base]:
+    """All bases that are still there, oldest first."""
+    kept = [Base(entry.manifest, entry.floor, entry.version) for entry in journal.history]
+    return [*kept, Base(journal.manifest_name, journal.floor, journal.manifest["version"])]
+
+
+def open_version(shard: Shard | ReadShard | FrozenShard, wanted: int | dt.datetime) -> FrozenShard:
+    """The shard as it was at a version or instant. Raises NotFoundError naming the oldest version that can be read."""
+    if isinstance(shard, FrozenShard):
+        raise ReadOnlyError(READ_ONLY.format(shard.version))
+    current = shard.snapshot().version
+    found = bases(shard.journal)
+    version = _version_at(shard, found, wanted) if isinstance(wanted, dt.datetime) else wanted
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise InvalidArgument(f"at() takes a version number or a datetime, got {type(wanted).__name__} {wanted!r}")
+    if version > current:
+        raise NotFoundError(f'collection "{shard.name}" is at version {current}, version {version} does not exist yet')
+    usable = [base for base in found if base.version <= version]
+    if not usable:
+        raise NotFoundError(
+            f'version {version} of collection "{shard.name}" is gone; the oldest that can be read is {found[0].version}; '
+            "open the database with retain=N to keep the last N versions"
+        )
+    return _rebuild(shard, usable[-1], version)
+
+
+def _rebuild(shard: Shard | ReadShard, base: Base, version: int) -> FrozenShard:
+    hold = shard.journal.hold()
+    try:
+        manifest = Manifest.from_json(shard.journal.read_manifest(base.manifest))
+        state, settings = open_state(shard.journal, manifest), manifest.settings
+        for number, blob in shard.journal.log_blobs(base.floor):
+            _, _, controls = state.replay(blob, 0, f"wal-{number}", version)
+            for _version, _time_us, payload in controls:
+                settings = Settings.from_json(json.loads(payload))
+            if state.version >= version:
+                break
+    finally:
+        hold.release()  # the files are mapped by now: what is unlinked stays readable
+    return FrozenShard(shard, state, settings)
+
+
+def _version_at(shard: Shard | ReadShard, found: list[Base], instant: dt.datetime) -> int:
+    """The last version written at or before an instant; a naive one is UTC."""
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=dt.UTC)
+    limit_us = int(aware.timestamp() * 1e6)
+    oldest = shard.journal.read_manifest(found[0].manifest)
+    if limit_us < oldest["time_us"]:
+        since = dt.datetime.fromtimestamp(oldest["time_us"] / 1e6, tz=dt.UTC)
+        raise NotFoundError(
+            f'collection "{shard.name}" cannot be read as of {aware.isoformat()}; its history begins {since.isoformat()} with version '
+            f"{found[0].version}; open the database with retain=N to keep the last N versions"
+        )
+    version = found[0].version
+    for _type, record_version, time_us, _payload in shard.journal.records(found[0].floor):
+        if time_us > limit_us:
+            break
+        version = record_version
+    return version
+
+

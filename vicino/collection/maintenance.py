@@ -1,0 +1,319 @@
+"""Seal, merge, build: background work on one shard, each step bounded in memory, none needed for correctness.
+
+Every step writes new files beside the old ones, swaps them in under the writer lock in microseconds, and only then writes the manifest
+that makes the step last. A crash before that leaves files nobody names, which the next opening removes.
+Disk overhead: a merge needs its inputs' size a second time until its manifest is durable.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from vicino import _core
+from vicino.collection.jobs import Job, Scheduler
+from vicino.collection.limits import Limits
+from vicino.collection.manifest import Manifest
+from vicino.collection.policy import Action, BuildGraph, BuildIndex, Merge, RewriteFields, SegmentState, next_action
+from vicino.collection.schema import Settings
+from vicino.collection.shard import Shard
+from vicino.errors import Error, MemoryLimitError
+from vicino.segment.files import (
+    Column,
+    SegmentFiles,
+    open_container,
+    open_segment,
+    write_fields,
+    write_graph,
+    write_index,
+    write_patch,
+    write_segment,
+    write_tombstones,
+)
+from vicino.storage.manifest import HistoryEntry
+
+ROW_BYTES = 64
+"""Working memory of a rewrite per row: its source, its mapping, its part of the id table."""
+SLICE_BYTES = 32 << 20
+
+
+def columns_of(settings: Settings) -> list[Column]:
+    """The vectors of a collection as the core knows them."""
+    return [core_column(settings, name) for name in settings.vectors]
+
+
+def core_column(settings: Settings, name: str) -> Column:
+    entry = settings.vectors[name]
+    return (entry.slot, entry.spec.dim, getattr(_core.Dtype, entry.spec.dtype), getattr(_core.Metric, entry.spec.metric))
+
+
+class Maintenance:
+    """Background work on one shard. Seals run in their own lane, so that a long merge never holds up writes."""
+
+    def __init__(self, shard: Shard, scheduler: Scheduler, *, lane: str, threads: int, retain: int) -> None:
+        self.shard, self._scheduler, self._lane, self._threads, self._retain = shard, scheduler, lane, threads, retain
+        self._install_lock = threading.RLock()
+        self._state_lock = threading.Lock()
+        self._queued: set[str] = set()
+        self._failed: frozenset[Action] = frozenset()
+        self.last_error: BaseException | None = None
+        shard.on_frozen = self._on_frozen
+
+    def _on_frozen(self) -> None:
+        self.schedule()
+
+    @property
+    def limits(self) -> Limits:
+        return self.shard.limits
+
+    def schedule(self) -> Job | None:
+        """Queues whatever there is to do; returns at once. The job that merges and builds, None if there is nothing to build."""
+        if self.shard.frozen:
+            self._submit("seal", "sealing", self._seal_all)
+        elif self._next() is not None:
+            return self._submit("build", "merging and building", self._build_all)
+        return None
+
+    def _submit(self, kind: str, title: str, work: Callable[[Job], None]) -> Job | None:
+        with self._state_lock:
+            if kind in self._queued:
+                return None
+            self._queued.add(kind)
+
+        def run(job: Job) -> None:
+            with self._state_lock:
+                self._queued.discard(kind)
+            try:
+                work(job)
+            except Exception as error:
+                self.last_error = error
+                raise
+
+        return self._scheduler.submit(f"{self._lane}-{kind}", Job(f'{title} of collection "{self.shard.name}"'), run)
+
+    # ---- sealing
+
+    def _seal_all(self, job: Job) -> None:
+        try:
+            while self.shard.frozen and not job.cancel_token.cancelled:
+                self.seal_next(job)
+        except Error as error:
+            self.shard.seal_error = error
+            raise
+        if not job.cancel_token.cancelled and self._next() is not None:
+            self._submit("build", "merging and building", self._build_all)
+
+    def seal_next(self, job: Job) -> None:
+        """Writes the oldest frozen head as a segment, and the manifest that moves the log floor past it."""
+        shard = self.shard
+        frozen = shard.frozen[0]
+        entries = frozen.snapshot.entries
+        rewrite = _core.Rewrite(frozen.snapshot, [len(entries) - 1])
+        output, files = self._write(rewrite, entries[-1]["key"], columns_of(frozen.settings), job)
+        with self._install_lock:
+            with shard.writer:
+                shard.state.install(rewrite, output, True)
+                if files is not None:
+                    shard.segments[files.key] = files
+                shard.sealed()
+            self._failed = frozenset()
+            manifest = replace(shard.manifest, version=frozen.version, time_us=frozen.time_us, settings=frozen.settings)
+            self._write_manifest(manifest, floor=frozen.log)
+
+    def _write(
+        self, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], job: Job
+    ) -> tuple[_core.Segment | None, SegmentFiles | None]:
+        if rewrite.n_rows == 0:
+            return None, None
+        with self.shard.budget.reserve(rewrite.n_rows * ROW_BYTES + SLICE_BYTES, "writing a segment"):
+            files = write_segment(self.shard.journal, rewrite, key, columns, job.cancel_token)
+        return open_segment(self.shard.journal, files)[0], files
+
+    def _write_manifest(self, manifest: Manifest, *, floor: int | None = None) -> None:
+        """Writes the base as it is now: tombstones and patches that changed, then the manifest."""
+        shard = self.shard
+        base = shard.state.base()
+        slots = {entry.slot for entry in manifest.settings.vectors.values()}
+        segments = []
+        for position, entry in enumerate(base.entries):
+            if not entry["sealed"]:
+                continue
+            files = shard.segments[entry["key"]]
+            for slot in files.vectors.keys() - slots:
+                files = files.without_slot(slot)
+            if (n_dead := entry["rows"] - entry["live"]) != files.n_dead:
+                files = replace(files, tombstones=write_tombstones(shard.journal, base.tombstones(position)), n_dead=n_dead)
+            if entry["last_update"] != files.patched_at:
+                patch = write_patch(shard.journal, base.patch(position)) if entry["updated"] else None
+                files = replace(files, patch=patch, patched_at=entry["last_update"])
+            shard.segments[files.key] = files
+            segments.append(files)
+        shard.segments = {files.key: files for files in segments}
+        shard.manifest = replace(manifest, segments=tuple(segments))
+        shard.journal.install(shard.manifest.to_json(), floor=shard.journal.floor if floor is None else floor, keep_history=self._keeps)
+
+    def _keeps(self, entry: HistoryEntry) -> bool:
+        """Older bases stay as long as one of the last `retain` versions is built from them."""
+        return entry.until > self.shard.state.snapshot().version - self._retain
+
+    # ---- merging and building
+
+    def _segment_states(self) -> list[SegmentState]:
+        base = self.shard.state.snapshot()
+        return [
+            SegmentState(self.shard.segments[entry["key"]], entry["live"], entry["updated"])
+            for entry in base.entries
+            if entry["sealed"] and entry["key"] in self.shard.segments
+        ]
+
+    def _graph_slots(self) -> list[int]:
+        return [entry.slot for entry in self.shard.settings.vectors.values() if entry.spec.index != "flat"]
+
+    def _next(self) -> Action | None:
+        return next_action(
+            self._segment_states(),
+            graph_slots=self._graph_slots(),
+            indexes=self.shard.settings.indexes,
+            limits=self.limits,
+            failed=self._failed,
+        )
+
+    def _build_all(self, job: Job) -> None:
+        while not job.cancel_token.cancelled and (action := self._next()) is not None:
+            self.perform(action, job)
+
+    def perform(self, action: Action, job: Job) -> None:
+        """One step. A step the memory limit does not allow is put aside until the segments change; rows stay searchable as they are."""
+        try:
+            match action:
+                case Merge():
+                    self._merge(action, job)
+                case RewriteFields():
+                    self._rewrite_fields(action, job)
+                case BuildGraph():
+                    self._build_graph(action, job)
+                case BuildIndex():
+                    self._build_index(action, job)
+        except MemoryLimitError as error:
+            self.last_error = error
+            self._failed |= {action}
+
+    def _merge(self, action: Merge, job: Job) -> None:
+        shard = self.shard
+        base = shard.state.base()
+        positions = [position for position, entry in enumerate(base.entries) if entry["key"] in action.keys]
+        rewrite = _core.Rewrite(base, positions)
+        output, files = self._write(rewrite, shard.state.next_key(), columns_of(shard.manifest.settings), job)
+        with self._install_lock:
+            with shard.writer:
+                shard.state.install(rewrite, output, False)
+                if files is not None:
+                    shard.segments[files.key] = files
+            self._failed = frozenset()
+            self._write_manifest(shard.manifest)
+
+    def _rewrite_fields(self, action: RewriteFields, job: Job) -> None:
+        shard = self.shard
+        base = shard.state.base()
+        position = next(position for position, entry in enumerate(base.entries) if entry["key"] == action.key)
+        if not base.entries[position]["updated"]:
+            # All updates are younger than the base; they are folded in once the head they were logged with is sealed.
+            self._failed |= {action}
+            return
+        rewrite = _core.Rewrite(base, [position], True)
+        with shard.budget.reserve(rewrite.n_rows * ROW_BYTES + SLICE_BYTES, "rewriting fields"):
+            name = write_fields(shard.journal, rewrite, job.cancel_token)
+        container = open_container(shard.journal, name, "fields")
+        with self._install_lock:
+            with shard.writer:
+                shard.state.replace_fields(action.key, container, base.version)
+            files = replace(shard.segments[action.key], fields=name, indexes={}, patch=None, patched_at=0)
+            shard.segments[action.key] = files
+            self._failed = frozenset()
+            self._write_manifest(shard.manifest)
+
+    def _build_graph(self, action: BuildGraph, job: Job) -> None:
+        shard = self.shard
+        files = shard.segments[action.key]
+        entry = next(entry for entry in shard.settings.vectors.values() if entry.slot == action.slot)
+        needed = _core.graph_build_bytes(files.rows, entry.spec.dim, entry.spec.dtype, self._threads)
+        with shard.budget.reserve(needed, f"building the graph of {files.rows} rows"):
+            graph = shard.state.base().build_graph(action.key, action.slot, self._threads, job.cancel_token)
+            name = write_graph(shard.journal, action.slot, graph)
+            del graph
+        container = open_container(shard.journal, name, "graph")
+        with self._install_lock:
+            with shard.writer:
+                shard.state.attach_graph(action.key, container)
+            shard.segments[action.key] = shard.segments[action.key].with_graph(action.slot, name)
+            self._write_manifest(shard.manifest)
+
+    def _build_index(self, action: BuildIndex, job: Job) -> None:
+        shard = self.shard
+        files = shard.segments[action.key]
+        with shard.budget.reserve(files.rows * ROW_BYTES + SLICE_BYTES, f'indexing field "{action.path}"'):
+            index = shard.state.base().build_index(action.key, action.path, action.kind, job.cancel_token)
+            name = write_index(shard.journal, action.path, index)
+        container = open_container(shard.journal, name, "index")
+        with self._install_lock:
+            with shard.writer:
+                shard.state.attach_index(action.key, container)
+            shard.segments[action.key] = shard.segments[action.key].with_index(action.path, action.kind, name)
+            self._write_manifest(shard.manifest)
+
+    # ---- changes of settings on a live collection
+
+    def settings_changed(self) -> Job | None:
+        """Drops what the new settings no longer want and queues what they do."""
+        shard = self.shard
+        wanted = shard.settings.indexes
+        slots = {entry.slot for entry in shard.settings.vectors.values()}
+        with self._install_lock, shard.writer:
+            for key, files in list(shard.segments.items()):
+                for path in files.indexes.keys() - wanted.keys():
+                    shard.state.drop_index(key, path)
+                    shard.segments[key] = shard.segments[key].without_index(path)
+                for slot in files.vectors.keys() - slots:
+                    shard.state.drop_column(key, slot)
+        self._failed = frozenset()
+        return self.schedule()
+
+    # ---- on demand
+
+    def optimize(self) -> Job:
+        """Seals the head, merges everything worth merging and builds every graph and index that is wanted."""
+        job = Job(f'optimizing collection "{self.shard.name}"')
+        return self._scheduler.submit(f"{self._lane}-build", job, self._optimize)
+
+    def _optimize(self, job: Job) -> None:
+        shard = self.shard
+        shard.freeze()
+        self._wait_for_seals(job)
+        job.progress = 0.2
+        self._failed = frozenset()
+        states = [state for state in self._segment_states() if state.live < self.limits.segment_rows_max]
+        wasteful = any(state.live < state.files.rows or state.updated for state in states)
+        if len(states) > 1 or wasteful:
+            self.perform(Merge(tuple(state.files.key for state in states)), job)
+        job.progress = 0.5
+        self._build_all(job)
+
+    def _wait_for_seals(self, job: Job) -> None:
+        while self.shard.frozen and not job.cancel_token.cancelled:
+            self._submit("seal", "sealing", self._seal_all)
+            self.shard.env.sleep(0.002)
+
+    def close(self) -> None:
+        """Seals a long log away, so that the next opening replays little; the scheduler is idle. A failure costs only that time."""
+        shard = self.shard
+        shard.on_frozen = lambda: None
+        if not shard.is_writable or shard.journal.log_bytes <= self.limits.close_log_bytes_max:
+            return
+        job = Job("sealing")
+        try:
+            shard.freeze()
+            while shard.frozen:
+                self.seal_next(job)
+        except Error as error:
+            self.last_error = error

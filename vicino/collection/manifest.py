@@ -1,0 +1,42 @@
+"""What the journal of a collection says: the exact state at one version, from which the log goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vicino.collection.schema import Settings
+from vicino.segment.files import SegmentFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """State of a collection at `version`; time_us is when that version was written, microseconds since the epoch."""
+
+    version: int = 0
+    time_us: int = 0
+    settings: Settings = field(default_factory=Settings)
+    segments: tuple[SegmentFiles, ...] = ()
+
+    @property
+    def files(self) -> list[str]:
+        return [name for segment in self.segments for name in segment.names]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "time_us": self.time_us,
+            "settings": self.settings.to_json(),
+            "segments": [segment.to_json() for segment in self.segments],
+            "files": self.files,
+        }
+
+    @classmethod
+    def from_json(cls, parts: Mapping[str, Any]) -> Manifest:
+        return cls(
+            version=parts["version"],
+            time_us=parts["time_us"],
+            settings=Settings.from_json(parts["settings"]),
+            segments=tuple(SegmentFiles.from_json(segment) for segment in parts["segments"]),
+        )

@@ -1,0 +1,111 @@
+"""What maintenance does next, as a pure function of what there is.
+
+Sizes fall into classes, each `merge_fan_in` times as large as the one below, the smallest being what a head seals to. A class that holds
+`merge_fan_in` segments is merged. Merging goes before building graphs, so that no graph is built for a segment about to go.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vicino.collection.limits import Limits
+from vicino.segment.files import SegmentFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Rewrite the live rows of these segments (one or more) into a new one."""
+
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteFields:
+    """Fold a segment's overlay into a new fields file; vectors and graphs stay."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildGraph:
+    key: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildIndex:
+    key: int
+    path: str
+    kind: str
+
+
+Action = Merge | RewriteFields | BuildGraph | BuildIndex
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentState:
+    """A segment of the base with what has happened to it up to the base's version."""
+
+    files: SegmentFiles
+    live: int
+    updated: int
+
+
+def size_class(rows: int, limits: Limits) -> int:
+    """0 for what a head seals to, one more for every factor of merge_fan_in."""
+    if rows <= limits.head_rows_max:
+        return 0
+    return math.ceil(math.log(rows / limits.head_rows_max, limits.merge_fan_in) - 1e-9)
+
+
+def next_action(
+    segments: Sequence[SegmentState],
+    *,
+    graph_slots: Iterable[int],
+    indexes: Mapping[str, str],
+    limits: Limits,
+    failed: frozenset[Action] = frozenset(),
+) -> Action | None:
+    """The most useful action, None when all is well.
+
+    graph_slots: vectors that want a graph. indexes: path -> kind wanted. failed: actions that were tried and refused (memory); they are
+    not tried again until something changes.
+    """
+    candidates = [
+        *_merges(segments, limits),
+        *(RewriteFields(s.files.key) for s in segments if s.updated > max(256, limits.updated_share_max * s.files.rows)),
+        *_graphs(segments, graph_slots, limits),
+        *(BuildIndex(s.files.key, path, kind) for s in segments for path, kind in indexes.items() if s.files.indexes.get(path, ("",))[0] != kind),
+    ]
+    return next((action for action in candidates if action not in failed), None)
+
+
+def _merges(segments: Sequence[SegmentState], limits: Limits) -> list[Merge]:
+    classes: dict[int, list[SegmentState]] = {}
+    for segment in segments:
+        if segment.live <= limits.segment_rows_max // limits.merge_fan_in:
+            classes.setdefault(size_class(segment.live, limits), []).append(segment)
+    full = [
+        Merge(tuple(segment.files.key for segment in members[: limits.merge_fan_in]))
+        for _, members in sorted(classes.items())
+        if len(members) >= limits.merge_fan_in
+    ]
+    merged = {key for merge in full for key in merge.keys}
+    dying = [
+        Merge((s.files.key,))
+        for s in segments
+        if s.files.rows - s.live > limits.dead_share_max * s.files.rows and s.files.key not in merged
+    ]
+    return full + dying
+
+
+def _graphs(segments: Sequence[SegmentState], graph_slots: Iterable[int], limits: Limits) -> list[BuildGraph]:
+    wanted = [
+        (s.files.rows, BuildGraph(s.files.key, slot))
+        for slot in graph_slots
+        for s in segments
+        if slot in s.files.vectors and slot not in s.files.graphs and s.files.rows >= limits.graph_rows_min
+    ]
+    return [action for _, action in sorted(wanted, key=lambda entry: -entry[0])]  # the largest first: it saves the most scanning

@@ -1,0 +1,45 @@
+"""A query vector as the core takes it: one contiguous row of bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicino.collection.schema import VectorSpec
+from vicino.collection.vectors import Context, to_rows
+from vicino.errors import DimensionError, InvalidArgument
+
+Row = npt.NDArray[np.uint8]
+
+
+def to_query(query: Any, spec: VectorSpec, vector: str, collection: str) -> Row:
+    """The bytes of one query row: float32 for float vectors, else the vector's own type. Raises DimensionError, InvalidArgument.
+
+    A float32 array of the right length is taken as it is; everything else is converted as vectors are on their way in.
+    """
+    if type(query) is np.ndarray and query.dtype == np.float32 and query.shape == (spec.dim,) and spec.dtype in ("float32", "float16"):
+        return np.ascontiguousarray(query).view(np.uint8)
+    try:
+        shape = np.shape(query)
+    except ValueError:
+        shape = (0, 0)
+    if len(shape) != 1:
+        hint = "; call search_many for several queries" if len(shape) == 2 else ""
+        raise InvalidArgument(f'a query for vector "{vector}" of collection "{collection}" is one vector, got {_described(query, shape)}{hint}')
+    if spec.dtype in ("float32", "float16"):
+        if shape[0] != spec.dim:
+            raise DimensionError(
+                f'vector "{vector}" of collection "{collection}" has {spec.dim} dimensions, the query has {shape[0]}; '
+                "was it embedded by another model?"
+            )
+        try:
+            return np.ascontiguousarray(query, dtype=np.float32).view(np.uint8)
+        except (TypeError, ValueError):
+            raise InvalidArgument(f"a query vector is numbers, got {_described(query, shape)}") from None
+    return to_rows([query], spec, Context(vector, lambda _index: "the query", collection)).reshape(-1).view(np.uint8)
+
+
+def _described(query: Any, shape: tuple[int, ...]) -> str:
+    return f"{type(query).__name__} of shape {shape}" if shape else f"{type(query).__name__} {str(query)[:40]!r}"

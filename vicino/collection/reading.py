@@ -1,0 +1,187 @@
+"""Reading one snapshot of a collection: conditions to bitmaps, expiry, records by id and in order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicino import _core
+from vicino.collection.maintenance import core_column
+from vicino.collection.schema import Settings
+from vicino.env import Env
+from vicino.errors import InvalidArgument
+from vicino.filter.compile import compile_filter
+from vicino.filter.model import And, Condition, Not, Range
+from vicino.filter.parse import Where, parse_where
+from vicino.query.plan import FilterStep
+from vicino.types import RecordId, VectorColumn
+
+Locators = npt.NDArray[np.int64]
+FILTER_CACHE = 256
+"""Compiled filters kept per collection; programs repeat a few shapes."""
+
+
+class SnapshotReader:
+    """Reads that need more than the core's snapshot: the collection's filters, expiry and vector names."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._compiled: dict[Condition, _core.Filter] = {}
+        self._unexpired: tuple[int, dt.datetime, _core.Matches] | None = None
+
+    # ---- conditions
+
+    def condition(self, where: Where | None, settings: Settings) -> Condition | None:
+        """The tree behind any spelling, checked against a closed schema; None for no condition."""
+        known = settings.schema.fields if settings.schema.closed else None
+        return parse_where(where, known_fields=known)
+
+    def compiled(self, condition: Condition) -> _core.Filter:
+        """The core's form, cached."""
+        found = self._compiled.get(condition)
+        if found is None:
+            if len(self._compiled) >= FILTER_CACHE:
+                self._compiled.clear()
+            found = self._compiled[condition] = compile_filter(condition)
+        return found
+
+    def match(
+        self, snapshot: _core.Snapshot, condition: Condition | None, settings: Settings, cancel: _core.Cancel
+    ) -> _core.Matches | None:
+        """Live, unexpired rows that meet the condition; None when that is every live row."""
+        if settings.ttl is None:
+            if condition is None:
+                return None
+            return snapshot.match(self.compiled(condition), slots_of(settings), cancel)
+        now = self._now()
+        if condition is None:
+            return self._all_unexpired(snapshot, settings, now, cancel)
+        return snapshot.match(compile_filter(And((condition, unexpired(settings.ttl, now)))), slots_of(settings), cancel)
+
+    def _all_unexpired(self, snapshot: _core.Snapshot, settings: Settings, now: dt.datetime, cancel: _core.Cancel) -> _core.Matches:
+        """Rows that have not expired. Kept until the next one expires, so that a query between two expiries costs nothing extra."""
+        assert settings.ttl is not None
+        cached = self._unexpired
+        if cached is not None and cached[0] == snapshot.version and now < cached[1]:
+            return cached[2]
+        matches = snapshot.match(compile_filter(unexpired(settings.ttl, now)), {}, cancel)
+        first = snapshot.ordered(settings.ttl, matches, False, cancel)[:1]
+        until = dt.datetime.max.replace(tzinfo=dt.UTC)
+        if len(first):
+            (document,) = snapshot.documents(first)
+            values = _core.decode_document(document).get(settings.ttl)
+            # A field with other values than one datetime has no next expiry to wait for: it is looked at again each time.
+            until = values if isinstance(values, dt.datetime) else now
+        self._unexpired = (snapshot.version, until, matches)
+        return matches
+
+    def _now(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self._env.now(), tz=dt.UTC)
+
+    def expired(self, settings: Settings) -> Condition:
+        """The records that have expired by now."""
+        assert settings.ttl is not None
+        return Range(settings.ttl, lte=self._now())
+
+    def step(
+        self, snapshot: _core.Snapshot, condition: Condition, matches: _core.Matches, settings: Settings, took_s: float, *, estimate: bool
+    ) -> FilterStep:
+        """How a filter went, for the plan."""
+        return FilterStep(
+            condition=str(condition),
+            estimated=tuple(snapshot.estimate(self.compiled(condition), slots_of(settings))) if estimate else None,
+            actual=matches.count,
+            rows_scanned=matches.rows_scanned,
+            paths_indexed=tuple(matches.paths_indexed),
+            paths_scanned=tuple(matches.paths_scanned),
+            took_s=took_s,
+        )
+
+    # ---- records
+
+    def find(self, snapshot: _core.Snapshot, ids: Sequence[RecordId], settings: Settings) -> Locators:
+        """Locator of each id, -1 where there is no live, unexpired record."""
+        found = snapshot.find(list(ids))
+        if settings.ttl is not None:
+            now = self._now()
+            for position, locator in enumerate(found.tolist()):
+                if locator >= 0 and is_expired(snapshot, locator, settings.ttl, now):
+                    found[position] = -1
+        return found
+
+    def walk(
+        self, snapshot: _core.Snapshot, matches: _core.Matches | None, *, order_by: str | None, batch: int, cancel: _core.Cancel
+    ) -> Iterator[Locators]:
+        """All matching rows, `batch` at a time. order_by: a field, with a leading "-" the largest first; rows without it are left out."""
+        if order_by is None:
+            after = -1
+            while len(found := snapshot.locators(matches, after, batch)):
+                yield found
+                after = int(found[-1])
+            return
+        descending = order_by.startswith("-")
+        ordered = snapshot.ordered(order_by.removeprefix("-"), matches, descending, cancel)
+        for start in range(0, len(ordered), batch):
+            yield ordered[start : start + batch]
+
+
+def slots_of(settings: Settings) -> dict[str, int]:
+    return {name: entry.slot for name, entry in settings.vectors.items()}
+
+
+def unexpired(field: str, now: dt.datetime) -> Condition:
+    """Holds for records that have not expired at `now`; records without the field never expire."""
+    return Not(Range(field, lte=now))
+
+
+def is_expired(snapshot: _core.Snapshot, locator: int, field: str, now: dt.datetime) -> bool:
+    (document,) = snapshot.documents(np.array([locator], np.int64))
+    from vicino.filter.match import matches
+
+    return matches(Range(field, lte=now), _core.decode_document(document))
+
+
+def read_vectors(
+    snapshot: _core.Snapshot, locators: Locators, settings: Settings, names: Sequence[str] | None = None
+) -> dict[str, VectorColumn]:
+    """The vectors of some rows, bit for bit as they were written. names: None for all."""
+    columns = {}
+    for name in settings.vectors if names is None else names:
+        spec = settings.spec(name)
+        rows, present = snapshot.vectors(core_column(settings, name), locators)
+        table = rows.view(spec.numpy_dtype).reshape(len(locators), spec.width)
+        present = present.view(np.bool_)
+        columns[name] = VectorColumn(table, None if present.all() else present)
+    return columns
+
+
+def vector_names(vectors: bool | str | Sequence[str], settings: Settings) -> list[str] | None:
+    """Which vectors `vectors=` asks for; None for none."""
+    if vectors is False:
+        return None
+    if vectors is True:
+        return list(settings.vectors)
+    names = [vectors] if isinstance(vectors, str) else list(vectors)
+    for name in names:
+        settings.spec(name)
+    return names
+
+
+def check_select(select: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    """`select=` as a tuple of field names; None for all fields."""
+    if select is None:
+        return None
+    if isinstance(select, str):
+        return (select,)
+    if isinstance(select, Mapping) or not all(isinstance(name, str) for name in select):
+        raise InvalidArgument(f"select must be field names, got {select!r}")
+    return tuple(select)
+
+
+def scalar_key(value: Any) -> tuple[str, str]:
+    """Order of facet values with equal counts: by type, then by text."""
+    return type(value).__name__, str(value)

@@ -1,0 +1,363 @@
+"""One shard: a journal on disk, the core's state machine in memory, and the order in which a commit touches both.
+
+A commit is decided, logged, applied, made durable, published and acknowledged, in this order. Threads that commit at the same time queue up; whoever
+holds the writer lock takes the whole queue, so that one fdatasync serves all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from vicino import _core
+from vicino.collection.committer import Committer
+from vicino.collection.limits import Limits
+from vicino.collection.manifest import Manifest
+from vicino.collection.schema import Settings
+from vicino.env import Env
+from vicino.errors import ClosedError, Error, InternalError, ReadOnlyError, StorageError
+from vicino.segment.files import SegmentFiles, open_segment
+from vicino.segment.memory import MemoryBudget
+from vicino.storage.journal import Journal
+
+UPSERT, DELETE, FIELDS, CONTROL = 1, 2, 3, 4
+ALL_VERSIONS = 2**64 - 1
+PAYLOAD_COPIES = 3
+"""A commit holds its payload about this often: encoded, in the log's buffer, in the head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a commit does, as a log record. `count` records are touched. settings: the new ones, with a CONTROL record."""
+
+    type: int
+    payload: bytes
+    count: int
+    settings: Settings | None = None
+
+
+Decide = Callable[[_core.ShardState], Effect | None]
+"""Looks at the latest state and returns the effect of a write, None when there is nothing to do, or raises when a condition fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """version: of the commit, or the current one when there was nothing to do. delayed_s: time spent waiting for the backlog."""
+
+    version: int
+    count: int
+    delayed_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Frozen:
+    """A head that is closed and waits for sealing; `log` is the file that begins after its last record."""
+
+    log: int
+    version: int
+    time_us: int
+    settings: Settings
+    snapshot: _core.Snapshot
+
+
+@dataclass(slots=True)
+class _Request:
+    decide: Decide
+    reads: bool
+    done: threading.Event = field(default_factory=threading.Event)
+    result: Committed | None = None
+    error: BaseException | None = None
+
+
+class Shard:
+    """A writable shard. Any thread may commit and read; background jobs go through `maintenance.Maintenance`."""
+
+    def __init__(self, env: Env, journal: Journal, *, limits: Limits, budget: MemoryBudget, name: str,
+                 committer: Committer | None = None) -> None:  # fmt: skip
+        self.env, self.journal, self.limits, self.budget, self.name = env, journal, limits, budget, name
+        self._committer = committer
+        self.writer = threading.RLock()
+        self.frozen: list[Frozen] = []
+        self.on_frozen: Callable[[], None] = lambda: None
+        self.seal_error: Error | None = None
+        self._queue: list[_Request] = []
+        self._queue_lock = threading.Lock()
+        self._backlog = threading.Condition(self.writer)
+        self._failure: BaseException | None = None
+        self._closed = False
+        manifest = Manifest.from_json(journal.manifest)
+        self.manifest = manifest
+        self.segments: dict[int, SegmentFiles] = {}
+        self.settings = manifest.settings
+        self.last_time_us = manifest.time_us
+        self.state = open_state(journal, manifest)
+        self.segments = {files.key: files for files in manifest.segments}
+        self._replay()
+        budget.track(self, lambda: self.state.memory_bytes)
+
+    @classmethod
+    def create(cls, env: Env, path: str, settings: Settings) -> None:
+        """Writes an empty shard; durable on return."""
+        Journal.create(env, path, Manifest(settings=settings, time_us=_now_us(env)).to_json()).close()
+
+    def _replay(self) -> None:
+        logs = self.journal.log_blobs()
+        for position, (number, blob) in enumerate(logs):
+            _, time_us, controls = self.state.replay(blob, 0, f"wal-{number}", ALL_VERSIONS)
+            self.last_time_us = time_us or self.last_time_us
+            for _version, _time_us, payload in controls:
+                self.settings = Settings.from_json(json.loads(payload))
+            if position + 1 < len(logs):
+                self._freeze_state(logs[position + 1][0])
+
+    # ---- reading
+
+    def snapshot(self) -> _core.Snapshot:
+        """The latest published state. Raises ClosedError after close."""
+        if self._closed:
+            raise ClosedError(f'collection "{self.name}" is closed; open the database again')
+        return self.state.snapshot()
+
+    @property
+    def version(self) -> int:
+        return self.snapshot().version
+
+    def refresh(self) -> None:
+        """The writer is always current."""
+
+    # ---- writing
+
+    def commit(self, decide: Decide, *, reads: bool = False) -> Committed:
+        """Runs `decide` against the latest state and makes its effect durable and visible.
+
+        reads: `decide` looks at the published snapshot, so commits queued before it are published first. It must not commit itself.
+        Raises what `decide` raises; StorageError when the log cannot be written, after which the shard only reads.
+        """
+        delayed = self._wait_for_backlog()
+        request = _Request(decide, reads)
+        with self._queue_lock:
+            self._queue.append(request)
+        if self._committer is None:
+            self._take_queue(request)
+        else:
+            self._committer.run(lambda: self._take_queue(request))
+        if request.error is not None:
+            raise request.error
+        if request.result is None:
+            raise InternalError("a commit ended without a result; please report this")
+        self._maybe_freeze()
+        return Committed(request.result.version, request.result.count, delayed) if delayed else request.result
+
+    def change_settings(self, change: Callable[[Settings], Settings]) -> Settings:
+        """Logs new settings. Returns them; nothing is logged when they did not change."""
+
+        def decide(_state: _core.ShardState) -> Effect | None:
+            settings = change(self.settings)
+            if settings == self.settings:
+                return None
+            return Effect(CONTROL, json.dumps(settings.to_json()).encode(), 0, settings)
+
+        self.commit(decide)
+        return self.settings
+
+    def _take_queue(self, request: _Request) -> None:
+        with self.writer:
+            if not request.done.is_set():
+                self._drain()
+
+    def _drain(self) -> None:
+        with self._queue_lock:
+            requests, self._queue = self._queue, []
+        group: list[_Request] = []
+        for request in requests:
+            if request.reads and group:
+                self._make_durable(group)
+                group = []
+            self._apply(request, group)
+        self._make_durable(group)
+
+    def _apply(self, request: _Request, group: list[_Request]) -> None:
+        try:
+            self._expect_writable()
+            effect = request.decide(self.state)
+            if effect is None:
+                request.result = Committed(self.state.version, 0)
+                request.done.set()
+                return
+            with self.budget.reserve(PAYLOAD_COPIES * len(effect.payload), "this write"):
+                version = self.state.version + 1
+                self._log_and_apply(effect, version)
+            request.result = Committed(version, effect.count)
+            group.append(request)
+        except Exception as error:
+            request.error = error
+            request.done.set()
+
+    def _log_and_apply(self, effect: Effect, version: int) -> None:
+        try:
+            time_us = max(_now_us(self.env), self.last_time_us)
+            self.journal.append(effect.type, version, effect.payload, time_us=time_us)
+            self.state.apply(effect.type, effect.payload, version)
+            self.last_time_us = time_us
+            if effect.settings is not None:
+                self.settings = effect.settings
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    def _make_durable(self, group: list[_Request]) -> None:
+        if not group:
+            return
+        error: BaseException | None = None
+        try:
+            self.journal.sync()
+            self.state.publish()
+        except Error as failure:
+            self._failure = error = failure
+        for request in group:
+            request.error = error
+            request.done.set()
+
+    @property
+    def is_writable(self) -> bool:
+        """False once a write has failed in a way that leaves the log's end unknown, or after close."""
+        return not self._closed and self._failure is None
+
+    def _expect_writable(self) -> None:
+        if self._closed:
+            raise ClosedError(f'collection "{self.name}" is closed; open the database again')
+        if self._failure is not None:
+            raise StorageError(
+                f'collection "{self.name}" only reads since a write failed ({self._failure}); close the database and open it again'
+            ) from self._failure
+
+    # ---- freezing
+
+    def _wait_for_backlog(self) -> float:
+        """Waits while too many frozen heads await sealing. Memory stays bounded; nothing is hidden."""
+        if len(self.frozen) <= self.limits.backlog_max:
+            return 0.0
+        start = self.env.monotonic()
+        with self._backlog:
+            while len(self.frozen) > self.limits.backlog_max and self._failure is None and not self._closed:
+                if self.seal_error is not None:
+                    error, self.seal_error = self.seal_error, None
+                    self.on_frozen()
+                    raise StorageError(f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry") from error
+                self._backlog.wait(0.05)
+        return self.env.monotonic() - start
+
+    def _maybe_freeze(self) -> None:
+        settings = self.settings
+        head_bytes_max = settings.head_bytes_max or self.limits.head_bytes_max
+        if self.budget.limit is not None:
+            head_bytes_max = min(head_bytes_max, self.budget.limit // 12)
+        if (
+            self.state.head_rows >= self.limits.head_rows_max
+            or self.state.head_bytes >= head_bytes_max
+            or self.journal.log_file_bytes >= 2 * head_bytes_max  # deletes and updates alone grow the log too
+        ):
+            self.freeze()
+
+    def freeze(self) -> bool:
+        """Closes the head and begins a new log file. False when there is nothing since the last one."""
+        with self.writer:
+            self._expect_writable()
+            if self.state.version == (self.frozen[-1].version if self.frozen else self.manifest.version):
+                return False
+            self._freeze_state(self.journal.rotate())
+        self.on_frozen()
+        return True
+
+    def _freeze_state(self, log: int) -> None:
+        snapshot = self.state.freeze()
+        self.frozen.append(Frozen(log, snapshot.version, self.last_time_us, self.settings, snapshot))
+
+    def sealed(self) -> None:
+        """The oldest frozen head has become the base; called by maintenance under the writer lock."""
+        del self.frozen[0]
+        self._backlog.notify_all()
+
+    # ---- end
+
+    def close(self) -> None:
+        """Releases files. Everything acknowledged is in the log."""
+        with self.writer:
+            if self._closed:
+                return
+            self._closed = True
+            self._backlog.notify_all()
+            self.budget.untrack(self)
+            self.journal.close()
+
+
+class ReadShard:
+    """A shard another process writes, or read-only media: follows the published position, never writes."""
+
+    def __init__(self, env: Env, journal: Journal, *, budget: MemoryBudget, name: str) -> None:
+        self.env, self.journal, self.budget, self.name = env, journal, budget, name
+        self._lock = threading.Lock()
+        self._closed = False
+        self._load()
+        budget.track(self, lambda: self.state.memory_bytes)
+
+    def _load(self) -> None:
+        self.manifest = Manifest.from_json(self.journal.manifest)
+        self.settings = self.manifest.settings
+        self.state = open_state(self.journal, self.manifest)
+        self._replay((number, blob, 0) for number, blob in self.journal.log_blobs())
+
+    def _replay(self, slices: Iterable[tuple[int, _core.Blob, int]]) -> None:
+        for number, blob, offset in slices:
+            _, _, controls = self.state.replay(blob, offset, f"wal-{number}", ALL_VERSIONS)
+            for _version, _time_us, payload in controls:
+                self.settings = Settings.from_json(json.loads(payload))
+
+    def refresh(self) -> None:
+        """Catches up with what the writer has published; costs one small read when there is nothing new."""
+        with self._lock:
+            if self._closed:
+                return
+            news = self.journal.poll()
+            if news.manifest_changed:
+                self._load()
+            elif news.slices:
+                self._replay(news.slices)
+
+    def snapshot(self) -> _core.Snapshot:
+        if self._closed:
+            raise ClosedError(f'collection "{self.name}" is closed; open the database again')
+        self.refresh()
+        return self.state.snapshot()
+
+    @property
+    def version(self) -> int:
+        return self.snapshot().version
+
+    def commit(self, decide: Decide, *, reads: bool = False) -> Committed:
+        raise ReadOnlyError(f'collection "{self.name}" was opened for reading; open the database with mode="rw" to write')
+
+    def change_settings(self, change: Callable[[Settings], Settings]) -> Settings:
+        raise ReadOnlyError(f'collection "{self.name}" was opened for reading; open the database with mode="rw" to change it')
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self.budget.untrack(self)
+                self.journal.close()
+
+
+def open_state(journal: Journal, manifest: Manifest) -> _core.ShardState:
+    """The core's state at the manifest's version. Reads headers of the segment files, no data."""
+    state = _core.ShardState(manifest.version)
+    for files in manifest.segments:
+        segment, tombstones, patch = open_segment(journal, files)
+        state.add_segment(segment, tombstones, patch)
+    return state
+
+
+def _now_us(env: Env) -> int:
+    return int(env.now() * 1e6)

@@ -1,0 +1,111 @@
+"""How large a collection is and what holds the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from vicino.segment.memory import show_bytes
+
+if TYPE_CHECKING:
+    from vicino.collection.maintenance import Maintenance
+    from vicino.collection.shard import ReadShard, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentStats:
+    """One head or sealed segment. graphs: vector slots with a graph."""
+
+    rows: int
+    live: int
+    updated: int
+    sealed: bool
+    graphs: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionStats:
+    """A collection at one version.
+
+    disk_bytes: by kind of file ("vectors", "graph", "fields", …, "log"). held_bytes: files that are only kept for somebody: "history"
+    (`retain=`), "held" (snapshots being taken), "readers" (other processes), "pending" (being written), "other" (garbage not yet removed). memory_bytes: anonymous memory; mapped_bytes: page cache that the system may take back.
+    unindexed_rows: rows that are scanned because no graph covers them yet; waiting_heads: full heads that wait to be sealed.
+    last_error: what background work failed with last, None if all is well.
+    """
+
+    name: str
+    n_records: int
+    version: int
+    segments: tuple[SegmentStats, ...]
+    disk_bytes: Mapping[str, int]
+    held_bytes: Mapping[str, int]
+    memory_bytes: int
+    mapped_bytes: int
+    unindexed_rows: int
+    waiting_heads: int
+    last_error: str | None
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes on disk, what is held for somebody included."""
+        return sum(self.disk_bytes.values()) + sum(self.held_bytes.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON values."""
+        return {**asdict(self), "total_bytes": self.total_bytes}
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(f"{kind} {show_bytes(size)}" for kind, size in sorted(self.disk_bytes.items(), key=lambda entry: -entry[1]) if size)
+        lines = [
+            f'collection "{self.name}": {self.n_records:,} records at version {self.version}',
+            f"  disk {show_bytes(self.total_bytes)}{f' ({kinds})' if kinds else ''}",
+            f"  memory {show_bytes(self.memory_bytes)}, mapped {show_bytes(self.mapped_bytes)}",
+        ]
+        lines += [f"  held by {holder}: {show_bytes(size)}" for holder, size in self.held_bytes.items()]
+        for number, segment in enumerate(self.segments, start=1):
+            kind = f"segment {number}" if segment.sealed else "head"
+            dead = f", {segment.rows - segment.live:,} dead" if segment.rows > segment.live else ""
+            graph = "" if not segment.sealed else ", graph" if segment.graphs else ", no graph yet"
+            lines.append(f"  {kind}: {segment.rows:,} rows{dead}{graph}")
+        if self.waiting_heads:
+            lines.append(f"  {self.waiting_heads} full heads wait to be sealed")
+        if self.last_error:
+            lines.append(f"  background work failed last with: {self.last_error}")
+        return "\n".join(lines)
+
+
+def _bytes_by_kind(shard: Shard | ReadShard) -> dict[str, int]:
+    """Bytes of the base's files by their ending."""
+    found: dict[str, int] = {}
+    for name in shard.journal.manifest["files"]:
+        kind = name.rpartition(".")[2]
+        found[kind] = found.get(kind, 0) + shard.env.files.size(f"{shard.journal.path}/{name}")
+    return found
+
+
+def collection_stats(name: str, shard: Shard | ReadShard, maintenance: Maintenance | None) -> CollectionStats:
+    snapshot = shard.snapshot()
+    segments = tuple(
+        SegmentStats(
+            entry["rows"], entry["live"], entry["updated"], entry["sealed"], sum(entry["columns"].values()), entry["memory_bytes"]
+        )
+        for entry in snapshot.entries
+    )
+    usage = dict(shard.journal.file_bytes())
+    by_kind = _bytes_by_kind(shard)
+    error = maintenance.last_error if maintenance is not None else None
+    return CollectionStats(
+        name=name,
+        n_records=snapshot.n_records,
+        version=snapshot.version,
+        segments=segments,
+        disk_bytes={**by_kind, "log": usage["log"], "manifest": max(0, usage["base"] - sum(by_kind.values()))},
+        held_bytes={who: size for who, size in usage.items() if who not in ("base", "log") and size},
+        memory_bytes=shard.state.memory_bytes,
+        mapped_bytes=sum(by_kind.values()),
+        unindexed_rows=sum(segment.rows for segment in segments if not segment.graphs) if shard.settings.vectors else 0,
+        waiting_heads=len(getattr(shard, "frozen", ())),
+        last_error=None if error is None else str(error),
+    )

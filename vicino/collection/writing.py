@@ -1,0 +1,233 @@
+"""What writes do to a shard: each is a decision over the latest state that gives a log payload.
+
+Only effects are logged. A conditional write looks at the state under the writer lock, so it is decided in log order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from vicino import _core
+from vicino.collection.reading import SnapshotReader, read_vectors
+from vicino.collection.records import Batch, show_id
+from vicino.collection.schema import Settings
+from vicino.collection.shard import DELETE, FIELDS, UPSERT, Committed, Decide, Effect, Shard
+from vicino.errors import ConflictError, DuplicateIdError, NotFoundError
+from vicino.filter.model import Condition
+from vicino.types import RecordId, VectorColumn
+
+IfExists = Literal["replace", "raise", "keep"]
+IDS_PER_COMMIT = 100_000
+"""A delete or update by filter is committed in slices of this many records, so that its log records stay small."""
+
+
+def without_repeats(batch: Batch) -> Batch:
+    """Keeps the last record of every id."""
+    last = dict(zip(batch.ids, range(len(batch.ids)), strict=True))
+    # 1 and True are equal in Python, 1 and 1.0 too; ids have been checked, so only equal ids of one type meet here, except str and UUID, which never do.
+    return batch if len(last) == len(batch.ids) else take(batch, sorted(last.values()))
+
+
+def repeated_ids(batch: Batch) -> list[RecordId]:
+    seen: set[RecordId] = set()
+    return [record_id for record_id in batch.ids if record_id in seen or seen.add(record_id)]
+
+
+def take(batch: Batch, rows: Sequence[int]) -> Batch:
+    """Some of the records of a batch, in the order given."""
+    index = np.asarray(rows, dtype=np.int64)
+    blobs = [batch.blobs[int(batch.offsets[row]) : int(batch.offsets[row + 1])] for row in rows]
+    offsets = np.zeros(len(rows) + 1, np.uint64)
+    np.cumsum([len(blob) for blob in blobs], out=offsets[1:])
+    return Batch(
+        ids=[batch.ids[row] for row in rows],
+        vectors={
+            name: VectorColumn(column.rows[index], None if column.present is None else column.present[index])
+            for name, column in batch.vectors.items()
+        },
+        documents=[batch.documents[row] for row in rows],
+        blobs=b"".join(blobs),
+        offsets=offsets,
+        size_bytes=batch.size_bytes * len(rows) // max(1, len(batch.ids)),
+    )
+
+
+def upsert_effect(batch: Batch, settings: Settings) -> Effect:
+    """The log record that writes these records whole."""
+    columns = []
+    for name, column in batch.vectors.items():
+        if column.present is not None and not column.present.any():
+            continue
+        entry = settings.vectors[name]
+        rows = np.ascontiguousarray(column.rows).view(np.uint8).reshape(-1)
+        presence = None if column.present is None else np.packbits(column.present, bitorder="little")
+        columns.append(
+            (entry.slot, entry.spec.dim, getattr(_core.Dtype, entry.spec.dtype), getattr(_core.Metric, entry.spec.metric), rows, presence)
+        )
+    return Effect(UPSERT, _core.encode_upsert(batch.ids, batch.blobs, batch.offsets, columns), len(batch.ids))
+
+
+class Writes:
+    """The writes of one collection. `shard` is where they are committed, `reader` understands conditions."""
+
+    def __init__(self, shard: Shard, reader: SnapshotReader) -> None:
+        self._shard, self._reader = shard, reader
+
+    def put(
+        self, batch: Batch, *, if_exists: IfExists, if_version: int | None = None, where: Condition | None = None
+    ) -> Committed:
+        """Writes the records whole.
+
+        if_exists: "raise" DuplicateIdError when an id exists, "keep" the record that exists, or "replace" it. if_version: every id must
+        exist at this version, else ConflictError. where: existing records are replaced only if they meet the condition.
+        """
+        if if_exists == "raise":
+            if repeated := repeated_ids(batch):
+                raise DuplicateIdError(f"add met {_some(repeated)} twice in one call; give each id once, or use upsert to keep the last", repeated)
+        else:
+            batch = without_repeats(batch)
+
+        def decide(state: _core.ShardState) -> Effect | None:
+            settings = self._shard.settings
+            chosen = batch
+            if if_exists != "replace" or if_version is not None or where is not None:
+                chosen = self._chosen(state, batch, if_exists, if_version, where)
+            return upsert_effect(chosen, settings) if chosen.ids else None
+
+        return self._shard.commit(decide, reads=where is not None or self._shard.settings.ttl is not None)
+
+    def _chosen(
+        self, state: _core.ShardState, batch: Batch, if_exists: IfExists, if_version: int | None, where: Condition | None
+    ) -> Batch:
+        versions = state.live_versions(batch.ids)
+        exists = versions > 0
+        if self._shard.settings.ttl is not None:  # an expired record is not there, although its row still is
+            exists &= self._reader.find(state.snapshot(), batch.ids, self._shard.settings) >= 0
+        if if_version is not None:
+            check_versions(batch.ids, np.where(exists, versions, 0), if_version)
+        if if_exists == "raise" and exists.any():
+            taken = [record_id for record_id, is_there in zip(batch.ids, exists, strict=True) if is_there]
+            raise DuplicateIdError(
+                f'collection "{self._shard.name}" already has {_some(taken)}; use upsert to replace, or if_absent=True to keep what is there', taken
+            )
+        keep = ~exists if if_exists == "keep" else np.ones(len(batch.ids), bool)
+        if where is not None:
+            snapshot = state.snapshot()
+            found = self._reader.match(snapshot, where, self._shard.settings, _core.Cancel())
+            met = set(snapshot.locators(found, -1, snapshot.n_records).tolist())
+            locators = snapshot.find(batch.ids)
+            keep &= ~exists | np.array([locator in met for locator in locators.tolist()], bool)
+        return batch if keep.all() else take(batch, np.flatnonzero(keep).tolist())
+
+    def delete(self, ids: Sequence[RecordId], *, if_version: int | None = None) -> Committed:
+        """Deletes the records there are among `ids`."""
+
+        def decide(state: _core.ShardState) -> Effect | None:
+            versions = state.live_versions(list(ids))
+            if if_version is not None:
+                check_versions(ids, versions, if_version)
+            there = [record_id for record_id, version in zip(ids, versions.tolist(), strict=True) if version]
+            there = list(dict.fromkeys(there))
+            return Effect(DELETE, _core.encode_delete(there), len(there)) if there else None
+
+        return self._shard.commit(decide)
+
+    def delete_where(self, condition: Condition, *, with_expired: bool = False) -> Committed:
+        """Deletes every record that meets the condition, in slices; each slice is atomic."""
+        total, last = 0, Committed(self._shard.version, 0)
+        while True:
+
+            def decide(state: _core.ShardState) -> Effect | None:
+                ids = self._ids_where(state.snapshot(), condition, with_expired)
+                return Effect(DELETE, _core.encode_delete(ids), len(ids)) if ids else None
+
+            last = self._shard.commit(decide, reads=True)
+            total += last.count
+            if last.count < IDS_PER_COMMIT:
+                return Committed(last.version, total, last.delayed_s)
+
+    def _ids_where(self, snapshot: _core.Snapshot, condition: Condition, with_expired: bool) -> list[RecordId]:
+        if with_expired:
+            matches = snapshot.match(self._reader.compiled(condition), {}, _core.Cancel())
+        else:
+            matches = self._reader.match(snapshot, condition, self._shard.settings, _core.Cancel())
+        return snapshot.ids(snapshot.locators(matches, -1, IDS_PER_COMMIT))
+
+    def update(
+        self,
+        ids: Sequence[RecordId],
+        *,
+        set_fields: Mapping[str, Any],
+        unset: Sequence[str],
+        replace: bool,
+        if_version: int | None = None,
+    ) -> Committed:
+        """Changes fields of existing records; no vector is touched."""
+
+        def decide(state: _core.ShardState) -> Effect | None:
+            snapshot, settings = state.snapshot(), self._shard.settings
+            locators = self._existing(snapshot, ids, settings)
+            if if_version is not None:
+                check_versions(ids, snapshot.versions(locators), if_version)
+            documents = [
+                changed(_core.decode_document(document), set_fields, unset, replace) for document in snapshot.documents(locators)
+            ]
+            settings.schema.check(documents, lambda index: f"record {show_id(ids[index])}")
+            blobs, offsets = _core.encode_documents(documents)
+            return Effect(FIELDS, _core.encode_fields(list(ids), blobs, offsets), len(ids))
+
+        return self._shard.commit(decide, reads=True)
+
+    def set_vectors(self, ids: Sequence[RecordId], vectors: Mapping[str, VectorColumn | None]) -> Committed:
+        """Replaces (None: removes) some named vectors of existing records; their fields and other vectors stay."""
+
+        def decide(state: _core.ShardState) -> Effect | None:
+            snapshot, settings = state.snapshot(), self._shard.settings
+            batch = read_batch(snapshot, self._existing(snapshot, ids, settings), settings)
+            for name, column in vectors.items():
+                gone = VectorColumn(np.zeros_like(batch.vectors[name].rows), np.zeros(len(ids), bool))
+                batch.vectors[name] = gone if column is None else column
+            return upsert_effect(batch, settings)
+
+        return self._shard.commit(decide, reads=True)
+
+    def _existing(self, snapshot: _core.Snapshot, ids: Sequence[RecordId], settings: Settings) -> Any:
+        locators = self._reader.find(snapshot, ids, settings)
+        if (locators < 0).any():
+            missing = [ids[index] for index in np.flatnonzero(locators < 0).tolist()]
+            raise NotFoundError(f'collection "{self._shard.name}" has no {_some(missing)}; use upsert to write new records')
+        return locators
+
+
+def read_batch(snapshot: _core.Snapshot, locators: Any, settings: Settings) -> Batch:
+    """Stored records as a batch that can be written again."""
+    blobs = snapshot.documents(locators)
+    offsets = np.zeros(len(blobs) + 1, np.uint64)
+    np.cumsum([len(blob) for blob in blobs], out=offsets[1:])
+    data = b"".join(blobs)
+    return Batch(snapshot.ids(locators), read_vectors(snapshot, locators, settings), [], data, offsets, len(data))
+
+
+def changed(document: dict[str, Any], set_fields: Mapping[str, Any], unset: Sequence[str], replace: bool) -> dict[str, Any]:
+    """A document with top-level fields set and removed; with `replace` only the fields set are left."""
+    result = dict(set_fields) if replace else {**document, **set_fields}
+    for name in unset:
+        result.pop(name, None)
+    return result
+
+
+def check_versions(ids: Sequence[RecordId], versions: Any, wanted: int) -> None:
+    """Raises ConflictError for the first record that is not at the wanted version; a wanted 0 means that it must not exist."""
+    for record_id, version in zip(ids, versions.tolist(), strict=True):
+        if version != wanted:
+            state = f"is at version {version}" if version else "does not exist"
+            raise ConflictError(f"record {show_id(record_id)} {state}, if_version asked for {wanted}; read it again and retry")
+
+
+def _some(ids: Sequence[RecordId]) -> str:
+    shown = ", ".join(show_id(record_id) for record_id in ids[:5])
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return f"{'record' if len(ids) == 1 else 'records'} {shown}{more}"

@@ -1,0 +1,610 @@
+"""`Database`: the collections of one folder (or of memory), and `open`, which makes sure there is one `Database` a folder and process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, overload
+
+from vicino.collection.catalog import FOLDER as CATALOG
+from vicino.collection.catalog import Catalog, check_name
+from vicino.collection.check import CheckReport, check_collection, check_container_folder
+from vicino.collection.collection import Collection, TextModel
+from vicino.collection.committer import Committer
+from vicino.collection.jobs import Scheduler
+from vicino.collection.limits import Limits
+from vicino.collection.maintenance import Maintenance
+from vicino.collection.rescue import rescue_shard
+from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.collection.shard import ReadShard, Shard
+from vicino.collection.stats import CollectionStats
+from vicino.env import Env, Machine, MemoryEnv, RealEnv
+from vicino.errors import (
+    ClosedError,
+    Error,
+    ExistsError,
+    InvalidArgument,
+    NotFoundError,
+    ReadOnlyError,
+    SchemaError,
+)
+from vicino.segment.memory import MemoryBudget, parse_bytes, show_bytes
+from vicino.storage.backup import Snapshot, copy_database, restore_database
+from vicino.storage.files import absolute, remove_tree
+from vicino.storage.journal import Journal
+from vicino.storage.lock import DatabaseLock
+from vicino.storage.pins import ReaderPins
+from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric, SyncLevel
+
+T = TypeVar("T")
+
+Mode = Literal["rw", "r", "rescue"]
+MEMORY_ROOT = "/memory"
+PREFIX = "c-"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """One line of `Database.collections()`."""
+
+    name: str
+    n_records: int
+    version: int
+    vectors: Mapping[str, VectorSpec]
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStats:
+    """All collections, and the memory of the whole database. memory_limit: None without one."""
+
+    path: str
+    collections: tuple[CollectionStats, ...]
+    memory_bytes: int
+    memory_limit: int | None
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(stats.total_bytes for stats in self.collections)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON values."""
+        return {
+            "path": self.path,
+            "collections": [stats.to_dict() for stats in self.collections],
+            "memory_bytes": self.memory_bytes,
+            "memory_limit": self.memory_limit,
+            "total_bytes": self.total_bytes,
+        }
+
+    def __repr__(self) -> str:
+        limit = f" of {show_bytes(self.memory_limit)} allowed" if self.memory_limit else ""
+        head = f"database {self.path}: disk {show_bytes(self.total_bytes)}, memory {show_bytes(self.memory_bytes)}{limit}"
+        return "\n".join([head, *map(repr, self.collections)])
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a database was opened."""
+
+    mode: Mode = "rw"
+    memory_limit: int | None = None
+    sync: SyncLevel = "commit"
+    retain: int = 0
+    threads: int | None = None
+    limits: Limits = Limits()  # noqa: RUF009  frozen
+
+
+class Database:
+    """The collections of one folder. Thread-safe; a context manager. Made by `vicino.open`."""
+
+    def __init__(self, env: Env, root: str, options: Options, lock: DatabaseLock | None) -> None:
+        self._env, self.path, self._options, self._lock = env, root, options, lock
+        self._guard = threading.RLock()
+        self._open_collections: dict[str, Collection[Any]] = {}
+        self._shards: dict[str, tuple[Shard | ReadShard, Maintenance | None]] = {}
+        self._closed = False
+        self._handles = 1
+        self._budget = MemoryBudget(options.memory_limit)
+        self._scheduler = Scheduler(env)
+        self._committer = Committer(env) if isinstance(env, Machine) else None
+        self._pins = None if self.is_writable else ReaderPins(env, root)
+        self._catalog = Catalog.open(env, root, writable=self.is_writable, sync=options.sync, pins=self._pins)
+        if self.is_writable:
+            self._remove_leftovers()
+
+    @property
+    def is_writable(self) -> bool:
+        return self._options.mode == "rw"
+
+    @property
+    def mode(self) -> Mode:
+        """How it was opened: "rw", "r" or "rescue"."""
+        return self._options.mode
+
+    def _remove_leftovers(self) -> None:
+        """Folders of collections whose creation never finished or whose deletion was interrupted."""
+        known = {PREFIX + collection_id for collection_id in self._catalog.state.collections.values()}
+        for name in self._env.files.list(self.path):
+            if name.startswith(PREFIX) and name not in known:
+                remove_tree(self._env.files, f"{self.path}/{name}")
+
+    # ---- collections
+
+    @overload
+    def create_collection(self, name: str, *, schema: type[T], **settings: Any) -> Collection[T]: ...
+    @overload
+    def create_collection(self, name: str, **settings: Any) -> Collection[Any]: ...
+    def create_collection(
+        self,
+        name: str,
+        *,
+        dim: int | None = None,
+        metric: Metric = "cosine",
+        dtype: Dtype = "float32",
+        index: IndexKind = "auto",
+        vectors: Mapping[str, VectorSpec] | None = None,
+        model: Any = None,
+        embed: str | Sequence[str] | None = None,
+        schema: Any = None,
+        ttl: str | None = None,
+        auto_index: bool = True,
+        exist_ok: bool = False,
+    ) -> Collection[Any]:
+        """Makes a collection; durable on return.
+
+        dim, metric, dtype, index: one vector named "vector". vectors: several by name. model with embed: the vector "vector" is made from
+        the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see `Schema.read`.
+        ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use. exist_ok: if the name is
+        taken, the collection there is returned, provided its settings agree.
+        Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
+        """
+        check_name(name)
+        embedder = None if model is None else _embedder_of(model)
+        settings = _settings(dim, metric, dtype, index, vectors, embedder, embed, schema, ttl, auto_index)
+        record_class = schema if isinstance(schema, type) else None
+        with self._guard:
+            self._expect_writable()
+            if exist_ok and (name in self._catalog.state.collections or name in self._catalog.state.aliases):
+                return self._existing(name, settings, record_class)
+            self._catalog.state.check_free(name)
+            collection_id = self._env.random_name()
+            Shard.create(self._env, self._folder(collection_id), settings)
+            self._catalog.change(op="create", name=name, id=collection_id)
+            return self._collection(collection_id, record_class, embedder)
+
+    def _existing(self, name: str, settings: Settings, record_class: type | None) -> Collection[Any]:
+        collection = self._collection(self._catalog.state.resolve(name), record_class)
+        if differences := collection.settings.disagreements(settings):
+            raise ExistsError(
+                f'collection "{name}" exists with other settings: {"; ".join(differences)}; open it with collection("{name}"), '
+                "or delete it first"
+            )
+        return collection
+
+    def collection(self, name: str, *, schema: type[T] | None = None) -> Collection[T]:
+        """The collection with this name or alias. schema: a class for `hit.record`. Raises NotFoundError with close matches."""
+        with self._guard:
+            self._expect_open()
+            self._follow()
+            return self._collection(self._catalog.state.resolve(name), schema)
+
+    def __getitem__(self, name: str) -> Collection[Any]:
+        return self.collection(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names() or name in self.aliases()
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def names(self) -> list[str]:
+        """The names of all collections, sorted; opens none of them."""
+        with self._guard:
+            self._expect_open()
+            self._follow()
+            return sorted(self._catalog.state.collections)
+
+    def collections(self) -> list[CollectionInfo]:
+        """All collections with their sizes, sorted by name; opens each of them."""
+        by_target: dict[str, list[str]] = {}
+        for alias, target in self.aliases().items():
+            by_target.setdefault(target, []).append(alias)
+        found = []
+        for name in self.names():
+            collection = self.collection(name)
+            found.append(
+                CollectionInfo(name, collection.count(), collection.version, collection.settings.specs, tuple(sorted(by_target.get(name, ()))))
+            )
+        return found
+
+    def _folder(self, collection_id: str) -> str:
+        return f"{self.path}/{PREFIX}{collection_id}"
+
+    def _collection(self, collection_id: str, record_class: type | None = None, embedder: Any = None) -> Collection[Any]:
+        found = self._open_collections.get(collection_id)
+        if found is not None and record_class is None:
+            return found
+        if collection_id not in self._shards:
+            self._shards[collection_id] = self._open_shard(collection_id)
+        shard, maintenance = self._shards[collection_id]
+        model = found._model if found is not None else self._text_model(shard, embedder)  # noqa: SLF001
+        collection: Collection[Any] = Collection(
+            lambda: self._catalog.state.name_of(collection_id),
+            shard,
+            self._env,
+            maintenance=maintenance,
+            model=model,
+            record_class=record_class,
+        )
+        if record_class is None or found is None:
+            self._open_collections[collection_id] = collection
+        return collection
+
+    def _open_shard(self, collection_id: str) -> tuple[Shard | ReadShard, Maintenance | None]:
+        folder, name = self._folder(collection_id), self._catalog.state.name_of(collection_id)
+        if self._options.mode == "rescue":
+            return rescue_shard(self._env, folder, budget=self._budget, name=name), None
+        if not self.is_writable:
+            journal = Journal.open(self._env, folder, writable=False, pins=self._pins)
+            return ReadShard(self._env, journal, budget=self._budget, name=name), None
+        journal = Journal.open(self._env, folder, writable=True, sync=self._options.sync)
+        shard = Shard(self._env, journal, limits=self._options.limits, budget=self._budget, name=name, committer=self._committer)
+        maintenance = Maintenance(
+            shard, self._scheduler, lane=collection_id, threads=self._options.threads or 1, retain=self._options.retain
+        )
+        maintenance.schedule()
+        return shard, maintenance
+
+    def _text_model(self, shard: Shard | ReadShard, embedder: Any) -> TextModel | None:
+        stored = shard.settings.model
+        if stored is None:
+            return None
+        if embedder is not None:
+            return TextModel(lambda: embedder)
+
+        def load() -> Any:
+            from vicino import models
+
+            found = models.load(stored.get("location") or stored["name"])
+            models.check_identity(stored, found)
+            return found
+
+        return TextModel(load)
+
+    def delete_collection(self, name: str, *, missing_ok: bool = False) -> None:
+        """Deletes a collection with its aliases; its space returns at once. Raises NotFoundError unless missing_ok."""
+        with self._guard:
+            self._expect_writable()
+            if name not in self._catalog.state.collections:
+                if missing_ok:
+                    return
+                if name in self._catalog.state.aliases:
+                    raise InvalidArgument(f'"{name}" is an alias; drop it with alias("{name}", None), or delete the collection by its own name')
+            collection_id = self._catalog.state.resolve(name)
+            self._catalog.change(op="delete", name=name)
+            self._open_collections.pop(collection_id, None)
+            if (opened := self._shards.pop(collection_id, None)) is not None:
+                self._scheduler.drop(collection_id)
+                opened[0].close()
+            remove_tree(self._env.files, self._folder(collection_id))
+
+    def rename_collection(self, name: str, to: str) -> None:
+        """Gives a collection another name, atomically; handles and aliases follow."""
+        check_name(to)
+        with self._guard:
+            self._expect_writable()
+            self._own_name(name)
+            self._catalog.state.check_free(to)
+            self._catalog.change(op="rename", name=name, to=to)
+
+    def alias(self, name: str, target: str | None) -> None:
+        """Makes `name` a second name of the collection `target`, switching it atomically if it was another's; None drops it."""
+        check_name(name)
+        with self._guard:
+            self._expect_writable()
+            if name in self._catalog.state.collections:
+                raise ExistsError(f'"{name}" is a collection; an alias needs a name of its own')
+            if target is None:
+                if name not in self._catalog.state.aliases:
+                    raise NotFoundError(f'there is no alias "{name}"')
+                self._catalog.change(op="unalias", name=name)
+                return
+            self._own_name(target)
+            self._catalog.change(op="alias", name=name, target=target)
+
+    def aliases(self) -> dict[str, str]:
+        """alias -> name of its collection."""
+        with self._guard:
+            self._expect_open()
+            self._follow()
+            state = self._catalog.state
+            return {alias: state.name_of(target) for alias, target in sorted(state.aliases.items())}
+
+    def _own_name(self, name: str) -> None:
+        if name in self._catalog.state.aliases:
+            own = self._catalog.state.name_of(self._catalog.state.aliases[name])
+            raise InvalidArgument(f'"{name}" is an alias of collection "{own}"; use the collection\'s own name here')
+        self._catalog.state.resolve(name)
+
+    # ---- the whole database
+
+    def snapshot(self, to: str | os.PathLike[str]) -> Snapshot:
+        """Copies the database as it is now to a new folder, consistent per collection, while writes go on. Opened by `vicino.restore`."""
+        with self._guard:
+            self._expect_open()
+            if not self.is_writable:
+                raise ReadOnlyError('a snapshot is taken by the writing process; open the database with mode="rw"')
+            names = dict(self._catalog.state.collections)
+            for collection_id in names.values():
+                self._collection(collection_id)
+            journals = {PREFIX + collection_id: self._shards[collection_id][0] for collection_id in names.values()}
+        outside = RealEnv() if isinstance(self._env, MemoryEnv) else self._env
+        return copy_database(self._env, outside, self._catalog.journal, {folder: shard.journal for folder, shard in journals.items()}, absolute(to))
+
+    def stats(self) -> DatabaseStats:
+        """Sizes of all collections and of the memory."""
+        return DatabaseStats(
+            self.path, tuple(self.collection(name).stats() for name in self.names()), self._budget.used(), self._budget.limit
+        )
+
+    def check(self) -> CheckReport:
+        """Verifies every checksum and invariant of every file; damage is listed, not raised. Reads everything once."""
+        report = CheckReport()
+        check_container_folder(self._env, f"{self.path}/{CATALOG}", report)
+        for name in self.names():
+            try:
+                check_collection(self.collection(name), report)
+            except Error as error:
+                report.problem(f'collection "{name}"', error)
+        return report
+
+    def refresh(self) -> None:
+        """In a reading process: catches up with the writer, catalog and open collections."""
+        with self._guard:
+            self._expect_open()
+            self._follow()
+            for shard, _ in self._shards.values():
+                shard.refresh()
+
+    def _follow(self) -> None:
+        if self.is_writable or self._options.mode == "rescue" or not self._catalog.refresh():
+            return
+        known = set(self._catalog.state.collections.values())
+        for collection_id in [known_id for known_id in self._shards if known_id not in known]:
+            self._open_collections.pop(collection_id, None)
+            self._shards.pop(collection_id)[0].close()
+
+    def close(self) -> None:
+        """Stops background work and lets go of the folder. What was acknowledged is durable, closed or not."""
+        with _REGISTRY_GUARD:
+            self._handles -= 1
+            if self._handles > 0 or self._closed:
+                return
+            self._shut_down()
+            _forget(self)
+
+    def _shut_down(self) -> None:
+        with self._guard:
+            self._closed = True
+            if self._env.forked():
+                return  # files, locks and threads are the parent's
+            self._scheduler.close()
+            for shard, maintenance in self._shards.values():
+                if maintenance is not None and isinstance(shard, Shard):
+                    maintenance.close()
+                shard.close()
+            if self._committer is not None:
+                self._committer.close()
+            self._catalog.close()
+            if self._pins is not None:
+                self._pins.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    def _expect_open(self) -> None:
+        if self._env.forked():
+            raise ClosedError(f"database {self.path} was opened by the parent of this forked process; open it anew in the child, or use spawn")
+        if self._closed:
+            raise ClosedError(f"database {self.path} is closed; open it again")
+
+    def _expect_writable(self) -> None:
+        self._expect_open()
+        if not self.is_writable:
+            raise ReadOnlyError(f'database {self.path} was opened with mode="{self.mode}"; open it with mode="rw" to write')
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return f"<Database {self.path}: closed>"
+        names = self.names()
+        shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        return f"<Database {self.path}: {len(names)} collections{f' ({shown})' if names else ''}, mode {self.mode!r}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(info.name)}</td><td>{info.n_records:,}</td><td>{info.version}</td></tr>" for info in self.collections()
+        )
+        return f"<table><thead><tr><th>collection</th><th>records</th><th>version</th></tr></thead><tbody>{rows}</tbody></table>"
+
+
+# ---- opening
+
+_REGISTRY_GUARD = threading.Lock()
+_OPENED: dict[Any, Database] = {}
+
+
+@atexit.register
+def _close_all() -> None:
+    """Stops background work before the interpreter goes, so that no thread is caught inside the core."""
+    for database in list(_OPENED.values()):
+        if not database._closed:  # noqa: SLF001
+            database._shut_down()  # noqa: SLF001
+
+
+def _forget(database: Database) -> None:
+    for key, found in list(_OPENED.items()):
+        if found is database:
+            del _OPENED[key]
+
+
+def open(  # noqa: A001  the verb of the module: vicino.open(path)
+    path: str | os.PathLike[str] | None = None,
+    *,
+    mode: Mode = "rw",
+    memory_limit: int | str | None = None,
+    sync: SyncLevel = "commit",
+    lock_timeout: float = 0.0,
+    retain: int = 0,
+    threads: int | None = None,
+    limits: Limits | None = None,
+    _env: Env | None = None,
+) -> Database:
+    """Opens the database in a folder, made if it does not exist; without a path (or with ":memory:") a new one in memory.
+
+    mode: "rw" writes and is for one process at a time; "r" reads beside it and follows it; "rescue" reads what damage has left.
+    memory_limit: bytes or a text such as "2GB"; vicino's anonymous memory stays below it, or the call refuses with the shortfall.
+    sync: "commit" makes every write durable before it returns; "interval" within 0.1 s; "off" leaves it to the system.
+    lock_timeout: seconds to wait for another writer. retain: how many past versions `Collection.at` can read. threads: for background builds.
+    Opening a folder twice in one process gives the same database.
+    Raises LockedError (pid, host), FormatError, CorruptionError, StorageError, NotFoundError (mode "r" of nothing).
+    """
+    _check_options(mode, sync, retain, threads, lock_timeout)
+    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    options = Options(mode, limit, sync, retain, threads, limits or Limits())
+    if path is None or path == ":memory:":
+        env = _env if _env is not None else MemoryEnv()
+        return _open(env, MEMORY_ROOT, options, lock_timeout)
+    text = os.fspath(path)
+    if "://" in text:
+        raise InvalidArgument(f"open() takes a folder, got {text!r}")
+    root = absolute(text)
+    if _env is not None:
+        return _open(_env, root, options, lock_timeout)
+    env = RealEnv()
+    with _REGISTRY_GUARD:
+        key = env.files.identity(root)
+        if key is not None and (found := _OPENED.get(key)) is not None and not found._closed and not env.forked():  # noqa: SLF001
+            if mode == "rw" and found.mode != "rw":
+                raise InvalidArgument(f'database {root} is open in this process with mode="{found.mode}"; close it to open it for writing')
+            found._handles += 1  # noqa: SLF001
+            return found
+        database = _open(env, root, options, lock_timeout)
+        _OPENED[env.files.identity(root)] = database
+        return database
+
+
+def _open(env: Env, root: str, options: Options, lock_timeout: float) -> Database:
+    files = env.files
+    catalog = f"{root}/{CATALOG}"
+    if options.mode != "rw":
+        if not Journal.exists(env, catalog):
+            raise NotFoundError(f'there is no vicino database in {root}; open it with mode="rw" to make one')
+        return Database(env, root, options, None)
+    if not files.is_dir(root):
+        _make_folders(env, root)
+    lock = DatabaseLock.acquire(env, root, timeout=lock_timeout)
+    try:
+        if not Journal.exists(env, catalog):
+            _expect_empty(env, root)
+            Catalog.create(env, root)
+        return Database(env, root, options, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _make_folders(env: Env, root: str) -> None:
+    parent = root.rpartition("/")[0]
+    if parent and not env.files.is_dir(parent):
+        _make_folders(env, parent)
+    env.files.mkdir(root)
+    env.files.sync_dir(parent or "/")
+
+
+def _expect_empty(env: Env, root: str) -> None:
+    """A folder that holds something else is not taken over by mistake."""
+    foreign = [name for name in env.files.list(root) if name not in ("LOCK", CATALOG, "readers")]
+    if foreign:
+        shown = ", ".join(foreign[:3])
+        raise InvalidArgument(f"{root} is not empty and holds no vicino database (found {shown}); give an empty or new folder")
+
+
+def _check_options(mode: str, sync: str, retain: int, threads: int | None, lock_timeout: float) -> None:
+    if mode not in ("rw", "r", "rescue"):
+        raise InvalidArgument(f'mode must be "rw", "r" or "rescue", got {mode!r}')
+    if sync not in ("commit", "interval", "off"):
+        raise InvalidArgument(f'sync must be "commit", "interval" or "off", got {sync!r}')
+    if retain < 0:
+        raise InvalidArgument(f"retain must be at least 0 versions, got {retain}")
+    if threads is not None and threads < 1:
+        raise InvalidArgument(f"threads must be at least 1, got {threads}")
+    if lock_timeout < 0:
+        raise InvalidArgument(f"lock_timeout must be at least 0 seconds, got {lock_timeout}")
+
+
+def restore(snapshot: str | os.PathLike[str], to: str | os.PathLike[str], **options: Any) -> Database:
+    """Copies a snapshot to a new folder, verifies every checksum of the copy, and opens it. Options as in `open`."""
+    env = options.get("_env") or RealEnv()
+    restore_database(env, absolute(snapshot), absolute(to))
+    database = open(to, **options)
+    report = database.check()
+    if not report.is_sound:
+        database.close()
+        remove_tree(env.files, absolute(to))
+        report.raise_first()
+    return database
+
+
+# ---- settings from arguments
+
+
+def _embedder_of(model: Any) -> Any:
+    from vicino import models
+
+    return models.load(model) if isinstance(model, str | os.PathLike) else model
+
+
+def _settings(
+    dim: int | None, metric: Metric, dtype: Dtype, index: IndexKind, vectors: Mapping[str, VectorSpec] | None, embedder: Any,
+    embed: str | Sequence[str] | None, schema: Any, ttl: str | None, auto_index: bool,
+) -> Settings:  # fmt: skip
+    settings = Settings(auto_index=auto_index)
+    if vectors is not None and dim is not None:
+        raise InvalidArgument('give dim= for one vector or vectors= for several by name, not both; add "vector" to vectors=')
+    if embedder is not None:
+        if dim is not None and dim != embedder.dim:
+            raise InvalidArgument(f'model "{embedder.name}" makes vectors of {embedder.dim} dimensions, got dim={dim}; leave dim out')
+        dim = embedder.dim
+    if dim is not None:
+        settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index))
+    for name, spec in (vectors or {}).items():
+        settings = settings.with_vector(name, spec)
+    fields = [embed] if isinstance(embed, str) else list(embed or ())
+    if embedder is not None:
+        if not fields:
+            raise InvalidArgument('a collection with model= needs embed=, the field or fields whose text is embedded, such as embed="text"')
+        settings = settings.with_model(embedder.identity(), fields)
+    elif fields:
+        raise InvalidArgument('embed= needs model=, such as model="minilm"; without one, hand vectors in yourself')
+    from dataclasses import replace
+
+    read = Schema() if schema is None else Schema.read(schema, vector_names=settings.vectors)
+    if ttl is not None and not isinstance(ttl, str):
+        raise SchemaError(f"ttl is the name of a datetime field, got {type(ttl).__name__} {ttl!r}")
+    settings = replace(settings, schema=read, ttl=ttl)
+    return settings.with_index(ttl, "scalar") if ttl is not None else settings
+

@@ -1,0 +1,221 @@
+"""The files of a sealed segment: which there are, how they are written from a rewrite, how they are opened.
+
+The bytes come from the core; what is decided here is which file holds what, and that a segment's parts are files of their own, so that
+fields, tombstones, graphs and indexes can be replaced without touching the vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vicino import _core
+from vicino.storage.container import ContainerWriter
+from vicino.storage.journal import Journal
+
+Column = tuple[int, int, Any, Any]
+"""slot, dim, core dtype, core metric: what the core needs to know of a vector."""
+
+SLICE_ROWS = 4096
+"""Rows written at a time; bounds the memory of a rewrite at some megabytes whatever its size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFiles:
+    """One sealed segment as the manifest describes it.
+
+    key: identity of the segment in the core's state, unique as long as the collection is open.
+    vectors, graphs: by slot. indexes: by path, as (kind, file).
+    tombstones, n_dead: dead rows as of the manifest's version. patch, patched_at: newer documents, and the version of the newest of them.
+    """
+
+    key: int
+    rows: int
+    ids: str
+    fields: str
+    vectors: Mapping[int, str] = field(default_factory=dict)
+    graphs: Mapping[int, str] = field(default_factory=dict)
+    indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    tombstones: str | None = None
+    n_dead: int = 0
+    patch: str | None = None
+    patched_at: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """Every file of the segment."""
+        found = [self.ids, self.fields, *self.vectors.values(), *self.graphs.values(), *(name for _, name in self.indexes.values())]
+        return found + [name for name in (self.tombstones, self.patch) if name is not None]
+
+    def with_graph(self, slot: int, name: str) -> SegmentFiles:
+        return replace(self, graphs={**self.graphs, slot: name})
+
+    def with_index(self, path: str, kind: str, name: str) -> SegmentFiles:
+        return replace(self, indexes={**self.indexes, path: (kind, name)})
+
+    def without_index(self, path: str) -> SegmentFiles:
+        return replace(self, indexes={other: entry for other, entry in self.indexes.items() if other != path})
+
+    def without_slot(self, slot: int) -> SegmentFiles:
+        return replace(
+            self,
+            vectors={other: name for other, name in self.vectors.items() if other != slot},
+            graphs={other: name for other, name in self.graphs.items() if other != slot},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "rows": self.rows,
+            "ids": self.ids,
+            "fields": self.fields,
+            "vectors": {str(slot): name for slot, name in self.vectors.items()},
+            "graphs": {str(slot): name for slot, name in self.graphs.items()},
+            "indexes": {path: list(entry) for path, entry in self.indexes.items()},
+            "tombstones": self.tombstones,
+            "n_dead": self.n_dead,
+            "patch": self.patch,
+            "patched_at": self.patched_at,
+        }
+
+    @classmethod
+    def from_json(cls, parts: Mapping[str, Any]) -> SegmentFiles:
+        values = dict(parts)
+        values["vectors"] = {int(slot): name for slot, name in values["vectors"].items()}
+        values["graphs"] = {int(slot): name for slot, name in values["graphs"].items()}
+        values["indexes"] = {path: (kind, name) for path, (kind, name) in values["indexes"].items()}
+        return cls(**values)
+
+
+@contextmanager
+def new_file(journal: Journal, kind: str) -> Iterator[ContainerWriter]:
+    """A new file that is finished when the block ends, and gone when it fails."""
+    file = journal.create_file(kind)
+    try:
+        yield file
+        file.finish()
+    except BaseException:
+        journal.discard(file)
+        raise
+
+
+def _stream(file: ContainerWriter, name: str, pieces: Iterator[bytes]) -> None:
+    with file.section(name) as section:
+        for piece in pieces:
+            section.write(piece)
+
+
+def slices(rows: int) -> Iterator[tuple[int, int]]:
+    """(first, count) pairs that cover `rows`, SLICE_ROWS at a time."""
+    for first in range(0, rows, SLICE_ROWS):
+        yield first, min(SLICE_ROWS, rows - first)
+
+
+def write_segment(journal: Journal, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], cancel: _core.Cancel) -> SegmentFiles:
+    """Writes ids, fields and vectors of a rewrite; every file is durable on return. The rewrite must have rows."""
+    names = [_write_ids(journal, rewrite), write_fields(journal, rewrite, cancel)]
+    vectors = {}
+    for column in columns:
+        if rewrite.has_column(column):
+            vectors[column[0]] = _write_vectors(journal, rewrite, column, cancel)
+    return SegmentFiles(key=key, rows=rewrite.n_rows, ids=names[0], fields=names[1], vectors=vectors)
+
+
+def _write_ids(journal: Journal, rewrite: _core.Rewrite) -> str:
+    meta, data, offsets, table, tags = rewrite.ids()
+    with new_file(journal, "ids") as file:
+        file.add("meta", meta)
+        file.add("bytes", data)
+        if offsets:
+            file.add("offsets", offsets)
+        file.add("table", table)
+        file.add("tags", tags)
+    return file.name
+
+
+def write_fields(journal: Journal, rewrite: _core.Rewrite, cancel: _core.Cancel) -> str:
+    """Writes only the documents of a rewrite: a segment whose vectors stay."""
+
+    def documents() -> Iterator[bytes]:
+        for first, count in slices(rewrite.n_rows):
+            _check(cancel)
+            yield rewrite.documents(first, count)
+
+    with new_file(journal, "fields") as file:
+        file.add("versions", rewrite.versions())
+        file.add("offsets", rewrite.document_offsets())
+        _stream(file, "documents", documents())
+    return file.name
+
+
+def _write_vectors(journal: Journal, rewrite: _core.Rewrite, column: Column, cancel: _core.Cancel) -> str:
+    def rows() -> Iterator[bytes]:
+        for first, count in slices(rewrite.n_rows):
+            _check(cancel)
+            yield rewrite.vectors(column, first, count)
+
+    with new_file(journal, "vectors") as file:
+        file.add("meta", rewrite.column_meta(column))
+        _stream(file, "rows", rows())
+        if column[3] == _core.Metric.cosine:
+            _stream(file, "norms", (rewrite.norms(column, first, count) for first, count in slices(rewrite.n_rows)))
+        if presence := rewrite.presence(column):
+            file.add("presence", presence)
+    return file.name
+
+
+def write_graph(journal: Journal, slot: int, graph: bytes) -> str:
+    with new_file(journal, "graph") as file:
+        file.add("meta", slot.to_bytes(4, "little"))
+        file.add("graph", graph)
+    return file.name
+
+
+def write_index(journal: Journal, path: str, index: bytes) -> str:
+    with new_file(journal, "index") as file:
+        file.add("path", path.encode())
+        file.add("index", index)
+    return file.name
+
+
+def write_tombstones(journal: Journal, words: bytes) -> str:
+    with new_file(journal, "tombstones") as file:
+        file.add("words", words)
+    return file.name
+
+
+def write_patch(journal: Journal, patch: tuple[bytes, bytes, bytes, bytes]) -> str:
+    with new_file(journal, "patch") as file:
+        for name, data in zip(("rows", "versions", "offsets", "documents"), patch, strict=True):
+            file.add(name, data)
+    return file.name
+
+
+def _check(cancel: _core.Cancel) -> None:
+    if cancel.cancelled:
+        raise KeyboardInterrupt
+
+
+def open_container(journal: Journal, name: str, kind: str) -> _core.Container:
+    container = _core.Container.open(journal.open_file(name), name)
+    container.expect_kind(kind)
+    return container
+
+
+def open_segment(journal: Journal, files: SegmentFiles) -> tuple[_core.Segment, _core.Container | None, _core.Container | None]:
+    """The segment, its tombstones and its patch. Reads headers only."""
+    segment = _core.open_segment(
+        files.key,
+        open_container(journal, files.ids, "ids"),
+        open_container(journal, files.fields, "fields"),
+        [open_container(journal, name, "vectors") for name in files.vectors.values()],
+        [open_container(journal, name, "graph") for name in files.graphs.values()],
+        [open_container(journal, name, "index") for _, name in files.indexes.values()],
+    )
+    return (
+        segment,
+        None if files.tombstones is None else open_container(journal, files.tombstones, "tombstones"),
+        None if files.patch is None else open_container(journal, files.patch, "patch"),
+    )

@@ -1,0 +1,88 @@
+"""`memory_limit` as a promise: what vicino holds in anonymous memory is counted, and what would pass the limit is refused before it is begun.
+
+Counted are heads, bitmaps, overlays and the working memory of commits, merges and builds. Mapped files are page cache, which the system
+takes back when it needs the room; `stats()` reports them apart.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vicino.errors import InvalidArgument, MemoryLimitError
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+LIMIT_MIN = 16 * 2**20
+
+
+def parse_bytes(value: int | str) -> int:
+    """Bytes of `2000000000`, `"2GB"`, `"1.5 GiB"`. Raises InvalidArgument for anything else."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        digits = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+        unit = text[len(digits) :].strip()
+        try:
+            return int(float(digits) * _UNITS[unit])
+        except (ValueError, KeyError):
+            raise InvalidArgument(f'a size is a number of bytes or a text like "2GB" or "512MiB", got {value!r}') from None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidArgument(f'a size is a number of bytes or a text like "2GB" or "512MiB", got {value!r}')
+    return value
+
+
+def show_bytes(size: int) -> str:
+    """`1.5 MB`, in powers of ten."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+class MemoryBudget:
+    """All memory of one open database. Thread-safe."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        if limit is not None and limit < LIMIT_MIN:
+            raise InvalidArgument(f"memory_limit must be at least {show_bytes(LIMIT_MIN)}, got {show_bytes(limit)}")
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._reserved = 0
+        self._measures: dict[object, Callable[[], int]] = {}
+
+    def track(self, owner: object, measure: Callable[[], int]) -> None:
+        """Counts what `measure()` returns, in bytes, until `untrack(owner)`."""
+        with self._lock:
+            self._measures[owner] = measure
+
+    def untrack(self, owner: object) -> None:
+        with self._lock:
+            self._measures.pop(owner, None)
+
+    def used(self) -> int:
+        """Bytes held and reserved now."""
+        with self._lock:
+            measures, reserved = list(self._measures.values()), self._reserved
+        return reserved + sum(measure() for measure in measures)
+
+    def available(self) -> int | None:
+        """Bytes that may still be taken; None without a limit."""
+        return None if self.limit is None else max(0, self.limit - self.used())
+
+    @contextmanager
+    def reserve(self, size: int, purpose: str) -> Iterator[None]:
+        """Counts `size` bytes while the block runs. Raises MemoryLimitError with the shortfall when they are not there."""
+        if self.limit is not None and (available := self.available()) is not None and size > available:
+            raise MemoryLimitError(
+                f"{purpose} needs {show_bytes(size)}, memory_limit of {show_bytes(self.limit)} leaves {show_bytes(available)}: "
+                f"{show_bytes(size - available)} short; raise memory_limit or do it in smaller parts",
+                needed=size,
+                available=available,
+            )
+        with self._lock:
+            self._reserved += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved -= size
