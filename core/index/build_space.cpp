@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "kernels/distance.h"
 #include "util/thread_pool.h"
@@ -208,6 +209,19 @@ std::uint32_t BuildSpace::central_node() const {
   // Codes are centered, so the smallest norm is the one nearest to the mean. For bits any node serves as well as another.
   const auto nearer = [](const Factors& a, const Factors& b) { return a.norm + a.extra * a.extra < b.norm + b.extra * b.extra; };
   return is_binary_ ? 0 : static_cast<std::uint32_t>(std::min_element(factors_.begin(), factors_.end(), nearer) - factors_.begin());
+}
+
+std::vector<std::uint32_t> BuildSpace::dominant_nodes(std::uint32_t count) const {
+  if (metric_ != Metric::dot) return {};
+  std::vector<std::uint32_t> nodes(size());
+  std::iota(nodes.begin(), nodes.end(), 0u);
+  count = std::min(count, size());
+  // The further coordinate falls as the norm rises.
+  std::partial_sort(nodes.begin(), nodes.begin() + count, nodes.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return factors_[a].extra != factors_[b].extra ? factors_[a].extra < factors_[b].extra : a < b;
+  });
+  nodes.resize(count);
+  return nodes;
 }
 
 }  // namespace vicino

@@ -7,7 +7,9 @@
 //            the nearest rows to (q, 0) are those of the largest inner product (Bachrach et al. 2014)
 //   l2, l1   the row. Links by l2 serve l1 as well: of two rows near each other by one, the other's order rarely differs, and the walk
 //            itself measures by l1
-// Distances are squared l2. Binary rows need no code: hamming distance is squared l2 over bits, and jaccard distance is squared l2 in
+// Distances are squared l2. A code resolves about a hundredth of its row's largest coordinate; rows that differ from their neighbors by far
+// less, as in clusters a thousand times farther apart than they are wide, get links among themselves that are no better than random.
+// Binary rows need no code: hamming distance is squared l2 over bits, and jaccard distance is squared l2 in
 // some space too (it is one minus a positive definite kernel), so pruning by squared distances is sound for both.
 #pragma once
 #include <cstdint>
@@ -48,6 +50,8 @@ class BuildSpace {
                  float* out) const;
   /// The node nearest to the mean of all.
   std::uint32_t central_node() const;
+  /// For dot, the `count` nodes of the largest norms, which are the answers to most queries; none for other metrics.
+  std::vector<std::uint32_t> dominant_nodes(std::uint32_t count) const;
 
   static std::size_t bytes_per_node(std::uint32_t dim, Dtype dtype);
 

@@ -109,16 +109,17 @@ class Builder {
     raise_in_links(links_);
   }
 
-  /// The node nearest to the mean, then one random node of each of equal stretches: nodes lie in leaf order, so these are spread out.
+  /// The node nearest to the mean, the dominant ones if the metric has such, then one random node of each of equal stretches: nodes lie
+  /// in leaf order, so these are spread out. A node drawn twice costs a search nothing.
   std::vector<std::uint32_t> choose_entries(std::uint32_t count) const {
-    const std::uint64_t n = space_.size();
     std::vector<std::uint32_t> entries{space_.central_node()};
+    const auto dominant = space_.dominant_nodes((count - 1) / 2);
+    entries.insert(entries.end(), dominant.begin(), dominant.end());
     Random random(params_.seed ^ 0x656e747269657300);
-    for (std::uint64_t i = 1; i < count; ++i) {
-      const std::uint64_t first = n * (i - 1) / (count - 1), last = n * i / (count - 1);
-      const auto node = static_cast<std::uint32_t>(first + random.below(static_cast<std::uint32_t>(last - first)));
-      // The stretch that holds the central node may draw it again; its neighbor in order takes the place.
-      entries.push_back(node == entries[0] ? static_cast<std::uint32_t>(node + 1 < last ? node + 1 : first) : node);
+    const std::uint64_t n = space_.size(), n_spread = count - entries.size();
+    for (std::uint64_t i = 0; i < n_spread; ++i) {
+      const std::uint64_t first = n * i / n_spread, last = n * (i + 1) / n_spread;
+      entries.push_back(static_cast<std::uint32_t>(first + random.below(static_cast<std::uint32_t>(last - first))));
     }
     return entries;
   }

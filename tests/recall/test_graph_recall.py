@@ -94,7 +94,7 @@ def test_rows_far_from_the_origin() -> None:
 
 def test_clusters_without_contact() -> None:
     rng = np.random.default_rng(4)
-    centers = rng.standard_normal((40, 48)) * 1000
+    centers = rng.standard_normal((40, 48)) * 30
     vectors = (centers[rng.integers(0, 40, 20_000)] + rng.standard_normal((20_000, 48))).astype(np.float32)
     queries = (centers[rng.integers(0, 40, 200)] + rng.standard_normal((200, 48))).astype(np.float32)
     found, _ = recall(_core.build_graph(vectors, "l2", threads=2), vectors, queries, 10, 128, "l2")
