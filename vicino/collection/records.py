@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vicino.collection.columns import Columns, show_id
-from vicino.collection.frames import read_frame
 from vicino.collection.record import Record
 from vicino.collection.schema import Settings, unknown_vector
 from vicino.collection.typed import attribute_names, to_mapping
@@ -104,6 +103,8 @@ def pieces(records: Any, vector_names: Iterable[str]) -> Iterator[Columns]:
     elif _is_one_record(records):
         yield split_rows([records], names)
     elif _is_frame(records):
+        from vicino.collection.frames import read_frame
+
         yield from read_frame(records, names, PIECE_ROWS)
     elif isinstance(records, str | bytes | np.ndarray) or not isinstance(records, Iterable):
         raise InvalidArgument(_not_records(records))

@@ -7,7 +7,6 @@ Optional libraries are imported here only, when a table of theirs is asked for.
 from __future__ import annotations
 
 import datetime as dt
-import html
 import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -160,6 +159,8 @@ def _fit(widths: list[int], width: int) -> int:
 
 def html_table(rows: Rows, leading: Iterable[str] = ()) -> str:
     """An HTML table for notebooks, everything in it escaped."""
+    import html
+
     shown = rows[:_ROWS_SHOWN]
     names = column_names(shown, leading)
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
