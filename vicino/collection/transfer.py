@@ -45,10 +45,10 @@ def format_of(path: str) -> FileFormat:
 
 
 def read_records(
-    files: Files,
     path: str,
     settings: Settings,
     *,
+    files: Files,
     mapping: Mapping[str, str] | None = None,
     format: FileFormat | None = None,
 ) -> Iterator[Columns]:

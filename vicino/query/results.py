@@ -169,7 +169,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         from vicino.query.table import text_table
 
         n = len(self)
-        head = f"{n} {'hit' if n == 1 else 'hits'} in {self.took_s * 1e3:.1f} ms, version {self.version}"
+        head = f"{n} {'hit' if n == 1 else 'hits'} in {self.took_s * 1e3:.2f} ms, version {self.version}"
         return f"{head}\n{text_table(self.to_dicts(), self._leading_columns()[:2])}" if n else head
 
     def _repr_html_(self) -> str:

@@ -44,7 +44,7 @@ def put(env: MemoryEnv, path: str, content: bytes) -> str:
 
 
 def load(env: MemoryEnv, path: str, settings: Settings = SETTINGS, **options: Any) -> list[Batch]:
-    return list(batches(read_records(env.files, path, settings, **options), settings))
+    return list(batches(read_records(path, settings, files=env.files, **options), settings))
 
 
 def one(env: MemoryEnv, path: str, settings: Settings = SETTINGS, **options: Any) -> Batch:
@@ -353,7 +353,7 @@ def test_everything_round_trips(path: str, records: Sequence[Any], size: int) ->
     env = MemoryEnv()
     written = views_of(Record(*parts) for parts in records)
     count = write_records([written[start : start + size] for start in range(0, len(written), size)], path, _MIXED, env=env)
-    pieces: list[Columns] = list(read_records(env.files, path, _MIXED))
+    pieces: list[Columns] = list(read_records(path, _MIXED, files=env.files))
     read = views_of(Record(batch.ids[i], {n: c[i] for n, c in batch.vectors.items() if c[i] is not None}, batch.documents[i])  # type: ignore[misc]
                     for batch in batches(iter(pieces), _MIXED) for i in range(len(batch)))  # fmt: skip
     assert count == len(read) == len(written)

@@ -195,7 +195,7 @@ def test_to_polars_has_a_column_for_every_field() -> None:
 def test_no_hits_make_an_empty_frame() -> None:
     found = results([])
     assert found.to_arrow().column_names == found.to_polars().columns == list(found.to_pandas().columns) == ["id", "score"]
-    assert repr(found) == "0 hits in 0.0 ms, version 0"
+    assert repr(found) == "0 hits in 0.00 ms, version 0"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
 
 def test_repr_is_an_aligned_table() -> None:
     assert repr(results(BOOKS, version=4, took_s=0.0012)).splitlines() == [
-        "3 hits in 1.2 ms, version 4",
+        "3 hits in 1.20 ms, version 4",
         "id  score  title    year",
         " 0      1  Emma     1815",
         " 1   0.75  Ada      1969",
