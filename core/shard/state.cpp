@@ -283,7 +283,10 @@ void ShardState::install(const Rewrite& rewrite, std::shared_ptr<const Segment> 
     std::optional<Entry> entry;
     if (output) entry = carried_over(rewrite, output, overlay, entries, version);
     const std::size_t place = position_of(entries, keys[0]);
-    const auto is_input = [&](const Entry& candidate) { return std::ranges::find(keys, candidate.rows->key()) != keys.end(); };
+    // A sealed head keeps its key, so the output is told from its input by address.
+    const auto is_input = [&](const Entry& candidate) {
+      return candidate.rows != output && std::ranges::find(keys, candidate.rows->key()) != keys.end();
+    };
     if (entry) entries[place] = std::move(*entry);
     std::erase_if(entries, is_input);
   });
