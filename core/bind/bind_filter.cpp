@@ -67,6 +67,9 @@ class RecordList final : public RowSource {
     const auto built = build_field_index(*this, path, index_kind(kind), Cancel());
     return nb::bytes(built.data(), built.size());
   }
+  std::size_t index_build_bytes(const std::string& path, const std::string& kind) const {
+    return field_index_build_bytes(*this, path, index_kind(kind), Cancel());
+  }
   void add_index(const std::string& path, const nb::bytes& index) {
     indexes_.insert_or_assign(Path::parse(path).text(), FieldIndex::open(blob_of(index)));
   }
@@ -152,6 +155,7 @@ void bind_filter(nb::module_& m) {
       .def(nb::init<const nb::bytes&, const Offsets&, const nb::list&, const nb::list&>(), "documents"_a, "offsets"_a, "ids"_a,
            "vector_names"_a)
       .def("build_index", &RecordList::build_index, "path"_a, "kind"_a = "auto", "The bytes of a field index over the current documents.")
+      .def("index_build_bytes", &RecordList::index_build_bytes, "path"_a, "kind"_a = "auto", "The memory that building it takes.")
       .def("add_index", &RecordList::add_index, "path"_a, "index"_a, "Lets these bytes answer for the path, but for updated rows.")
       .def("update", &RecordList::update, "row"_a, "document"_a, "Replaces one row's document; the indexes no longer know it.")
       .def(

@@ -144,12 +144,13 @@ Condition has_id(const nb::tuple& program) {
 }
 
 Condition slice(const nb::tuple& program) {
-  const filter::Slice slice{nb::cast<std::uint32_t>(program[1]), nb::cast<std::uint32_t>(program[2])};
-  if (slice.index >= slice.total) {
-    throw InvalidArgument("slice " + std::to_string(slice.index) + " of " + std::to_string(slice.total) +
-                          " does not exist; the index starts at 0");
+  const auto total = nb::cast<std::int64_t>(program[1]);
+  const auto index = nb::cast<std::int64_t>(program[2]);
+  if (index < 0 || index >= total || total > std::numeric_limits<std::uint32_t>::max()) {
+    throw InvalidArgument("slice " + std::to_string(index) + " of " + std::to_string(total) +
+                          " does not exist; there are at most 2^32 - 1 slices, the first is 0");
   }
-  return {slice};
+  return {filter::Slice{static_cast<std::uint32_t>(total), static_cast<std::uint32_t>(index)}};
 }
 
 using Maker = Condition (*)(const nb::tuple&);

@@ -157,7 +157,7 @@ def expected_rows(condition: model.Condition, rows: list[tuple[dict[str, Any], A
     return [row for row, (document, id, names) in enumerate(rows) if matches(condition, document, id=id, vector_names=names)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(rows=records, condition=conditions)
 def test_scan_agrees_with_the_reference(rows: list[Any], condition: model.Condition) -> None:
     found, work = record_list(rows).evaluate(compile_filter(condition))
@@ -174,7 +174,7 @@ def test_single_records_agree_with_the_reference(rows: list[Any], condition: mod
         assert compiled.matches(data, id, names) == matches(condition, document, id=id, vector_names=names)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     rows=records,
     condition=conditions,
@@ -204,7 +204,7 @@ def test_indexed_and_half_stale_rows_agree_with_the_reference(
     assert low <= likely <= high
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rows=records, condition=leaves, kind=st.sampled_from(["auto", "text"]))
 def test_every_leaf_agrees_when_its_own_path_is_indexed(rows: list[Any], condition: Any, kind: str) -> None:
     listed = record_list(rows)

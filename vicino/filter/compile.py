@@ -32,8 +32,8 @@ def compile_filter(condition: model.Condition) -> _core.Filter:
         raise FilterError("the filter is nested too deeply to be evaluated; flatten its ands and ors") from None
     except FilterError:
         raise
-    except InvalidArgument as error:
-        raise FilterError(error.message) from error
+    except (InvalidArgument, TypeError) as error:  # TypeError: an id of a type that no id has
+        raise FilterError(str(error)) from error
 
 
 def program_of(condition: model.Condition) -> Program:

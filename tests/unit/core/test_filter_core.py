@@ -210,6 +210,10 @@ def test_nan_is_refused_as_a_bound() -> None:
         (model.Range("n", gt=True), "got bool True"),  # type: ignore[arg-type]
         (model.Equal("n", b"x"), "got bytes"),  # type: ignore[arg-type]
         (model.Slice(3, 3), "slice 3 of 3"),
+        (model.Slice(3, -1), "slice -1 of 3"),
+        (model.Slice(0, 0), "slice 0 of 0"),
+        (model.HasId((True,)), "an id must be an int, a str or a uuid.UUID, got bool"),
+        (model.Equal("n", "\ud800"), "unpaired surrogate"),
         (model.TextMatch("n", "x", "some"), 'mode "all", "any" or "phrase"'),  # type: ignore[arg-type]
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -308,6 +312,13 @@ def test_an_index_of_other_rows_is_refused() -> None:
 def test_an_unknown_kind_of_index_is_refused() -> None:
     with pytest.raises(InvalidArgument, match='got "hash"'):
         record_list(TEN).build_index("n", "hash")
+
+
+@pytest.mark.parametrize("kind", ["auto", "text"])
+def test_the_memory_of_building_an_index_covers_at_least_its_result(kind: str) -> None:
+    records = record_list([{"v": [f"word{n} and{n % 7}", n, n / 2, uuid.UUID(int=n), "2024-01-01"]} for n in range(500)])
+    size = len(records.build_index("v", kind))
+    assert size < records.index_build_bytes("v", kind) < 20 * size
 
 
 def test_a_large_indexed_list_agrees_with_the_scan() -> None:
