@@ -235,7 +235,7 @@ def test_a_damaged_index_is_reported_or_harmless(rows: list[Any], path: str, kin
     index[at] ^= 1 << data.draw(st.integers(0, 7))
     condition = data.draw(leaves)
     if hasattr(condition, "path"):
-        condition = type(condition)(path, *[getattr(condition, name) for name in condition.__slots__ if name != "path"])
+        condition = type(condition)(path, *[getattr(condition, name) for name in condition.__match_args__ if name != "path"])
     try:
         listed.add_index(path, bytes(index))
         listed.evaluate(compile_filter(condition))
