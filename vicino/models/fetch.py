@@ -93,12 +93,13 @@ def _pull(env: Env, spec: ModelSpec, config: Config, target: str, progress: Prog
         with follow(progress, f"{spec.name} ({spec.license})", spec.size_bytes, env.monotonic) as show:
             _fetch(files, spec, config, partial, show)
         _sync_folders(files, partial)
-        if files.exists(target):  # not whole: moved aside first, because a folder cannot be replaced in one step
-            damaged = os.path.join(parent, f"{_PARTIAL}{env.random_name()}")
+        damaged = os.path.join(parent, f"{_PARTIAL}{env.random_name()}")
+        if is_damaged := files.exists(target):  # moved aside first, because a folder cannot be replaced in one step
             files.rename(target, damaged)
-            _remove(files, damaged)
         files.rename(partial, target)
         files.sync_dir(parent)
+        if is_damaged:
+            _remove(files, damaged)
     finally:
         if files.exists(partial):
             _remove(files, partial)
