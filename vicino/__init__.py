@@ -15,7 +15,7 @@ from vicino.collection.schema import Schema, VectorSpec
 from vicino.collection.stats import CollectionStats
 from vicino.database import CollectionInfo, Database, DatabaseStats, open, restore
 from vicino.errors import Error
-from vicino.filter.expression import F, all_of, any_of, at_least, has_id, has_vector
+from vicino.filter.expression import F, all_of, any_of, at_least, has_id, has_vector, in_slice
 from vicino.query.hit import Hit, RecordView
 from vicino.query.plan import Plan
 from vicino.query.results import Results, WriteResult
@@ -49,6 +49,7 @@ __all__ = [
     "at_least",
     "has_id",
     "has_vector",
+    "in_slice",
     "open",
     "restore",
 ]

@@ -12,13 +12,14 @@ from typing import Any, Literal, TypeVar, overload
 from vicino.collection.catalog import FOLDER as CATALOG
 from vicino.collection.catalog import Catalog, check_name
 from vicino.collection.check import CheckReport, check_collection, check_container_folder
-from vicino.collection.collection import Collection, TextModel
+from vicino.collection.collection import Collection
 from vicino.collection.committer import Committer
 from vicino.collection.jobs import Scheduler
 from vicino.collection.limits import Limits
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.rescue import rescue_shard
 from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.collection.searching import TextModel
 from vicino.collection.shard import ReadShard, Shard
 from vicino.collection.stats import CollectionStats
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
@@ -220,7 +221,9 @@ class Database:
         for name in self.names():
             collection = self.collection(name)
             found.append(
-                CollectionInfo(name, collection.count(), collection.version, collection.settings.specs, tuple(sorted(by_target.get(name, ()))))
+                CollectionInfo(
+                    name, collection.count(), collection.version, collection.settings.specs, tuple(sorted(by_target.get(name, ())))
+                )
             )
         return found
 
@@ -234,7 +237,7 @@ class Database:
         if collection_id not in self._shards:
             self._shards[collection_id] = self._open_shard(collection_id)
         shard, maintenance = self._shards[collection_id]
-        model = found._model if found is not None else self._text_model(shard, embedder)  # noqa: SLF001
+        model = found._model if found is not None else self._text_model(shard, embedder)
         collection: Collection[Any] = Collection(
             lambda: self._catalog.state.name_of(collection_id),
             shard,
@@ -286,7 +289,9 @@ class Database:
                 if missing_ok:
                     return
                 if name in self._catalog.state.aliases:
-                    raise InvalidArgument(f'"{name}" is an alias; drop it with alias("{name}", None), or delete the collection by its own name')
+                    raise InvalidArgument(
+                        f'"{name}" is an alias; drop it with alias("{name}", None), or delete the collection by its own name'
+                    )
             collection_id = self._catalog.state.resolve(name)
             self._catalog.change(op="delete", name=name)
             self._open_collections.pop(collection_id, None)
@@ -346,7 +351,9 @@ class Database:
                 self._collection(collection_id)
             journals = {PREFIX + collection_id: self._shards[collection_id][0] for collection_id in names.values()}
         outside = RealEnv() if isinstance(self._env, MemoryEnv) else self._env
-        return copy_database(self._env, outside, self._catalog.journal, {folder: shard.journal for folder, shard in journals.items()}, absolute(to))
+        return copy_database(
+            self._env, outside, self._catalog.journal, {folder: shard.journal for folder, shard in journals.items()}, absolute(to)
+        )
 
     def stats(self) -> DatabaseStats:
         """Sizes of all collections and of the memory."""
@@ -410,7 +417,9 @@ class Database:
 
     def _expect_open(self) -> None:
         if self._env.forked():
-            raise ClosedError(f"database {self.path} was opened by the parent of this forked process; open it anew in the child, or use spawn")
+            raise ClosedError(
+                f"database {self.path} was opened by the parent of this forked process; open it anew in the child, or use spawn"
+            )
         if self._closed:
             raise ClosedError(f"database {self.path} is closed; open it again")
 
@@ -451,8 +460,8 @@ _OPENED: dict[Any, Database] = {}
 def _close_all() -> None:
     """Stops background work before the interpreter goes, so that no thread is caught inside the core."""
     for database in list(_OPENED.values()):
-        if not database._closed:  # noqa: SLF001
-            database._shut_down()  # noqa: SLF001
+        if not database._closed:
+            database._shut_down()
 
 
 def _forget(database: Database) -> None:
@@ -461,7 +470,7 @@ def _forget(database: Database) -> None:
             del _OPENED[key]
 
 
-def open(  # noqa: A001  the verb of the module: vicino.open(path)
+def open(
     path: str | os.PathLike[str] | None = None,
     *,
     mode: Mode = "rw",
@@ -478,7 +487,7 @@ def open(  # noqa: A001  the verb of the module: vicino.open(path)
     mode: "rw" writes and is for one process at a time; "r" reads beside it and follows it; "rescue" reads what damage has left.
     memory_limit: bytes or a text such as "2GB"; vicino's anonymous memory stays below it, or the call refuses with the shortfall.
     sync: "commit" makes every write durable before it returns; "interval" within 0.1 s; "off" leaves it to the system.
-    lock_timeout: seconds to wait for another writer. retain: how many past versions `Collection.at` can read. threads: for background builds.
+    lock_timeout: seconds to wait for another writer. retain: past versions `Collection.at` can read. threads: for background builds.
     Opening a folder twice in one process gives the same database.
     Raises LockedError (pid, host), FormatError, CorruptionError, StorageError, NotFoundError (mode "r" of nothing).
     """
@@ -497,10 +506,10 @@ def open(  # noqa: A001  the verb of the module: vicino.open(path)
     env = RealEnv()
     with _REGISTRY_GUARD:
         key = env.files.identity(root)
-        if key is not None and (found := _OPENED.get(key)) is not None and not found._closed and not env.forked():  # noqa: SLF001
+        if key is not None and (found := _OPENED.get(key)) is not None and not found._closed and not env.forked():
             if mode == "rw" and found.mode != "rw":
                 raise InvalidArgument(f'database {root} is open in this process with mode="{found.mode}"; close it to open it for writing')
-            found._handles += 1  # noqa: SLF001
+            found._handles += 1
             return found
         database = _open(env, root, options, lock_timeout)
         _OPENED[env.files.identity(root)] = database
@@ -607,4 +616,3 @@ def _settings(
         raise SchemaError(f"ttl is the name of a datetime field, got {type(ttl).__name__} {ttl!r}")
     settings = replace(settings, schema=read, ttl=ttl)
     return settings.with_index(ttl, "scalar") if ttl is not None else settings
-

@@ -14,7 +14,6 @@
 #include "bind/bind.h"
 #include "bind/ids.h"
 #include "bind/values.h"
-#include "bind/values.h"
 #include "filter/facet.h"
 #include "index/graph.h"
 #include "shard/state.h"
@@ -506,8 +505,6 @@ void bind_shard(nb::module_& m) {
       .def("cancel", &Cancel::cancel)
       .def_prop_ro("cancelled", &Cancel::cancelled);
 
-  m.def("check_path", [](const std::string& path) { return Path::parse(path).text(); }, "path"_a,
-        "Canonical spelling of a field path. Raises InvalidArgument for a malformed one.");
   m.def("encode_upsert", &encode_upsert_payload, "ids"_a, "documents"_a, "offsets"_a, "columns"_a,
         "Log payload of an upsert; documents and offsets as encode_documents returns them.");
   m.def("encode_delete", [](const nb::list& ids) { return to_bytes(encode_delete(ids_to_write(ids))); }, "ids"_a);

@@ -24,6 +24,11 @@ class EntrySource final : public RowSource {
     const auto slot = slots_.find(std::string(name));
     return slot != slots_.end() && entry_.rows->vector(slot->second, static_cast<std::uint32_t>(row)) != nullptr;
   }
+  std::optional<std::vector<std::size_t>> rows_of(Bytes id) const override {
+    // The id map knows the last row written under the id; earlier ones are dead.
+    const auto row = entry_.rows->find(id, hash_bytes(id));
+    return row ? std::vector<std::size_t>{*row} : std::vector<std::size_t>{};
+  }
   const FieldIndex* index(std::string_view path) const override { return entry_.rows->index(path); }
   const Bitmap* stale() const override { return entry_.updated.get(); }
 

@@ -3,8 +3,8 @@
     {"op": "create", "name": …, "id": …}   {"op": "delete", "name": …}   {"op": "rename", "name": …, "to": …}
     {"op": "alias", "name": …, "target": name of a collection}           {"op": "unalias", "name": …}
 
-A collection's folder is made and durable before it is created here, and removed after it is deleted here; a folder that the catalog does not
-name is left over from a crash.
+A collection's folder is made and durable before it is created here, and removed after it is deleted here; a folder that the catalog
+does not name is left over from a crash.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class CatalogState:
         if name in self.collections:
             raise ExistsError(f'collection "{name}" exists; open it with collection("{name}"), or pass exist_ok=True')
         if name in self.aliases:
-            raise ExistsError(f'"{name}" is an alias of collection "{self.name_of(self.aliases[name])}"; choose another name or drop the alias')
+            raise ExistsError(
+                f'"{name}" is an alias of collection "{self.name_of(self.aliases[name])}"; choose another name or drop the alias'
+            )
 
 
 class Catalog:
@@ -150,5 +152,3 @@ def check_name(name: Any) -> str:
     if bad := [character for character in name if ord(character) < 32 or character in "/\\\x7f" or 0xD800 <= ord(character) <= 0xDFFF]:
         raise InvalidArgument(f"a collection's name has no control characters and no slashes, got {bad[0]!r} in {name!r}")
     return name
-
-

@@ -72,7 +72,7 @@ def check_container_folder(env: Env, folder: str, report: CheckReport) -> None:
 
 def check_collection(collection: Collection[object], report: CheckReport) -> None:
     """Files, log and the records themselves: every live record is found under its id, once, and its document decodes."""
-    shard = collection._shard  # noqa: SLF001
+    shard = collection._shard
     name = collection.name
     for loss in getattr(shard, "losses", ()):
         report.problems.append((f'collection "{name}"', loss))

@@ -5,57 +5,35 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from dataclasses import replace
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
 from vicino import _core
 from vicino.collection.jobs import Job
-from vicino.collection.maintenance import Maintenance, core_column
-from vicino.collection.query_vector import to_query
+from vicino.collection.maintenance import Maintenance
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, scalar_key, vector_names
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
 from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.collection.searching import Query, Searcher, SearchOptions, TextModel
 from vicino.collection.shard import ReadShard, Shard
 from vicino.collection.stats import CollectionStats, collection_stats
-from vicino.collection.typed import record_factory
 from vicino.collection.vectors import Context, to_column
 from vicino.collection.writing import IfExists, Writes
 from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import DimensionError, Error, InvalidArgument, NotFoundError, ReadOnlyError
 from vicino.filter.model import Condition
 from vicino.filter.parse import Where
-from vicino.query.hit import RecordView, Shape
+from vicino.query.hit import RecordView
 from vicino.query.plan import Plan
 from vicino.query.results import Results, WriteResult
 from vicino.storage.files import absolute
 from vicino.types import DEFAULT_VECTOR, RecordId, VectorColumn
 
-if TYPE_CHECKING:
-    from vicino.collection.history import History
-
 T = TypeVar("T")
 
-Vector = Sequence[float] | np.ndarray[Any, Any]
-Query = str | Vector
 Progress = bool | Callable[[int, int | None], None] | None
-LIMIT_MAX = 10_000
-AUTO_INDEX_ROWS = 10_000
-"""A filter over at least this many sealed rows makes the engine index the fields it had to scan."""
-
-
-class TextModel:
-    """How a collection reaches the model it was created with; loaded when it is first needed."""
-
-    def __init__(self, load: Callable[[], Any]) -> None:
-        self._load = load
-        self._embedder: Any = None
-
-    @property
-    def embedder(self) -> Any:
-        if self._embedder is None:
-            self._embedder = self._load()
-        return self._embedder
 
 
 class Collection(Generic[T]):
@@ -73,15 +51,13 @@ class Collection(Generic[T]):
         maintenance: Maintenance | None = None,
         model: TextModel | None = None,
         record_class: type | None = None,
-        history: History | None = None,
     ) -> None:
         self._name, self._shard, self._env = name, shard, env
-        self._maintenance, self._model, self._history = maintenance, model, history
+        self._maintenance, self._model = maintenance, model
         self._reader = SnapshotReader(env)
         self._writes = Writes(shard, self._reader) if isinstance(shard, Shard) else None
         self._record_class = record_class
-        self._shapes: dict[Any, Shape[Any]] = {}
-        self._columns: tuple[Settings, dict[str, tuple[Any, VectorSpec]]] | None = None
+        self._searcher = Searcher(name, shard, env, self._reader, maintenance=maintenance, model=model, record_class=record_class)
         self._purged_at = env.monotonic()
         self._outside: Env = RealEnv() if isinstance(env, MemoryEnv) else env
 
@@ -140,7 +116,7 @@ class Collection(Generic[T]):
         batch: int | None = None,
         progress: Progress = None,
     ) -> WriteResult:
-        """Writes new records. Raises DuplicateIdError, naming the ids, when one exists or comes twice; then nothing of that commit is written.
+        """Writes new records. Raises DuplicateIdError, naming the ids, when one exists or comes twice; that commit then writes nothing.
 
         records: a mapping, an iterable of mappings, Records or objects, a DataFrame, anything with an Arrow stream; or in columns:
         ids, vectors (an (n, dim) array, or a mapping of names to arrays) and fields. Input up to 64 MiB is one commit; larger input is
@@ -191,23 +167,26 @@ class Collection(Generic[T]):
         writes = self._writable()
         start = self._env.monotonic()
         source = self._columns_of(records, ids, vectors, fields)
-        slices = batches(source, self.settings, embed=self._embed_documents(), slice_bytes=self._slice_bytes(), slice_rows=batch, collection=self.name)
+        slices = batches(
+            source, self.settings, embed=self._embed_documents(), slice_bytes=self._slice_bytes(), slice_rows=batch, collection=self.name
+        )
         if atomic:
             slices = _only_one(slices, self.name)
-        count, commits, version = 0, 0, self.version
+        count, commits, version, delayed_s = 0, 0, self.version, 0.0
         total = len(source.ids) if isinstance(source, Columns) else len(source) if hasattr(source, "__len__") else None
         with progress_of(progress, "writing", total) as advance:
             try:
                 for part in slices:
                     done = writes.put(part, **conditions)
                     count, commits, version = count + done.count, commits + 1, done.version
+                    delayed_s += done.delayed_s
                     advance(len(part.ids))
             except Error as error:
                 if commits:
                     error.message += f" ({count} records in {commits} commits were written before, up to version {version})"
                 raise
         self._purge_sometimes()
-        return WriteResult(count, version, self._env.monotonic() - start, commits)
+        return WriteResult(count, version, self._env.monotonic() - start, commits, delayed_s)
 
     def _columns_of(self, records: Any, ids: Any, vectors: Any, fields: Any) -> Any:
         if records is None and ids is None:
@@ -225,7 +204,7 @@ class Collection(Generic[T]):
         ids: RecordId | Iterable[RecordId] | None = None,
         *,
         where: Where | None = None,
-        set: Mapping[str, Any] | None = None,  # noqa: A002  the word of SQL
+        set: Mapping[str, Any] | None = None,
         unset: str | Sequence[str] = (),
         replace: bool = False,
         vectors: Mapping[str, Any] | None = None,
@@ -256,7 +235,9 @@ class Collection(Generic[T]):
             count, version = done.count, done.version
         return WriteResult(count, version, self._env.monotonic() - start)
 
-    def _update_embedded(self, ids: list[RecordId], set_fields: dict[str, Any], unset: list[str], replace: bool, if_version: int | None) -> Any:
+    def _update_embedded(
+        self, ids: list[RecordId], set_fields: dict[str, Any], unset: list[str], replace: bool, if_version: int | None
+    ) -> Any:
         """An update of a field that the model embeds: the record is written whole, with the vector of its new text."""
         from vicino.collection.writing import changed
 
@@ -337,7 +318,7 @@ class Collection(Generic[T]):
         return found[0] if one else found
 
     def _views(self, snapshot: _core.Snapshot, locators: Any, select: Any, vectors: Any) -> list[RecordView[T]]:
-        settings, shape = self.settings, self._shape(select)
+        settings, shape = self.settings, self._searcher.shape(select)
         names = vector_names(vectors, settings)
         columns = None if names is None else read_vectors(snapshot, locators, settings, names)
         return [
@@ -346,7 +327,9 @@ class Collection(Generic[T]):
                 document,
                 shape=shape,
                 version=version,
-                vectors=None if columns is None else {name: rows for name, column in columns.items() if (rows := column[index]) is not None},
+                vectors=None
+                if columns is None
+                else {name: rows for name, column in columns.items() if (rows := column[index]) is not None},
             )
             for index, (record_id, document, version) in enumerate(
                 zip(snapshot.ids(locators), snapshot.documents(locators), snapshot.versions(locators).tolist(), strict=True)
@@ -370,7 +353,9 @@ class Collection(Generic[T]):
             raise InvalidArgument(f"batch must be at least 1, got {batch}")
         return self._iterate(self._shard.snapshot(), self._condition(where), check_select(select), order_by, batch, vectors)
 
-    def _iterate(self, snapshot: Any, condition: Any, select: Any, order_by: str | None, batch: int, vectors: Any) -> Iterator[RecordView[T]]:
+    def _iterate(
+        self, snapshot: Any, condition: Any, select: Any, order_by: str | None, batch: int, vectors: Any
+    ) -> Iterator[RecordView[T]]:
         cancel = _core.Cancel(None, True)
         matches = self._reader.match(snapshot, condition, self.settings, cancel)
         for locators in self._reader.walk(snapshot, matches, order_by=order_by, batch=batch, cancel=cancel):
@@ -382,8 +367,10 @@ class Collection(Generic[T]):
 
         return list(islice(self.iter(batch=max(1, n)), n))
 
-    def count(self, *, where: Where | None = None, timeout: float | None = None) -> int:
-        """Number of records, exact."""
+    def count(self, *, where: Where | None = None, exact: bool = True, timeout: float | None = None) -> int:
+        """Number of matching records; with exact=False an estimate from indexes alone, which reads no record."""
+        if not exact and where is not None:
+            return self.estimate(where)[1]
         snapshot = self._shard.snapshot()
         matches = self._reader.match(snapshot, self._condition(where), self.settings, _core.Cancel(timeout, True))
         return snapshot.n_records if matches is None else matches.count
@@ -437,28 +424,29 @@ class Collection(Generic[T]):
         min_score: hits below are left out. exact: every candidate is scored. ef: beam of the graph walk; larger finds more, takes longer.
         Raises DimensionError, FilterError, InvalidArgument; TimeoutError after `timeout` seconds.
         """
-        rows, column, spec = self._query_rows(query, vector)
-        return self._search(rows, column, spec, where, limit, offset, vector, select, vectors, min_score, exact, ef, timeout)[0]
+        target = self._searcher.target(vector)
+        options = SearchOptions(
+            where=where,
+            limit=limit,
+            offset=offset,
+            select=select,
+            vectors=vectors,
+            min_score=min_score,
+            exact=exact,
+            ef=ef,
+            timeout=timeout,
+        )
+        return self._searcher.search(self._searcher.row(query, target), target, options)[0]
 
-    def search_many(self, queries: Sequence[Query] | np.ndarray[Any, Any], *, vector: str | None = None, **options: Any) -> list[Results[T]]:
+    def search_many(
+        self, queries: Sequence[Query] | np.ndarray[Any, Any], *, vector: str | None = None, **options: Any
+    ) -> list[Results[T]]:
         """`search` for many queries in one call of the core, one `Results` each; they share snapshot, filter and all options."""
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
-        name, column, spec = self._column(vector)
-        if len(queries) and isinstance(queries[0], str):
-            given = [self._embed_query(str(text), name) for text in queries]
-        else:
-            given = queries
-        rows = np.concatenate([to_query(query, spec, name, self.name) for query in given] or [np.zeros(0, np.uint8)])
-        known = {"where", "limit", "offset", "select", "vectors", "min_score", "exact", "ef", "timeout"}
-        if unknown := options.keys() - known:
-            raise TypeError(f"search_many() got an unexpected keyword argument {sorted(unknown)[0]!r}")
-        values = {"where": None, "limit": 10, "offset": 0, "select": None, "vectors": False, "min_score": None, "exact": False, "ef": None,
-                  "timeout": None, **options}  # fmt: skip
-        return self._search(
-            rows, column, spec, values["where"], values["limit"], values["offset"], vector, values["select"], values["vectors"],
-            values["min_score"], values["exact"], values["ef"], values["timeout"],
-        )  # fmt: skip
+        target = self._searcher.target(vector)
+        rows = np.concatenate([self._searcher.row(query, target) for query in queries] or [np.zeros(0, np.uint8)])
+        return self._searcher.search(rows, target, SearchOptions(**options))
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
         """Successive pages of `search`, until the matches end."""
@@ -468,93 +456,30 @@ class Collection(Generic[T]):
             offset += page
 
     def explain(self, query: Query, **options: Any) -> Plan:
-        """Runs the search and says how it went: strategy, rows and time per segment, and how the filter was answered."""
-        return self.search(query, **options).plan
-
-    def _search(
-        self, rows: Any, column: Any, spec: VectorSpec, where: Any, limit: int, offset: int, vector: str | None, select: Any, vectors: Any,
-        min_score: float | None, exact: bool, ef: int | None, timeout: float | None,
-    ) -> list[Results[T]]:  # fmt: skip
-        start = self._env.monotonic()
-        if not 1 <= limit <= LIMIT_MAX:
-            raise InvalidArgument(f"limit must be between 1 and {LIMIT_MAX}, got {limit}; use iter() to read everything")
-        if offset < 0:
-            raise InvalidArgument(f"offset must be at least 0, got {offset}")
-        shard = self._shard
-        settings = shard.settings
-        snapshot, cancel = shard.snapshot(), _core.Cancel(timeout, True)
-        condition = None if where is None else self._condition(where)
-        matches = None if condition is None and settings.ttl is None else self._reader.match(snapshot, condition, settings, cancel)
-        filtered = self._env.monotonic()
-        found, stats = snapshot.search(column, rows, limit + offset, ef or 0, exact, matches, True, cancel)
-        took = self._env.monotonic() - start
-        plan = self._plan(snapshot, vector or "", spec, limit, exact, took, stats, condition, matches, filtered - start)
-        names = None if vectors is False else vector_names(vectors, settings)
-        shape = self._shape(select)
-        all_results = []
-        for ids, distances, documents, locators in found:
-            if offset:
-                ids, distances, documents, locators = ids[offset:], distances[offset:], documents[offset:], locators[offset:]
-            results: Results[T] = Results(
-                ids,
-                distances,
-                documents,
-                shape=shape,
-                metric=spec.metric,
-                version=snapshot.version,
-                took_s=took,
-                plan=plan,
-                versions=_Versions(snapshot, locators),
-                vectors=None if names is None else read_vectors(snapshot, locators, settings, names),
-            )
-            if min_score is not None:
-                results = results[: sum(hit.score >= min_score for hit in results)]
-            all_results.append(results)
-        return all_results
-
-    def _plan(
-        self, snapshot: Any, vector: str, spec: VectorSpec, limit: int, exact: bool, took: float, stats: Any, condition: Condition | None,
-        matches: Any, filter_s: float,
-    ) -> Plan:  # fmt: skip
-        step, notes = None, ()
-        if condition is not None:
-            step = self._reader.step(snapshot, condition, matches, self.settings, filter_s, estimate=False)
-            if step.paths_scanned:
-                notes = self._unindexed(step.paths_scanned, stats)
-        return Plan(
-            self.name, snapshot.version, vector or next(iter(self.settings.vectors)), spec.metric, limit, exact, snapshot.n_records, took, stats, step, notes
-        )
-
-    def _unindexed(self, paths: Sequence[str], stats: Any) -> tuple[str, ...]:
-        """Has fields indexed that a filter had to scan, once it pays; says so in the plan."""
-        sealed_rows = sum(entry["rows"] for entry in stats[:-1])
-        missing = [path for path in paths if path not in self.settings.indexes]
-        if not missing or sealed_rows < AUTO_INDEX_ROWS:
-            return ()
-        if isinstance(self._shard, Shard) and self.settings.auto_index:
-            for path in missing:
-                self.create_index(path)
-            return tuple(f'field "{path}" was scanned; it is being indexed now' for path in missing)
-        return tuple(f'field "{path}" has no index; create_index("{path}") makes this filter faster' for path in missing)
+        """Runs the search and says how it went: strategy, rows and time per segment, how the filter was estimated and answered."""
+        plan = self.search(query, **options).plan
+        if plan.filter is None:
+            return plan
+        return replace(plan, filter=replace(plan.filter, estimated=self.estimate(options["where"])))
 
     # ---- shape
 
-    def create_index(self, field: str, *, kind: Literal["auto", "scalar", "text"] = "auto") -> Job | None:
-        """Indexes a field for filters. Sealed segments are indexed in the background; until then the field is scanned, with the same answers.
+    def create_index(self, field: str, *, kind: Literal["auto", "scalar", "text"] = "auto") -> Job:
+        """Indexes a field for filters. Sealed segments are indexed in the background; until then it is scanned, with the same answers.
 
         kind: "scalar" for equality, ranges, prefixes, null and emptiness; "text" for words (`F.title.matches`).
         """
         if kind not in ("auto", "scalar", "text"):
             raise InvalidArgument(f'kind must be "auto", "scalar" or "text", got {kind!r}')
-        _core.check_path(field)
+        path = _core.canonical_path(field)
         self._writable()
-        self._shard.change_settings(lambda settings: settings.with_index(field, "scalar" if kind == "auto" else kind))
+        self._shard.change_settings(lambda settings: settings.with_index(path, "scalar" if kind == "auto" else kind))
         return self._settings_changed()
 
     def drop_index(self, field: str) -> None:
         """Forgets the index of a field; filters on it scan again."""
         self._writable()
-        self._shard.change_settings(lambda settings: settings.without_index(field))
+        self._shard.change_settings(lambda settings: settings.without_index(_core.canonical_path(field)))
         self._settings_changed()
 
     def add_vector(self, name: str, spec: VectorSpec | None = None, **options: Any) -> None:
@@ -570,7 +495,7 @@ class Collection(Generic[T]):
         self._shard.change_settings(lambda settings: settings.without_vector(name))
         self._settings_changed()
 
-    def _settings_changed(self) -> Job | None:
+    def _settings_changed(self) -> Job:
         assert self._maintenance is not None
         return self._maintenance.settings_changed()
 
@@ -607,12 +532,10 @@ class Collection(Generic[T]):
         """
         from vicino.collection.history import open_version
 
-        return Collection(
-            self._name, open_version(self._shard, version), self._env, model=self._model, record_class=self._record_class
-        )
+        return Collection(self._name, open_version(self._shard, version), self._env, model=self._model, record_class=self._record_class)
 
     def export(
-        self, path: str | os.PathLike[str], *, format: Literal["parquet", "jsonl"] | None = None, where: Where | None = None,  # noqa: A002
+        self, path: str | os.PathLike[str], *, format: Literal["parquet", "jsonl"] | None = None, where: Where | None = None,
         vectors: bool = True,
     ) -> int:  # fmt: skip
         """Writes all matching records of one snapshot to a file; returns how many. format: from the file's ending unless given."""
@@ -649,76 +572,21 @@ class Collection(Generic[T]):
             return _id_list(ids)
         return [view.id for view in self.iter(where=where, select=())]
 
-    def _shape(self, select: Any) -> Shape[Any]:
-        settings = self.settings
-        key = (check_select(select), settings.embed, tuple(settings.vectors))
-        shape = self._shapes.get(key)
-        if shape is None:
-            from vicino.collection.record import Record
-
-            factory = Record if self._record_class is None else record_factory(self._record_class, tuple(settings.vectors))
-            shape = self._shapes[key] = Shape(factory, settings.embed, key[0])
-        return shape
-
-    def _column(self, vector: str | None) -> tuple[str, Any, VectorSpec]:
-        settings = self.settings
-        if self._columns is None or self._columns[0] is not settings:
-            self._columns = (settings, {name: (core_column(settings, name), entry.spec) for name, entry in settings.vectors.items()})
-        columns = self._columns[1]
-        if vector is None:
-            vector = DEFAULT_VECTOR if DEFAULT_VECTOR in columns or len(columns) != 1 else next(iter(columns))
-            if vector not in columns:
-                if columns:
-                    raise InvalidArgument(f"the collection has several vectors; say which one to search with vector=, one of: {', '.join(columns)}")
-                raise InvalidArgument(f'collection "{self.name}" has no vectors to search; create it with dim=, vectors= or model=')
-        elif vector not in columns:
-            settings.spec(vector)
-        return vector, *columns[vector]
-
-    def _query_rows(self, query: Query, vector: str | None) -> tuple[Any, Any, VectorSpec]:
-        name, column, spec = self._column(vector)
-        if isinstance(query, str):
-            query = self._embed_query(query, name)
-        return to_query(query, spec, name, self.name), column, spec
-
-    def _embed_query(self, text: str, vector: str) -> Any:
-        if self._model is None or vector != DEFAULT_VECTOR:
-            raise InvalidArgument(
-                f'vector "{vector}" of collection "{self.name}" has no model to embed a text query; '
-                'give a vector, or create the collection with model="minilm", embed="text"'
-            )
-        return self._model.embedder.embed_query(text)
-
     def _embed_documents(self) -> Callable[[list[str]], Any] | None:
         model = self._model
         return None if model is None else lambda texts: model.embedder.embed_documents(texts)
 
     def __repr__(self) -> str:
         snapshot = self._shard.snapshot()
-        vectors = ", ".join(f'"{name}" {entry.spec.dim} × {entry.spec.dtype} {entry.spec.metric}' for name, entry in self.settings.vectors.items())
+        vectors = ", ".join(
+            f'"{name}" {entry.spec.dim} × {entry.spec.dtype} {entry.spec.metric}' for name, entry in self.settings.vectors.items()
+        )
         return f'<Collection "{self.name}": {snapshot.n_records:,} records, {vectors or "no vectors"}, version {snapshot.version}>'
 
     def _repr_html_(self) -> str:
         from html import escape
 
         return f"<pre>{escape(repr(self.stats()))}</pre>"
-
-
-class _Versions(Sequence[int]):
-    """Versions of some rows, looked up when a hit asks for its own."""
-
-    __slots__ = ("_locators", "_snapshot")
-
-    def __init__(self, snapshot: _core.Snapshot, locators: Any) -> None:
-        self._snapshot, self._locators = snapshot, locators
-
-    def __len__(self) -> int:
-        return len(self._locators)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return _Versions(self._snapshot, self._locators[index])
-        return int(self._snapshot.versions(self._locators[index : index + 1])[0])
 
 
 def _id_list(ids: Any) -> list[RecordId]:

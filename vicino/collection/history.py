@@ -19,7 +19,7 @@ from vicino.errors import InvalidArgument, NotFoundError, ReadOnlyError
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
 
-READ_ONLY = 'this is the collection as it was at version {}; write to the collection itself'
+READ_ONLY = "this is the collection as it was at version {}; write to the collection itself"
 
 
 class FrozenShard:
@@ -117,5 +117,3 @@ def _version_at(shard: Shard | ReadShard, found: list[Base], instant: dt.datetim
             break
         version = record_version
     return version
-
-

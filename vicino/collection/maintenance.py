@@ -15,7 +15,7 @@ from vicino import _core
 from vicino.collection.jobs import Job, Scheduler
 from vicino.collection.limits import Limits
 from vicino.collection.manifest import Manifest
-from vicino.collection.policy import Action, BuildGraph, BuildIndex, Merge, RewriteFields, SegmentState, next_action
+from vicino.collection.policy import Action, BuildGraph, BuildIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action
 from vicino.collection.schema import Settings
 from vicino.collection.shard import Shard
 from vicino.errors import Error, MemoryLimitError
@@ -55,7 +55,7 @@ class Maintenance:
         self.shard, self._scheduler, self._lane, self._threads, self._retain = shard, scheduler, lane, threads, retain
         self._install_lock = threading.RLock()
         self._state_lock = threading.Lock()
-        self._queued: set[str] = set()
+        self._queued: dict[str, Job] = {}
         self._failed: frozenset[Action] = frozenset()
         self.last_error: BaseException | None = None
         shard.on_frozen = self._on_frozen
@@ -65,32 +65,47 @@ class Maintenance:
 
     @property
     def limits(self) -> Limits:
-        return self.shard.limits
+        rows_max = self.shard.settings.segment_rows_max
+        return self.shard.limits if rows_max is None else replace(self.shard.limits, segment_rows_max=rows_max)
 
-    def schedule(self) -> Job | None:
-        """Queues whatever there is to do; returns at once. The job that merges and builds, None if there is nothing to build."""
+    def schedule(self) -> Job:
+        """Queues whatever there is to do and returns at once; the job has ended already when there is nothing."""
         if self.shard.frozen:
-            self._submit("seal", "sealing", self._seal_all)
-        elif self._next() is not None:
+            return self._submit("seal", "sealing", self._seal_all)
+        if self._next() is not None:
             return self._submit("build", "merging and building", self._build_all)
-        return None
+        job = Job(f'nothing to do for collection "{self.shard.name}"')
+        job.run(lambda _job: None)
+        return job
 
-    def _submit(self, kind: str, title: str, work: Callable[[Job], None]) -> Job | None:
+    def index_soon(self, paths: Sequence[str]) -> None:
+        """Declares indexes that filters asked for, in the background: a search must not wait for a commit."""
+
+        def declare(_job: Job) -> None:
+            for path in paths:
+                self.shard.change_settings(lambda settings, path=path: settings.with_index(path, "scalar"))
+            self.schedule()
+
+        self._submit("index", "indexing filtered fields", declare)
+
+    def _submit(self, kind: str, title: str, work: Callable[[Job], None]) -> Job:
+        """Queues `work`, unless the same kind of work is queued already: then that job is returned."""
+        job = Job(f'{title} of collection "{self.shard.name}"')
         with self._state_lock:
             if kind in self._queued:
-                return None
-            self._queued.add(kind)
+                return self._queued[kind]
+            self._queued[kind] = job
 
         def run(job: Job) -> None:
             with self._state_lock:
-                self._queued.discard(kind)
+                self._queued.pop(kind, None)
             try:
                 work(job)
             except Exception as error:
                 self.last_error = error
                 raise
 
-        return self._scheduler.submit(f"{self._lane}-{kind}", Job(f'{title} of collection "{self.shard.name}"'), run)
+        return self._scheduler.submit(f"{self._lane}-{kind}", job, run)
 
     # ---- sealing
 
@@ -160,11 +175,14 @@ class Maintenance:
     # ---- merging and building
 
     def _segment_states(self) -> list[SegmentState]:
-        base = self.shard.state.snapshot()
+        with self._install_lock:
+            base = self.shard.state.base().entries
+            now = {entry["key"]: entry for entry in self.shard.state.snapshot().entries}
+            segments = dict(self.shard.segments)
         return [
-            SegmentState(self.shard.segments[entry["key"]], entry["live"], entry["updated"])
-            for entry in base.entries
-            if entry["sealed"] and entry["key"] in self.shard.segments
+            SegmentState(segments[entry["key"]], entry["live"], entry["updated"], now[entry["key"]]["live"], now[entry["key"]]["updated"])
+            for entry in base
+            if entry["sealed"]
         ]
 
     def _graph_slots(self) -> list[int]:
@@ -191,6 +209,8 @@ class Maintenance:
                     self._merge(action, job)
                 case RewriteFields():
                     self._rewrite_fields(action, job)
+                case Checkpoint():
+                    self._checkpoint(job)
                 case BuildGraph():
                     self._build_graph(action, job)
                 case BuildIndex():
@@ -217,10 +237,6 @@ class Maintenance:
         shard = self.shard
         base = shard.state.base()
         position = next(position for position, entry in enumerate(base.entries) if entry["key"] == action.key)
-        if not base.entries[position]["updated"]:
-            # All updates are younger than the base; they are folded in once the head they were logged with is sealed.
-            self._failed |= {action}
-            return
         rewrite = _core.Rewrite(base, [position], True)
         with shard.budget.reserve(rewrite.n_rows * ROW_BYTES + SLICE_BYTES, "rewriting fields"):
             name = write_fields(shard.journal, rewrite, job.cancel_token)
@@ -232,6 +248,10 @@ class Maintenance:
             shard.segments[action.key] = files
             self._failed = frozenset()
             self._write_manifest(shard.manifest)
+
+    def _checkpoint(self, job: Job) -> None:
+        self.shard.freeze()
+        self._wait_for_seals(job)
 
     def _build_graph(self, action: BuildGraph, job: Job) -> None:
         shard = self.shard
@@ -264,7 +284,7 @@ class Maintenance:
 
     # ---- changes of settings on a live collection
 
-    def settings_changed(self) -> Job | None:
+    def settings_changed(self) -> Job:
         """Drops what the new settings no longer want and queues what they do."""
         shard = self.shard
         wanted = shard.settings.indexes
@@ -287,9 +307,7 @@ class Maintenance:
         return self._scheduler.submit(f"{self._lane}-build", job, self._optimize)
 
     def _optimize(self, job: Job) -> None:
-        shard = self.shard
-        shard.freeze()
-        self._wait_for_seals(job)
+        self._checkpoint(job)
         job.progress = 0.2
         self._failed = frozenset()
         states = [state for state in self._segment_states() if state.live < self.limits.segment_rows_max]

@@ -29,6 +29,11 @@ class RewriteFields:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Seal what there is: much has been deleted or updated since the log floor, and only what the base knows of can be cleaned up."""
+
+
+@dataclass(frozen=True, slots=True)
 class BuildGraph:
     key: int
     slot: int
@@ -41,16 +46,24 @@ class BuildIndex:
     kind: str
 
 
-Action = Merge | RewriteFields | BuildGraph | BuildIndex
+Action = Merge | RewriteFields | Checkpoint | BuildGraph | BuildIndex
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentState:
-    """A segment of the base with what has happened to it up to the base's version."""
+    """A segment: rows that are live and updated as of the base, and the same as of now."""
 
     files: SegmentFiles
     live: int
     updated: int
+    live_now: int
+    updated_now: int
+
+    def is_wasteful(self, live: int, limits: Limits) -> bool:
+        return self.files.rows - live > limits.dead_share_max * self.files.rows
+
+    def is_overlaid(self, updated: int, limits: Limits) -> bool:
+        return updated > max(256, limits.updated_share_max * self.files.rows)
 
 
 def size_class(rows: int, limits: Limits) -> int:
@@ -75,9 +88,15 @@ def next_action(
     """
     candidates = [
         *_merges(segments, limits),
-        *(RewriteFields(s.files.key) for s in segments if s.updated > max(256, limits.updated_share_max * s.files.rows)),
+        *(RewriteFields(s.files.key) for s in segments if s.is_overlaid(s.updated, limits)),
+        *(Checkpoint() for s in segments if s.is_wasteful(s.live_now, limits) or s.is_overlaid(s.updated_now, limits)),
         *_graphs(segments, graph_slots, limits),
-        *(BuildIndex(s.files.key, path, kind) for s in segments for path, kind in indexes.items() if s.files.indexes.get(path, ("",))[0] != kind),
+        *(
+            BuildIndex(s.files.key, path, kind)
+            for s in segments
+            for path, kind in indexes.items()
+            if s.files.indexes.get(path, ("",))[0] != kind
+        ),
     ]
     return next((action for action in candidates if action not in failed), None)
 
@@ -93,11 +112,7 @@ def _merges(segments: Sequence[SegmentState], limits: Limits) -> list[Merge]:
         if len(members) >= limits.merge_fan_in
     ]
     merged = {key for merge in full for key in merge.keys}
-    dying = [
-        Merge((s.files.key,))
-        for s in segments
-        if s.files.rows - s.live > limits.dead_share_max * s.files.rows and s.files.key not in merged
-    ]
+    dying = [Merge((s.files.key,)) for s in segments if s.is_wasteful(s.live, limits) and s.files.key not in merged]
     return full + dying
 
 

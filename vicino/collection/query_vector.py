@@ -27,7 +27,9 @@ def to_query(query: Any, spec: VectorSpec, vector: str, collection: str) -> Row:
         shape = (0, 0)
     if len(shape) != 1:
         hint = "; call search_many for several queries" if len(shape) == 2 else ""
-        raise InvalidArgument(f'a query for vector "{vector}" of collection "{collection}" is one vector, got {_described(query, shape)}{hint}')
+        raise InvalidArgument(
+            f'a query for vector "{vector}" of collection "{collection}" is one vector, got {_described(query, shape)}{hint}'
+        )
     if spec.dtype in ("float32", "float16"):
         if shape[0] != spec.dim:
             raise DimensionError(

@@ -17,6 +17,7 @@ from vicino.errors import InvalidArgument
 from vicino.filter.compile import compile_filter
 from vicino.filter.model import And, Condition, Not, Range
 from vicino.filter.parse import Where, parse_where
+from vicino.filter.render import render
 from vicino.query.plan import FilterStep
 from vicino.types import RecordId, VectorColumn
 
@@ -87,13 +88,11 @@ class SnapshotReader:
         assert settings.ttl is not None
         return Range(settings.ttl, lte=self._now())
 
-    def step(
-        self, snapshot: _core.Snapshot, condition: Condition, matches: _core.Matches, settings: Settings, took_s: float, *, estimate: bool
-    ) -> FilterStep:
+    def step(self, condition: Condition, matches: _core.Matches, took_s: float) -> FilterStep:
         """How a filter went, for the plan."""
         return FilterStep(
-            condition=str(condition),
-            estimated=tuple(snapshot.estimate(self.compiled(condition), slots_of(settings))) if estimate else None,
+            condition=render(condition),
+            estimated=None,
             actual=matches.count,
             rows_scanned=matches.rows_scanned,
             paths_indexed=tuple(matches.paths_indexed),

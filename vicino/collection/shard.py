@@ -1,7 +1,7 @@
 """One shard: a journal on disk, the core's state machine in memory, and the order in which a commit touches both.
 
-A commit is decided, logged, applied, made durable, published and acknowledged, in this order. Threads that commit at the same time queue up; whoever
-holds the writer lock takes the whole queue, so that one fdatasync serves all of them.
+A commit is decided, logged, applied, made durable, published and acknowledged, in this order. Threads that commit at the same time queue
+up; whoever holds the writer lock takes the whole queue, so that one fdatasync serves all of them.
 """
 
 from __future__ import annotations
@@ -115,9 +115,9 @@ class Shard:
     # ---- reading
 
     def snapshot(self) -> _core.Snapshot:
-        """The latest published state. Raises ClosedError after close."""
-        if self._closed:
-            raise ClosedError(f'collection "{self.name}" is closed; open the database again')
+        """The latest published state. Raises ClosedError after close, and in a forked child."""
+        if self._closed or self.env.forked():
+            raise closed_error(self.name, self.env)
         return self.state.snapshot()
 
     @property
@@ -196,9 +196,10 @@ class Shard:
             request.done.set()
 
     def _log_and_apply(self, effect: Effect, version: int) -> None:
+        time_us = max(_now_us(self.env), self.last_time_us)
+        # When this raises, either nothing was written or the journal refuses to write from now on.
+        self.journal.append(effect.type, version, effect.payload, time_us=time_us)
         try:
-            time_us = max(_now_us(self.env), self.last_time_us)
-            self.journal.append(effect.type, version, effect.payload, time_us=time_us)
             self.state.apply(effect.type, effect.payload, version)
             self.last_time_us = time_us
             if effect.settings is not None:
@@ -226,8 +227,8 @@ class Shard:
         return not self._closed and self._failure is None
 
     def _expect_writable(self) -> None:
-        if self._closed:
-            raise ClosedError(f'collection "{self.name}" is closed; open the database again')
+        if self._closed or self.env.forked():
+            raise closed_error(self.name, self.env)
         if self._failure is not None:
             raise StorageError(
                 f'collection "{self.name}" only reads since a write failed ({self._failure}); close the database and open it again'
@@ -245,7 +246,9 @@ class Shard:
                 if self.seal_error is not None:
                     error, self.seal_error = self.seal_error, None
                     self.on_frozen()
-                    raise StorageError(f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry") from error
+                    raise StorageError(
+                        f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry"
+                    ) from error
                 self._backlog.wait(0.05)
         return self.env.monotonic() - start
 
@@ -259,7 +262,10 @@ class Shard:
             or self.state.head_bytes >= head_bytes_max
             or self.journal.log_file_bytes >= 2 * head_bytes_max  # deletes and updates alone grow the log too
         ):
-            self.freeze()
+            try:
+                self.freeze()
+            except Error as error:
+                self.seal_error = error  # the commit itself is safe; the next one tries again
 
     def freeze(self) -> bool:
         """Closes the head and begins a new log file. False when there is nothing since the last one."""
@@ -327,8 +333,8 @@ class ReadShard:
                 self._replay(news.slices)
 
     def snapshot(self) -> _core.Snapshot:
-        if self._closed:
-            raise ClosedError(f'collection "{self.name}" is closed; open the database again')
+        if self._closed or self.env.forked():
+            raise closed_error(self.name, self.env)
         self.refresh()
         return self.state.snapshot()
 
@@ -348,6 +354,13 @@ class ReadShard:
                 self._closed = True
                 self.budget.untrack(self)
                 self.journal.close()
+
+
+def closed_error(name: str, env: Env) -> ClosedError:
+    """Why a collection's handle does not answer."""
+    if env.forked():
+        return ClosedError(f'collection "{name}" was opened by the parent of this forked process; open the database anew in the child')
+    return ClosedError(f'collection "{name}" is closed; open the database again')
 
 
 def open_state(journal: Journal, manifest: Manifest) -> _core.ShardState:

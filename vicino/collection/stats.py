@@ -29,8 +29,10 @@ class SegmentStats:
 class CollectionStats:
     """A collection at one version.
 
-    disk_bytes: by kind of file ("vectors", "graph", "fields", …, "log"). held_bytes: files that are only kept for somebody: "history"
-    (`retain=`), "held" (snapshots being taken), "readers" (other processes), "pending" (being written), "other" (garbage not yet removed). memory_bytes: anonymous memory; mapped_bytes: page cache that the system may take back.
+    disk_bytes: by kind of file ("vectors", "graph", "fields", …, "log").
+    held_bytes: files that are only kept for somebody: "history" (`retain=`), "held" (snapshots being taken), "readers" (other processes),
+    "pending" (being written), "other" (small bookkeeping, garbage not yet removed).
+    memory_bytes: anonymous memory; mapped_bytes: page cache that the system may take back.
     unindexed_rows: rows that are scanned because no graph covers them yet; waiting_heads: full heads that wait to be sealed.
     last_error: what background work failed with last, None if all is well.
     """
@@ -57,7 +59,9 @@ class CollectionStats:
         return {**asdict(self), "total_bytes": self.total_bytes}
 
     def __repr__(self) -> str:
-        kinds = ", ".join(f"{kind} {show_bytes(size)}" for kind, size in sorted(self.disk_bytes.items(), key=lambda entry: -entry[1]) if size)
+        kinds = ", ".join(
+            f"{kind} {show_bytes(size)}" for kind, size in sorted(self.disk_bytes.items(), key=lambda entry: -entry[1]) if size
+        )
         lines = [
             f'collection "{self.name}": {self.n_records:,} records at version {self.version}',
             f"  disk {show_bytes(self.total_bytes)}{f' ({kinds})' if kinds else ''}",
@@ -88,9 +92,7 @@ def _bytes_by_kind(shard: Shard | ReadShard) -> dict[str, int]:
 def collection_stats(name: str, shard: Shard | ReadShard, maintenance: Maintenance | None) -> CollectionStats:
     snapshot = shard.snapshot()
     segments = tuple(
-        SegmentStats(
-            entry["rows"], entry["live"], entry["updated"], entry["sealed"], sum(entry["columns"].values()), entry["memory_bytes"]
-        )
+        SegmentStats(entry["rows"], entry["live"], entry["updated"], entry["sealed"], sum(entry["columns"].values()), entry["memory_bytes"])
         for entry in snapshot.entries
     )
     usage = dict(shard.journal.file_bytes())

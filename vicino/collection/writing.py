@@ -14,7 +14,7 @@ from vicino import _core
 from vicino.collection.reading import SnapshotReader, read_vectors
 from vicino.collection.records import Batch, show_id
 from vicino.collection.schema import Settings
-from vicino.collection.shard import DELETE, FIELDS, UPSERT, Committed, Decide, Effect, Shard
+from vicino.collection.shard import DELETE, FIELDS, UPSERT, Committed, Effect, Shard
 from vicino.errors import ConflictError, DuplicateIdError, NotFoundError
 from vicino.filter.model import Condition
 from vicino.types import RecordId, VectorColumn
@@ -27,7 +27,6 @@ IDS_PER_COMMIT = 100_000
 def without_repeats(batch: Batch) -> Batch:
     """Keeps the last record of every id."""
     last = dict(zip(batch.ids, range(len(batch.ids)), strict=True))
-    # 1 and True are equal in Python, 1 and 1.0 too; ids have been checked, so only equal ids of one type meet here, except str and UUID, which never do.
     return batch if len(last) == len(batch.ids) else take(batch, sorted(last.values()))
 
 
@@ -76,9 +75,7 @@ class Writes:
     def __init__(self, shard: Shard, reader: SnapshotReader) -> None:
         self._shard, self._reader = shard, reader
 
-    def put(
-        self, batch: Batch, *, if_exists: IfExists, if_version: int | None = None, where: Condition | None = None
-    ) -> Committed:
+    def put(self, batch: Batch, *, if_exists: IfExists, if_version: int | None = None, where: Condition | None = None) -> Committed:
         """Writes the records whole.
 
         if_exists: "raise" DuplicateIdError when an id exists, "keep" the record that exists, or "replace" it. if_version: every id must
@@ -86,7 +83,9 @@ class Writes:
         """
         if if_exists == "raise":
             if repeated := repeated_ids(batch):
-                raise DuplicateIdError(f"add met {_some(repeated)} twice in one call; give each id once, or use upsert to keep the last", repeated)
+                raise DuplicateIdError(
+                    f"add met {_some(repeated)} twice in one call; give each id once, or use upsert to keep the last", repeated
+                )
         else:
             batch = without_repeats(batch)
 
@@ -99,9 +98,7 @@ class Writes:
 
         return self._shard.commit(decide, reads=where is not None or self._shard.settings.ttl is not None)
 
-    def _chosen(
-        self, state: _core.ShardState, batch: Batch, if_exists: IfExists, if_version: int | None, where: Condition | None
-    ) -> Batch:
+    def _chosen(self, state: _core.ShardState, batch: Batch, if_exists: IfExists, if_version: int | None, where: Condition | None) -> Batch:
         versions = state.live_versions(batch.ids)
         exists = versions > 0
         if self._shard.settings.ttl is not None:  # an expired record is not there, although its row still is
@@ -111,7 +108,8 @@ class Writes:
         if if_exists == "raise" and exists.any():
             taken = [record_id for record_id, is_there in zip(batch.ids, exists, strict=True) if is_there]
             raise DuplicateIdError(
-                f'collection "{self._shard.name}" already has {_some(taken)}; use upsert to replace, or if_absent=True to keep what is there', taken
+                f'collection "{self._shard.name}" already has {_some(taken)}; upsert replaces them, upsert(if_absent=True) keeps them',
+                taken,
             )
         keep = ~exists if if_exists == "keep" else np.ones(len(batch.ids), bool)
         if where is not None:
@@ -172,9 +170,7 @@ class Writes:
             locators = self._existing(snapshot, ids, settings)
             if if_version is not None:
                 check_versions(ids, snapshot.versions(locators), if_version)
-            documents = [
-                changed(_core.decode_document(document), set_fields, unset, replace) for document in snapshot.documents(locators)
-            ]
+            documents = [changed(_core.decode_document(document), set_fields, unset, replace) for document in snapshot.documents(locators)]
             settings.schema.check(documents, lambda index: f"record {show_id(ids[index])}")
             blobs, offsets = _core.encode_documents(documents)
             return Effect(FIELDS, _core.encode_fields(list(ids), blobs, offsets), len(ids))

@@ -11,8 +11,8 @@ from typing import Any
 class SegmentStep:
     """What happened in one segment or head.
 
-    strategy: "graph" (walked), "scan" (every candidate scored), "graph, then scan" (the walk found too few under the filter), "none" (nothing to
-    search). candidates: live rows that match the filter and have the vector. rows_scored: distances computed, summed over the queries.
+    strategy: "graph" (walked), "scan" (every candidate scored), "graph, then scan" (the walk found too few under the filter), "none"
+    (nothing to search). candidates: live rows that match the filter and have the vector. rows_scored: distances computed, summed over the queries.
     """
 
     rows: int
@@ -84,7 +84,10 @@ class Plan:
         if self.filter is not None:
             step = self.filter
             estimate = f", estimated {step.estimated[1]:,}" if step.estimated else ""
-            lines.append(f"  filter {step.condition}: {step.actual:,} match{estimate}; {step.rows_scanned:,} documents read, {step.took_s * 1e3:.2f} ms")
+            lines.append(
+                f"  filter {step.condition}: {step.actual:,} match{estimate}; "
+                f"{step.rows_scanned:,} documents read, {step.took_s * 1e3:.2f} ms"
+            )
             lines += [f'    field "{path}": index' for path in step.paths_indexed]
             lines += [f'    field "{path}": scanned' for path in step.paths_scanned]
         for number, step in enumerate(self.segments, start=1):

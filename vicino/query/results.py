@@ -24,12 +24,14 @@ class WriteResult:
     """What a write did. `count` records were written, changed or deleted; `version` is the collection's after the last commit.
 
     took_s: seconds from the call to durability. commits: 1, or more if the input was larger than one commit holds.
+    delayed_s: the part of took_s spent waiting because sealing lagged behind the writes.
     """
 
     count: int
     version: int
     took_s: float
     commits: int = 1
+    delayed_s: float = 0.0
 
 
 class Results(Sequence[Hit[T]], Generic[T]):

@@ -1,4 +1,4 @@
-"""`memory_limit` as a promise: what vicino holds in anonymous memory is counted, and what would pass the limit is refused before it is begun.
+"""`memory_limit` as a promise: the anonymous memory vicino holds is counted, and what would pass the limit is refused before it is begun.
 
 Counted are heads, bitmaps, overlays and the working memory of commits, merges and builds. Mapped files are page cache, which the system
 takes back when it needs the room; `stats()` reports them apart.

@@ -52,5 +52,3 @@ def _newest_manifest(env: Env, folder: str) -> tuple[str, Manifest] | None:
                 continue  # damaged too; another one may do
             found.append((manifest["version"], name, manifest))
     return max(found, key=lambda entry: entry[:2])[1:] if found else None
-
-
