@@ -40,8 +40,9 @@ class Step:
 
 
 class Scenario(Protocol):
-    """Holds the handle it works on. `durable_reads`: whether readers are promised to see only what is durable. `steps` is asked for one step at a time, after the last one was acknowledged."""
+    """Holds the handle it works on. `step` is asked for one step at a time, after the last one was acknowledged."""
 
+    # Whether readers are promised to see only what is durable.
     durable_reads: bool
 
     def create(self, env: Env) -> State:

@@ -140,6 +140,7 @@ class RealFileLock:
         try:
             if unlink:
                 os.unlink(self.path)
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # at once, also if a child that was just forked has not yet let go of its copy
         except FileNotFoundError:
             pass
         except OSError as error:

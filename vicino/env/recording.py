@@ -2,7 +2,8 @@
 
 What a file system promises without a sync is next to nothing, and the images use all of that freedom:
 
-    * bytes written since the file's last sync are each there, missing, torn at any byte, in any subset of 512-byte sectors, or zeros
+    * bytes written since the file's last sync are each there, missing, torn at any byte, in any subset of 512-byte sectors, or, where
+      the file grew, zeros; a byte that was overwritten is the old one or the new one
     * names created, renamed or removed since the folder's last sync are each there or not, in any combination, whatever became of the
       files' bytes; a sync of a file says nothing about its name
     * bytes that met a failed sync are uncertain for good: the kernel took them for written, so no later sync makes them durable, only
@@ -279,7 +280,7 @@ def _torn(event: Event, data: bytearray, chance: random.Random) -> Event:
         case 0:
             content = content[: chance.randrange(len(content) + 1)]
         case 1:
-            content = bytes(len(content))
+            content = bytes(data[offset : offset + len(content)]).ljust(len(content), b"\0")
         case 2:
             before = bytes(data[offset : offset + len(content)]).ljust(len(content), b"\0")
             mixed = bytearray(before)

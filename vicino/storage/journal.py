@@ -214,7 +214,7 @@ class Journal:
             return Hold(self.manifest_name, self._let_go)
 
     def hold_state(self) -> HeldState:
-        """Everything a copy needs, from one moment; release the hold when it is done. Logs are mapped, so they may be unlinked meanwhile."""
+        """Everything a copy needs, from one moment; release the hold when it is done. Logs are mapped: they may be unlinked."""
         with self._install_lock:
             return HeldState(self.hold(), self.manifest, self.log_blobs())
 
