@@ -58,7 +58,7 @@ def test_same_sections_give_the_same_bytes_however_they_are_cut() -> None:
 def test_absent_section() -> None:
     container = open_bytes(build("vectors", ("a", [b"x"])))
     assert container.find("b") is None
-    with pytest.raises(CorruptionError, match='f.vectors: has no section "b", only: a'):
+    with pytest.raises(CorruptionError, match=r'f.vectors: has no section "b", only: a'):
         container.section("b")
 
 
