@@ -41,9 +41,14 @@ ShardState::Working ShardState::make_head() {
 }
 
 void ShardState::add_segment(std::shared_ptr<const Segment> segment, const Container* tombstones, const Container* patch) {
+  std::lock_guard guard(mutex_);
   auto working = std::make_unique<Working>();
   const std::uint32_t n = segment->size();
-  next_key_ = std::max(next_key_, segment->key() + 1);
+  if (segment->key() >= next_key_ || segment->key() == head_->key()) {
+    // Keys tell sources apart: the head, empty so far, takes a new one beyond those of the segments.
+    next_key_ = std::max(next_key_, segment->key() + 1);
+    *working_.back() = make_head();
+  }
   working->entry.rows = segment;
   working->entry.overlay = std::make_shared<Overlay>();
   if (tombstones) {
@@ -75,6 +80,7 @@ ShardState::Place ShardState::find(Bytes id) const {
 }
 
 std::uint64_t ShardState::live_version(Bytes id) const {
+  std::lock_guard guard(mutex_);
   const Place place = find(id);
   if (!place.working) return 0;
   const Working& working = *place.working;
@@ -84,6 +90,7 @@ std::uint64_t ShardState::live_version(Bytes id) const {
 }
 
 void ShardState::apply(RecordType type, Bytes payload, std::uint64_t version) {
+  std::lock_guard guard(mutex_);
   if (version != version_ + 1)
     throw CorruptionError("a log record has version " + std::to_string(version) + ", expected " + std::to_string(version_ + 1));
   switch (type) {
@@ -125,6 +132,7 @@ void ShardState::update_fields(const FieldsBatch& batch, std::uint64_t version) 
 }
 
 ReplayOutcome ShardState::replay(Bytes log, std::size_t offset, const std::string& name, std::uint64_t until) {
+  std::lock_guard guard(mutex_);
   ReplayOutcome outcome;
   outcome.end = offset;
   LogReader reader(log, offset, name);
@@ -164,6 +172,7 @@ Entry ShardState::published(Working& working) {
 }
 
 std::shared_ptr<const Snapshot> ShardState::publish() {
+  std::lock_guard guard(mutex_);
   std::vector<Entry> entries;
   entries.reserve(working_.size());
   for (const auto& working : working_) entries.push_back(published(*working));
@@ -184,6 +193,7 @@ void ShardState::expect_published(const char* what) const {
 }
 
 std::shared_ptr<const Snapshot> ShardState::freeze() {
+  std::lock_guard guard(mutex_);
   expect_published("freeze");
   frozen_.push_back(snapshot());
   working_.push_back(std::make_unique<Working>(make_head()));
@@ -258,6 +268,7 @@ void ShardState::adopt(std::vector<Entry> entries) {
 }
 
 void ShardState::install(const Rewrite& rewrite, std::shared_ptr<const Segment> output, bool advances_base) {
+  std::lock_guard guard(mutex_);
   expect_published("install");
   std::vector<std::uint64_t> keys;
   for (const std::size_t position : rewrite.inputs()) keys.push_back(rewrite.snapshot().entries()[position].rows->key());
@@ -293,6 +304,7 @@ void ShardState::install(const Rewrite& rewrite, std::shared_ptr<const Segment> 
 }
 
 void ShardState::replace(std::shared_ptr<const Segment> segment) {
+  std::lock_guard guard(mutex_);
   expect_published("replace");
   change_all([&](std::vector<Entry>& entries, std::uint64_t) {
     if (const std::size_t at = position_of(entries, segment->key()); at < entries.size()) entries[at].rows = segment;
@@ -300,6 +312,7 @@ void ShardState::replace(std::shared_ptr<const Segment> segment) {
 }
 
 void ShardState::replace_fields(std::shared_ptr<const Segment> segment, std::uint64_t bound) {
+  std::lock_guard guard(mutex_);
   expect_published("replace_fields");
   const auto current = snapshot();
   const std::size_t position = position_of(current->entries(), segment->key());
@@ -323,6 +336,7 @@ void ShardState::replace_fields(std::shared_ptr<const Segment> segment, std::uin
 }
 
 std::size_t ShardState::memory_bytes() const {
+  std::lock_guard guard(mutex_);
   std::size_t bytes = 0;
   for (const auto& working : working_) {
     bytes += working->head ? working->head->memory_bytes() : working->entry.rows->memory_bytes();

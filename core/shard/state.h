@@ -5,7 +5,7 @@
 // merge) replaces its inputs by its output in all of them; rows that died or changed after the rewrite's snapshot are carried over by its
 // row mapping, for each state as of that state's version.
 //
-// One writer calls everything but snapshot(), which any thread may call.
+// Every call is atomic by itself. Commits are decided by one writer at a time, which the caller sees to.
 #pragma once
 #include <atomic>
 #include <deque>
@@ -43,7 +43,7 @@ class ShardState {
   void add_segment(std::shared_ptr<const Segment> segment, const Container* tombstones, const Container* patch);
 
   /// Version of the last applied commit, published or not.
-  std::uint64_t version() const { return version_; }
+  std::uint64_t version() const { std::lock_guard guard(mutex_); return version_; }
   /// Applies one log record. version must be version() + 1. Throws CorruptionError for a record that does not fit the state.
   void apply(RecordType type, Bytes payload, std::uint64_t version);
   /// Applies the records of one log file from `offset` up to and including `until`, then publishes.
@@ -57,9 +57,9 @@ class ShardState {
 
   /// The head is closed, a new one takes over. Everything applied must be published. Returns the frozen state.
   std::shared_ptr<const Snapshot> freeze();
-  std::uint32_t head_rows() const { return head_->size(); }
-  std::size_t head_bytes() const { return head_->memory_bytes(); }
-  std::size_t n_frozen() const { return frozen_.size(); }
+  std::uint32_t head_rows() const { std::lock_guard guard(mutex_); return head_->size(); }
+  std::size_t head_bytes() const { std::lock_guard guard(mutex_); return head_->memory_bytes(); }
+  std::size_t n_frozen() const { std::lock_guard guard(mutex_); return frozen_.size(); }
 
   /// Replaces the rewrite's inputs by `output` (null: nothing was left of them). With `advances_base` the oldest frozen state becomes the base.
   void install(const Rewrite& rewrite, std::shared_ptr<const Segment> output, bool advances_base);
@@ -67,9 +67,9 @@ class ShardState {
   void replace(std::shared_ptr<const Segment> segment);
   /// The same, with new base documents that include every update up to `bound`.
   void replace_fields(std::shared_ptr<const Segment> segment, std::uint64_t bound);
-  std::shared_ptr<const Snapshot> base() const { return base_; }
+  std::shared_ptr<const Snapshot> base() const { std::lock_guard guard(mutex_); return base_; }
 
-  std::uint64_t next_key() { return next_key_++; }
+  std::uint64_t next_key() { std::lock_guard guard(mutex_); return next_key_++; }
   /// Anonymous memory of heads, bitmaps and overlays.
   std::size_t memory_bytes() const;
 
@@ -101,6 +101,7 @@ class ShardState {
   void change_all(const EntryChange& change);
   void expect_published(const char* what) const;
 
+  mutable std::recursive_mutex mutex_;
   std::uint64_t version_, published_version_;
   bool lenient_;
   std::uint64_t next_key_ = 1;
@@ -109,7 +110,7 @@ class ShardState {
   std::shared_ptr<const Snapshot> base_;
   std::deque<std::shared_ptr<const Snapshot>> frozen_;
 
-  mutable std::mutex snapshot_mutex_;
+  mutable std::mutex snapshot_mutex_;  // of its own, so that readers never wait for a commit
   std::shared_ptr<const Snapshot> snapshot_;
 };
 
