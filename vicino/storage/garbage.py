@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from vicino.env import Env, is_missing
 from vicino.errors import CorruptionError, StorageError
 from vicino.storage.files import unlink_if_present
 from vicino.storage.log import log_number
-from vicino.storage.manifest import read_manifest
+from vicino.storage.manifest import is_file_name, read_manifest
 from vicino.storage.pins import read_pins
-
-_OWN_NAME = re.compile(r"[0-9a-f]{16}\.[a-z0-9_]+")
 
 
 class Garbage:
@@ -48,7 +44,7 @@ class Garbage:
     def _is_garbage(self, name: str, keep: set[str], lowest_log: int) -> bool:
         if (number := log_number(name)) is not None:
             return number < lowest_log
-        return name not in keep and _OWN_NAME.fullmatch(name) is not None
+        return name not in keep and is_file_name(name)
 
     def _pinned(self) -> set[str] | None:
         """Files that living readers of other processes need; None when that cannot be known just now."""

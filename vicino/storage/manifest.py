@@ -10,6 +10,7 @@ The keys are the owner's, except for these, which mean something to the journal:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from vicino.errors import CorruptionError, StorageError
 from vicino.storage.container import ContainerWriter
 
 KIND = "manifest"
+_FILE_NAME = re.compile(r"[0-9a-f]{16}\.[a-z0-9_]+")
 
 Manifest = dict[str, Any]
 
@@ -33,6 +35,11 @@ class HistoryEntry:
     version: int
     until: int
     files: tuple[str, ...]
+
+
+def is_file_name(name: object) -> bool:
+    """Whether it is a name a journal gives to its immutable files. Nothing else is opened or removed: names come from files."""
+    return isinstance(name, str) and _FILE_NAME.fullmatch(name) is not None
 
 
 def complete_manifest(owner: Mapping[str, Any], *, floor: int, history: list[HistoryEntry]) -> Manifest:
@@ -68,7 +75,12 @@ def read_manifest(env: Env, path: str) -> Manifest:
             f"{path}: the manifest that CURRENT names is missing; restore the folder from a snapshot or a copy"
         ) from error
     container.expect_kind(KIND)
-    manifest = json.loads(bytes(container.section("json")))
-    if not isinstance(manifest, dict) or not {"files", "version", "floor", "history"} <= manifest.keys():
-        raise CorruptionError(f"{path}: the manifest lacks files, version, floor or history; restore the folder from a snapshot or a copy")
+    try:
+        manifest = json.loads(bytes(container.section("json")))
+        names = {*manifest["files"], *(name for entry in history_of(manifest) for name in (entry.manifest, *entry.files))}
+        whole = {type(manifest["version"]), type(manifest["floor"])} == {int} and all(is_file_name(name) for name in names)
+    except (ValueError, TypeError, KeyError):
+        whole = False
+    if not whole:
+        raise CorruptionError(f"{path}: files, version, floor or history are not what they should be; restore the folder from a copy")
     return manifest

@@ -54,7 +54,10 @@ def decode_current(data: bytes, path: str) -> Current:
         raise CorruptionError(f"{path}: checksum is {found:08x}, expected {checksum:08x}; {restore}")
     if unknown := features & ~_FEATURES:
         raise FormatError(f"{path}: requires features {unknown:#x} that this version does not know; upgrade vicino")
-    return Current(manifest.rstrip(b"\0").decode("ascii"), floor)
+    name = manifest.rstrip(b"\0")
+    if b"/" in name or not name.isascii():
+        raise CorruptionError(f"{path}: names {name!r}, which is not a manifest; {restore}")
+    return Current(name.decode("ascii"), floor)
 
 
 def read_current(env: Env, folder: str) -> Current:

@@ -277,6 +277,19 @@ def test_manifest_naming_an_unknown_file_is_refused(memory: MemoryEnv) -> None:
         journal.install({"files": ["0123456789abcdef.vectors"]}, floor=1)
 
 
+def test_manifest_naming_a_file_elsewhere_is_refused(memory: MemoryEnv) -> None:
+    """Names come from files that anybody may have made: none of them leads out of the folder."""
+    from vicino.storage.container import ContainerWriter
+    from vicino.storage.manifest import complete_manifest, write_manifest
+
+    journal = Journal.create(memory, "/j", {})
+    memory.files.unlink(f"/j/{journal.manifest_name}")
+    crafted = complete_manifest({"files": ["../secret"]}, floor=1, history=[])
+    write_manifest(ContainerWriter(memory.files.create(f"/j/{journal.manifest_name}"), "manifest"), crafted)
+    with pytest.raises(CorruptionError, match="are not what they should be"):
+        Journal.open(memory, "/j", writable=False)
+
+
 @pytest.mark.parametrize("floor", [0, 3])
 def test_floor_outside_the_logs_is_refused(memory: MemoryEnv, floor: int) -> None:
     journal = Journal.create(memory, "/j", {})
