@@ -524,6 +524,8 @@ def _open(env: Env, root: str, options: Options, lock_timeout: float) -> Databas
             raise NotFoundError(f'there is no vicino database in {root}; open it with mode="rw" to make one')
         return Database(env, root, options, None)
     if not files.is_dir(root):
+        if files.exists(root):
+            raise InvalidArgument(f"{root} is a file; open() takes the folder of a database, or a new one")
         _make_folders(env, root)
     lock = DatabaseLock.acquire(env, root, timeout=lock_timeout)
     try:

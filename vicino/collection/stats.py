@@ -29,9 +29,9 @@ class SegmentStats:
 class CollectionStats:
     """A collection at one version.
 
-    disk_bytes: by kind of file ("vectors", "graph", "fields", …, "log").
+    disk_bytes: by kind of file ("vectors", "graph", "fields", …, "log"); "bookkeeping" is the manifest and its pointer.
     held_bytes: files that are only kept for somebody: "history" (`retain=`), "held" (snapshots being taken), "readers" (other processes),
-    "pending" (being written), "other" (small bookkeeping, garbage not yet removed).
+    "pending" (being written).
     memory_bytes: anonymous memory; mapped_bytes: page cache that the system may take back.
     unindexed_rows: rows that are scanned because no graph covers them yet; waiting_heads: full heads that wait to be sealed.
     last_error: what background work failed with last, None if all is well.
@@ -103,8 +103,8 @@ def collection_stats(name: str, shard: Shard | ReadShard, maintenance: Maintenan
         n_records=snapshot.n_records,
         version=snapshot.version,
         segments=segments,
-        disk_bytes={**by_kind, "log": usage["log"], "manifest": max(0, usage["base"] - sum(by_kind.values()))},
-        held_bytes={who: size for who, size in usage.items() if who not in ("base", "log") and size},
+        disk_bytes={**by_kind, "log": usage["log"], "bookkeeping": max(0, usage["base"] - sum(by_kind.values())) + usage["other"]},
+        held_bytes={who: size for who, size in usage.items() if who not in ("base", "log", "other") and size},
         memory_bytes=shard.state.memory_bytes,
         mapped_bytes=sum(by_kind.values()),
         unindexed_rows=sum(segment.rows for segment in segments if not segment.graphs) if shard.settings.vectors else 0,
