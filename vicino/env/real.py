@@ -6,7 +6,6 @@ import builtins
 import errno
 import fcntl
 import os
-import socket
 import threading
 import time
 import weakref
@@ -356,7 +355,7 @@ class Machine:
         return os.getpid()
 
     def hostname(self) -> str:
-        return socket.gethostname()
+        return os.uname().nodename
 
     def forked(self) -> bool:
         return self._fork_count != _fork_count
