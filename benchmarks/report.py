@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import shlex
 import statistics
 import subprocess
@@ -146,12 +145,6 @@ def folder_bytes(path: Path) -> int:
     return sum(os.lstat(os.path.join(folder, name)).st_blocks * 512 for folder, _, names in os.walk(path) for name in names)
 
 
-def cpu_seconds() -> float:
-    """Processor time of this process so far, all threads."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 # ---- the report
 
 
@@ -176,18 +169,18 @@ class Figure:
         return {"name": self.name, "target": self.target, "got": self.got, "met": self.met}
 
 
-def command(name: str, arguments: Sequence[str] | None = None) -> str:
+def command() -> str:
     """How to run this again."""
-    return shlex.join(["python", "-m", f"benchmarks.{name}", *(sys.argv[1:] if arguments is None else arguments)])
+    return shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
 
 
 def write(name: str, figures: Sequence[Figure], *, results: Path = RESULTS, folder: Path = WORK, **content: Any) -> Path:
-    """Writes results/<name>.json and prints its figures. content: the benchmark's own numbers, `data` (set, n, dim, dtype, …) among them."""
+    """Writes results/<name>.json and prints its figures. content: the benchmark's own numbers, with `data`: set, n, dim, dtype and so on."""
     report = {
         "benchmark": name,
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
-        "command": command(name),
+        "command": command(),
         "machine": machine(folder),
         "figures": [figure.to_dict() for figure in figures],
         **content,
