@@ -73,7 +73,7 @@ class Config:
         if self.kernels not in get_args(Kernels):
             raise InvalidArgument(f"unknown kernels {self.kernels!r}.{did_you_mean(self.kernels, get_args(Kernels))}")
         if self.sync not in get_args(Sync):
-            raise InvalidArgument(f"sync must be one of {', '.join(get_args(Sync))}, got {self.sync!r}.{did_you_mean(self.sync, get_args(Sync))}")
+            raise InvalidArgument(f"unknown sync {self.sync!r}.{did_you_mean(self.sync, get_args(Sync))}")
         if not self.data:
             raise InvalidArgument("data must be the path of a folder, got an empty text")
 

@@ -1,0 +1,5 @@
+"""`python -m vicino` is the command `vicino`."""
+
+from vicino.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""`vicino create`: a collection, from its options."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import click
+
+from vicino.cli.command import command as declare
+from vicino.cli.session import Session
+from vicino.collection.schema import VectorSpec
+from vicino.errors import InvalidArgument
+from vicino.types import Dtype, IndexKind, Metric
+
+
+@declare(
+    "create",
+    examples="""
+    vicino create data docs --model minilm --embed title --embed text
+    vicino create data images --dim 768 --metric cosine
+    vicino create data pages --vector title:384 --vector body:768:dot:float16 --field year:integer --field tags:list[string]?
+    """,
+)
+@click.argument("words", nargs=-1, metavar="[FOLDER] COLLECTION")
+@click.option("--dim", type=int, help='Dimensions of the one vector, named "vector".')
+@click.option("--metric", type=click.Choice(get_args(Metric)), default="cosine", show_default=True)
+@click.option("--dtype", type=click.Choice(get_args(Dtype)), default="float32", show_default=True)
+@click.option("--index", type=click.Choice(get_args(IndexKind)), default="auto", show_default=True)
+@click.option("--vector", "vectors", multiple=True, metavar="NAME:DIM[:METRIC[:DTYPE]]", help="A named vector; may be given again.")
+@click.option("--model", help='Embedding model: a name from `vicino models list`, or a folder with a model.onnx.')
+@click.option("--embed", multiple=True, metavar="FIELD", help="Field whose text the model embeds; may be given again.")
+@click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help='Field, as year:integer or tags:list[string]?; "?" allows null.')
+@click.option("--closed", is_flag=True, help="Refuse fields that are not declared.")
+@click.option("--ttl", metavar="FIELD", help="Datetime field at whose instant a record vanishes.")
+@click.option("--no-auto-index", is_flag=True, help="Never index fields because filters use them.")
+@click.option("--exist-ok", is_flag=True, help="Succeed if it exists with the same settings.")
+def command(
+    session: Session, words: tuple[str, ...], dim: int | None, vectors: tuple[str, ...], fields: tuple[str, ...], closed: bool,
+    embed: tuple[str, ...], no_auto_index: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Create a collection, and the database if there is none."""
+    folder, (name,) = session.place(words, "COLLECTION")
+    schema = _schema(fields, closed)
+    with session.database(folder, "rw") as database:
+        collection = database.create_collection(
+            name,
+            dim=dim,
+            vectors=dict(map(_vector, vectors)) or None,
+            embed=list(embed) or None,
+            schema=schema,
+            auto_index=not no_auto_index,
+            **options,
+        )
+        specs = {vector: spec.to_json() for vector, spec in collection.settings.specs.items()}
+        document = {"folder": database.path, "collection": name, "vectors": specs, "schema": collection.schema.to_json()}
+        session.finish(document, lambda: click.echo(f"{collection!r} in {database.path}"))
+
+
+def _vector(text: str) -> tuple[str, VectorSpec]:
+    name, *parts = text.split(":")
+    if not 1 <= len(parts) <= 3 or not parts[0].isdigit():
+        raise InvalidArgument(f"--vector takes NAME:DIM[:METRIC[:DTYPE]], such as title:384 or title:384:dot, got {text!r}")
+    options: dict[str, Any] = dict(zip(("metric", "dtype"), parts[1:], strict=False))
+    return name, VectorSpec(int(parts[0]), **options)
+
+
+def _schema(fields: tuple[str, ...], closed: bool) -> Any:
+    from vicino.collection.schema import Schema
+
+    declared = {}
+    for text in fields:
+        name, colon, kind = text.rpartition(":")
+        if not colon or not name:
+            raise InvalidArgument(f"--field takes NAME:TYPE, such as year:integer, got {text!r}")
+        declared[name] = kind
+    return Schema(declared, closed=closed) if declared or closed else None
