@@ -197,7 +197,9 @@ def test_metric_and_type_must_go_together() -> None:
 
 def run_with_kernels(value: str) -> subprocess.CompletedProcess[str]:
     code = "from vicino import _core; print(sorted({kernel_set for _, kernel_set in _core.active_kernels()}))"
-    return subprocess.run([sys.executable, "-c", code], env=os.environ | {"VICINO_KERNELS": value}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"VICINO_KERNELS": value}, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("kernel_set", SETS)
