@@ -50,7 +50,7 @@ def command(
         for path in paths:
             records = _records(collection, path, renamed, file_format)
             write = collection.add if if_exists == "raise" else collection.upsert
-            done = write(records, batch=batch, progress=session.progress)
+            done = write(records, batch=batch or _batch_of(collection), progress=session.progress)
             count, commits = count + done.count, commits + done.commits
             session.detail(f"{path}: {done.count:,} records")
         if optimize:
@@ -61,6 +61,11 @@ def command(
         rate = f" ({count / took_s:,.0f} a second)" if took_s > 0 else ""
         summary = f'loaded {count:,} records into collection "{name}" in {took_s:.1f} s{rate}'
         session.finish({"folder": database.path, "collection": name, **totals}, lambda: click.echo(summary))
+
+
+def _batch_of(collection: Collection[Any]) -> int | None:
+    """Texts take long to embed: small commits keep what is done when somebody interrupts, and let the progress be seen."""
+    return 256 if collection.settings.model is not None else None
 
 
 def _records(collection: Collection[Any], path: str, mapping: dict[str, str], file_format: FileFormat | None) -> Iterator[Columns]:
