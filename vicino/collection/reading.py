@@ -23,7 +23,7 @@ from vicino.types import RecordId, VectorColumn
 
 Locators = npt.NDArray[np.int64]
 FILTER_CACHE = 256
-"""Compiled filters kept per collection; programs repeat a few shapes."""
+"""Filters kept per collection, read and compiled; programs repeat a few shapes."""
 
 
 class SnapshotReader:
@@ -31,7 +31,9 @@ class SnapshotReader:
 
     def __init__(self, env: Env) -> None:
         self._env = env
-        self._compiled: dict[Condition, _core.Filter] = {}
+        self._compiled: dict[Condition, tuple[_core.Filter, str]] = {}
+        self._read: tuple[Settings | None, dict[str, Condition | None]] = (None, {})
+        self._slots: tuple[Settings | None, dict[str, int]] = (None, {})
         self._unexpired: tuple[int, dt.datetime, _core.Matches] | None = None
 
     # ---- conditions
@@ -39,15 +41,26 @@ class SnapshotReader:
     def condition(self, where: Where | None, settings: Settings) -> Condition | None:
         """The tree behind any spelling, checked against a closed schema; None for no condition."""
         known = settings.schema.fields if settings.schema.closed else None
-        return parse_where(where, known_fields=known)
+        if not isinstance(where, str):
+            return parse_where(where, known_fields=known)
+        read = self._read
+        if read[0] is not settings or len(read[1]) >= FILTER_CACHE:
+            read = self._read = (settings, {})
+        if where not in read[1]:
+            read[1][where] = parse_where(where, known_fields=known)
+        return read[1][where]
 
     def compiled(self, condition: Condition) -> _core.Filter:
         """The core's form, cached."""
+        return self._prepared(condition)[0]
+
+    def _prepared(self, condition: Condition) -> tuple[_core.Filter, str]:
+        """A condition in the core's form, and as plans show it."""
         found = self._compiled.get(condition)
         if found is None:
             if len(self._compiled) >= FILTER_CACHE:
                 self._compiled.clear()
-            found = self._compiled[condition] = compile_filter(condition)
+            found = self._compiled[condition] = (compile_filter(condition), render(condition))
         return found
 
     def match(
@@ -57,7 +70,10 @@ class SnapshotReader:
         if settings.ttl is None:
             if condition is None:
                 return None
-            return snapshot.match(self.compiled(condition), slots_of(settings), cancel)
+            slots = self._slots
+            if slots[0] is not settings:
+                slots = self._slots = (settings, slots_of(settings))
+            return snapshot.match(self.compiled(condition), slots[1], cancel)
         now = self._now()
         if condition is None:
             return self._all_unexpired(snapshot, settings, now, cancel)
@@ -91,7 +107,7 @@ class SnapshotReader:
     def step(self, condition: Condition, matches: _core.Matches, took_s: float) -> FilterStep:
         """How a filter went, for the plan."""
         return FilterStep(
-            condition=render(condition),
+            condition=self._prepared(condition)[1],
             estimated=None,
             actual=matches.count,
             rows_scanned=matches.rows_scanned,
