@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import tomllib
 import venv
 from pathlib import Path
 
@@ -28,6 +27,8 @@ exec "$(dirname "$0")/python" -m vicino "$@"
 
 
 def requirements(purpose: str) -> list[str]:
+    import tomllib  # not in Pythons that are too old, which main() answers by name
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     found = [*project["project"]["dependencies"], *project["build-system"]["requires"], "cmake>=3.24", "ninja"]
     for extra in PURPOSES[purpose]:
@@ -59,7 +60,7 @@ def main() -> None:
     purpose = sys.argv[1] if len(sys.argv) == 2 else ""
     if purpose not in PURPOSES:
         sys.exit(f"usage: python3 scripts/prepare.py {'|'.join(PURPOSES)}")
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  whoever runs this has no .venv yet
         sys.exit(f"vicino needs Python 3.11 or newer, this is {sys.version.split()[0]}; name another one: make PYTHON=python3.12")
     wanted = requirements(purpose)
     stamp = VENV / f".prepared-{purpose}"

@@ -29,7 +29,7 @@ from vicino.types import Dtype, IndexKind, Metric
 @click.option("--vector", "vectors", multiple=True, metavar="NAME:DIM[:METRIC[:DTYPE]]", help="A named vector; may be given again.")
 @click.option("--model", help='Embedding model: a name from `vicino models list`, or a folder with a model.onnx.')
 @click.option("--embed", multiple=True, metavar="FIELD", help="Field whose text the model embeds; may be given again.")
-@click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help='Field, as year:integer or tags:list[string]?; "?" allows null.')
+@click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help='Field, as year:integer or tags:list[string]?; ? allows null.')
 @click.option("--closed", is_flag=True, help="Refuse fields that are not declared.")
 @click.option("--ttl", metavar="FIELD", help="Datetime field at whose instant a record vanishes.")
 @click.option("--no-auto-index", is_flag=True, help="Never index fields because filters use them.")
