@@ -41,7 +41,7 @@ namespace vicino {
 
 enum class FieldIndexKind : std::uint8_t { scalar, text };
 
-/// Of the kinds users name: text, or auto, keyword, integer, float, bool, datetime, uuid, which are all scalar. Throws InvalidArgument.
+/// Of the kinds users name: "scalar", "text", or "auto", which is scalar. Throws InvalidArgument.
 FieldIndexKind index_kind(std::string_view name);
 
 namespace field_index {

@@ -17,7 +17,7 @@ from vicino.collection.reading import SnapshotReader, check_select, read_vectors
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
 from vicino.collection.schema import Schema, Settings, VectorSpec
 from vicino.collection.searching import Query, Searcher, SearchOptions, TextModel
-from vicino.collection.shard import ReadShard, Shard
+from vicino.collection.shard import Committed, ReadShard, Shard
 from vicino.collection.stats import CollectionStats, collection_stats
 from vicino.collection.vectors import Context, to_column
 from vicino.collection.writing import IfExists, Writes
@@ -223,34 +223,35 @@ class Collection(Generic[T]):
         names = [unset] if isinstance(unset, str) else list(unset)
         if set is None and not names and not replace and vectors is None:
             raise InvalidArgument("nothing to change: give set=, unset= or vectors=")
-        count, version = 0, self.version
-        if chosen and (set is not None or names or replace):
-            if self.settings.model is not None and ({*(set or {}), *names} & {*self.settings.embed} or replace):
-                done = self._update_embedded(chosen, dict(set or {}), names, replace, if_version)
-            else:
-                done = writes.update(chosen, set_fields=dict(set or {}), unset=names, replace=replace, if_version=if_version)
-            count, version = done.count, done.version
-        if chosen and vectors is not None:
-            done = writes.set_vectors(chosen, self._vector_columns(chosen, vectors))
-            count, version = done.count, done.version
-        return WriteResult(count, version, self._env.monotonic() - start)
+        changes = dict(set or {})
+        columns = None if vectors is None else self._vector_columns(chosen, vectors)
+        embeds = self.settings.model is not None and ({*changes, *names} & {*self.settings.embed} or replace)
+        if not chosen:
+            done = Committed(self.version, 0)
+        elif embeds and DEFAULT_VECTOR not in (vectors or {}):
+            done = self._update_embedded(chosen, changes, names, replace, if_version, columns)
+        else:
+            done = writes.update(
+                chosen, set_fields=changes, unset=names, replace=replace, vectors=columns, if_version=if_version, where=self._condition(where)
+            )
+        return WriteResult(done.count, done.version, self._env.monotonic() - start)
 
     def _update_embedded(
-        self, ids: list[RecordId], set_fields: dict[str, Any], unset: list[str], replace: bool, if_version: int | None
-    ) -> Any:
+        self, ids: list[RecordId], set_fields: dict[str, Any], unset: list[str], replace: bool, if_version: int | None,
+        columns: Mapping[str, VectorColumn | None] | None,
+    ) -> Committed:  # fmt: skip
         """An update of a field that the model embeds: the record is written whole, with the vector of its new text."""
         from vicino.collection.writing import changed
 
         records = []
-        for record_id in ids:
+        for position, record_id in enumerate(ids):
             view = self[record_id] if if_version is None else self._at_version(record_id, if_version)
             full = self.get(record_id, vectors=True)
             assert full is not None
-            others = {name: vector for name, vector in full.vectors.items() if name != DEFAULT_VECTOR}
+            others: dict[str, Any] = {**full.vectors, **{name: column and column[position] for name, column in (columns or {}).items()}}
+            others = {name: vector for name, vector in others.items() if name != DEFAULT_VECTOR and vector is not None}
             records.append({"id": record_id, **others, **changed(view.fields, set_fields, unset, replace)})
         done = self.upsert(records)
-        from vicino.collection.shard import Committed
-
         return Committed(done.version, done.count)
 
     def _at_version(self, record_id: RecordId, version: int) -> RecordView[T]:
@@ -555,7 +556,7 @@ class Collection(Generic[T]):
 
     def _writable(self) -> Writes:
         if self._writes is None:
-            raise ReadOnlyError(f'collection "{self.name}" was opened for reading; open the database with mode="rw" to write')
+            raise ReadOnlyError(self._shard.read_only_reason)
         return self._writes
 
     def _slice_bytes(self) -> int:

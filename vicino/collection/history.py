@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from vicino import _core
 from vicino.collection.manifest import Manifest
 from vicino.collection.schema import Settings
-from vicino.collection.shard import Committed, Decide, ReadShard, Shard, open_state
+from vicino.collection.shard import ReadShard, Shard, open_state
 from vicino.env import Env
 from vicino.errors import InvalidArgument, NotFoundError, ReadOnlyError
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
-
-READ_ONLY = "this is the collection as it was at version {}; write to the collection itself"
-
 
 class FrozenShard:
     """A shard at one past version: reads like the others, never changes."""
@@ -42,11 +39,9 @@ class FrozenShard:
     def refresh(self) -> None:
         """The past does not change."""
 
-    def commit(self, decide: Decide, *, reads: bool = False) -> Committed:
-        raise ReadOnlyError(READ_ONLY.format(self.version))
-
-    def change_settings(self, change: object) -> Settings:
-        raise ReadOnlyError(READ_ONLY.format(self.version))
+    @property
+    def read_only_reason(self) -> str:
+        return f'this is collection "{self.name}" as it was at version {self.version}; write to the collection itself'
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ def bases(journal: Journal) -> list[Base]:
 def open_version(shard: Shard | ReadShard | FrozenShard, wanted: int | dt.datetime) -> FrozenShard:
     """The shard as it was at a version or instant. Raises NotFoundError naming the oldest version that can be read."""
     if isinstance(shard, FrozenShard):
-        raise ReadOnlyError(READ_ONLY.format(shard.version))
+        raise ReadOnlyError(shard.read_only_reason)
     current = shard.snapshot().version
     found = bases(shard.journal)
     version = _version_at(shard, found, wanted) if isinstance(wanted, dt.datetime) else wanted

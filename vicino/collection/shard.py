@@ -17,7 +17,7 @@ from vicino.collection.limits import Limits
 from vicino.collection.manifest import Manifest
 from vicino.collection.schema import Settings
 from vicino.env import Env
-from vicino.errors import ClosedError, Error, InternalError, ReadOnlyError, StorageError
+from vicino.errors import ClosedError, Error, InternalError, StorageError
 from vicino.segment.files import SegmentFiles, open_segment
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
@@ -342,11 +342,9 @@ class ReadShard:
     def version(self) -> int:
         return self.snapshot().version
 
-    def commit(self, decide: Decide, *, reads: bool = False) -> Committed:
-        raise ReadOnlyError(f'collection "{self.name}" was opened for reading; open the database with mode="rw" to write')
-
-    def change_settings(self, change: Callable[[Settings], Settings]) -> Settings:
-        raise ReadOnlyError(f'collection "{self.name}" was opened for reading; open the database with mode="rw" to change it')
+    @property
+    def read_only_reason(self) -> str:
+        return f'collection "{self.name}" was opened for reading; open the database with mode="rw" to write'
 
     def close(self) -> None:
         with self._lock:

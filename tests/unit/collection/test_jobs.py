@@ -1,0 +1,85 @@
+import threading
+
+import pytest
+
+from vicino.collection.jobs import Job, Scheduler
+from vicino.env import RealEnv
+from vicino.errors import InvalidArgument, TimeoutError
+
+
+def test_a_job_ends_done():
+    job = Scheduler(RealEnv()).submit("lane", Job("work"), lambda job: None).wait(5)
+    assert (job.state, job.progress, job.error) == ("done", 1.0, None)
+
+
+def test_waiting_raises_what_the_job_raised():
+    def fail(_job):
+        raise InvalidArgument("broken")
+
+    job = Scheduler(RealEnv()).submit("lane", Job("work"), fail)
+    with pytest.raises(InvalidArgument, match="broken"):
+        job.wait(5)
+    assert job.state == "failed"
+
+
+def test_a_failed_job_does_not_stop_its_lane():
+    scheduler = Scheduler(RealEnv())
+
+    def fail(_job):
+        raise InvalidArgument("broken")
+
+    scheduler.submit("lane", Job("first"), fail)
+    assert scheduler.submit("lane", Job("second"), lambda job: None).wait(5).state == "done"
+
+
+def test_jobs_of_a_lane_run_one_after_another():
+    scheduler, order = Scheduler(RealEnv()), []
+    jobs = [scheduler.submit("lane", Job(str(n)), lambda job, n=n: order.append(n)) for n in range(20)]
+    for job in jobs:
+        job.wait(5)
+    assert order == list(range(20))
+
+
+def test_waiting_can_time_out():
+    release = threading.Event()
+    scheduler = Scheduler(RealEnv())
+    job = scheduler.submit("lane", Job("slow work"), lambda job: release.wait(5))
+    with pytest.raises(TimeoutError, match="slow work has not ended"):
+        job.wait(0.01)
+    release.set()
+    scheduler.close()
+
+
+def test_a_cancelled_job_says_so():
+    started = threading.Event()
+
+    def work(job):
+        started.set()
+        while not job.cancel_token.cancelled:
+            pass
+
+    job = Scheduler(RealEnv()).submit("lane", Job("work"), work)
+    started.wait(5)
+    job.cancel()
+    assert job.wait(5).state == "cancelled"
+
+
+def test_closing_cancels_what_is_queued():
+    scheduler, begun, release = Scheduler(RealEnv()), threading.Event(), threading.Event()
+
+    def first(job):
+        begun.set()
+        while not job.cancel_token.cancelled:
+            pass
+
+    running = scheduler.submit("lane", Job("running"), first)
+    begun.wait(5)
+    queued = scheduler.submit("lane", Job("queued"), lambda job: release.set())
+    scheduler.close()
+    assert (running.state, queued.state, release.is_set()) == ("cancelled", "cancelled", False)
+
+
+def test_after_closing_jobs_are_cancelled_at_once():
+    scheduler = Scheduler(RealEnv())
+    scheduler.close()
+    assert scheduler.submit("lane", Job("late"), lambda job: None).state == "cancelled"

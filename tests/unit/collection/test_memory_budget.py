@@ -1,0 +1,55 @@
+import pytest
+
+from vicino.errors import InvalidArgument, MemoryLimitError
+from vicino.segment.memory import LIMIT_MIN, MemoryBudget, parse_bytes, show_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("2GB", 2 * 10**9), ("512MiB", 512 * 2**20), ("1.5 kB", 1500), ("100", 100), (" 3 gib ", 3 * 2**30), (7, 7)]
+)
+def test_sizes_are_read_from_text_and_numbers(text, size):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("bad", ["lots", "GB", "2 parsecs", "", True, 1.5])
+def test_other_sizes_are_refused(bad):
+    with pytest.raises(InvalidArgument, match="a size is a number of bytes"):
+        parse_bytes(bad)
+
+
+def test_sizes_are_shown_in_powers_of_ten():
+    assert [show_bytes(size) for size in (12, 1500, 2_000_000, 3_210_000_000)] == ["12 bytes", "1.5 kB", "2.0 MB", "3.2 GB"]
+
+
+def test_a_budget_too_small_to_work_with_is_refused():
+    with pytest.raises(InvalidArgument, match=r"at least 16.8 MB"):
+        MemoryBudget(LIMIT_MIN - 1)
+
+
+def test_without_a_limit_everything_is_allowed():
+    budget = MemoryBudget()
+    with budget.reserve(10**15, "a dream"):
+        assert budget.available() is None
+
+
+def test_reservations_count_while_they_last():
+    budget = MemoryBudget(LIMIT_MIN)
+    with budget.reserve(1000, "a write"):
+        assert budget.used() == 1000
+    assert budget.used() == 0
+
+
+def test_what_is_tracked_counts():
+    budget = MemoryBudget(LIMIT_MIN)
+    budget.track("shard", lambda: 4000)
+    assert budget.available() == LIMIT_MIN - 4000
+    budget.untrack("shard")
+    assert budget.available() == LIMIT_MIN
+
+
+def test_the_refusal_states_the_exact_shortfall():
+    budget = MemoryBudget(LIMIT_MIN)
+    budget.track("shard", lambda: LIMIT_MIN - 500)
+    with pytest.raises(MemoryLimitError, match=r"a write needs 1.5 kB.*leaves 500 bytes: 1.0 kB short") as caught, budget.reserve(1500, "a write"):
+        pass
+    assert (caught.value.needed, caught.value.available) == (1500, 500)

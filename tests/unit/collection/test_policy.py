@@ -1,0 +1,91 @@
+"""What maintenance does next, decided from sizes alone."""
+
+from vicino.collection.limits import Limits
+from vicino.collection.policy import BuildGraph, BuildIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action, size_class
+from vicino.segment.files import SegmentFiles
+
+LIMITS = Limits(head_rows_max=100, merge_fan_in=4, graph_rows_min=50)
+
+
+def segment(key, rows=100, *, live=None, live_now=None, updated=0, updated_now=None, graphs=True, indexes=()):
+    files = SegmentFiles(
+        key=key,
+        rows=rows,
+        ids="i",
+        fields="f",
+        vectors={0: "v"},
+        graphs={0: "g"} if graphs else {},
+        indexes={path: ("scalar", "x") for path in indexes},
+    )
+    live = rows if live is None else live
+    return SegmentState(files, live, updated, live if live_now is None else live_now, updated if updated_now is None else updated_now)
+
+
+def decide(*segments, slots=(0,), indexes=None, failed=frozenset()):
+    return next_action(segments, graph_slots=slots, indexes=indexes or {}, limits=LIMITS, failed=failed)
+
+
+def test_size_classes_grow_by_the_fan_in():
+    assert [size_class(rows, LIMITS) for rows in (1, 100, 101, 400, 401, 1600)] == [0, 0, 1, 1, 2, 2]
+
+
+def test_nothing_is_done_when_all_is_well():
+    assert decide(segment(1), segment(2)) is None
+
+
+def test_a_full_size_class_is_merged():
+    assert decide(*(segment(key) for key in range(1, 5))) == Merge((1, 2, 3, 4))
+
+
+def test_segments_of_different_classes_are_not_merged():
+    assert decide(segment(1), segment(2), segment(3), segment(4, rows=400)) is None
+
+
+def test_merging_goes_before_building_graphs():
+    assert decide(*(segment(key, graphs=False) for key in range(1, 5))) == Merge((1, 2, 3, 4))
+
+
+def test_the_largest_segment_gets_its_graph_first():
+    assert decide(segment(1, graphs=False), segment(2, rows=300, graphs=False)) == BuildGraph(2, 0)
+
+
+def test_small_segments_get_no_graph():
+    assert decide(segment(1, rows=49, graphs=False)) is None
+
+
+def test_flat_vectors_get_no_graph():
+    assert decide(segment(1, graphs=False), slots=()) is None
+
+
+def test_a_segment_with_many_dead_rows_is_rewritten():
+    assert decide(segment(1, live=79)) == Merge((1,))
+
+
+def test_rows_that_died_after_the_base_need_a_checkpoint_first():
+    assert decide(segment(1, live_now=10)) == Checkpoint()
+
+
+def test_many_updates_are_folded_into_a_new_fields_file():
+    assert decide(segment(1, rows=5000, updated=1000)) == RewriteFields(1)
+
+
+def test_updates_after_the_base_need_a_checkpoint_first():
+    assert decide(segment(1, rows=5000, updated_now=1000)) == Checkpoint()
+
+
+def test_wanted_indexes_are_built():
+    assert decide(segment(1, indexes=["year"]), indexes={"year": "scalar", "title": "text"}) == BuildIndex(1, "title", "text")
+
+
+def test_an_index_of_another_kind_is_built_anew():
+    assert decide(segment(1, indexes=["title"]), indexes={"title": "text"}) == BuildIndex(1, "title", "text")
+
+
+def test_what_was_refused_is_not_tried_again():
+    assert decide(segment(1, graphs=False), failed=frozenset([BuildGraph(1, 0)])) is None
+
+
+def test_segments_of_the_largest_size_are_left_alone():
+    limits = Limits(head_rows_max=100, merge_fan_in=4, segment_rows_max=400)
+    states = [segment(key, rows=300) for key in range(1, 9)]
+    assert next_action(states, graph_slots=(), indexes={}, limits=limits) is None
