@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from vicino.collection.catalog import FOLDER as CATALOG
 from vicino.collection.catalog import Catalog, check_name
-from vicino.collection.check import CheckReport, check_collection, check_container_folder
+from vicino.collection.check import CheckReport, check_collection, check_journal
 from vicino.collection.collection import Collection
 from vicino.collection.committer import Committer
 from vicino.collection.jobs import Scheduler
@@ -364,7 +364,7 @@ class Database:
     def check(self) -> CheckReport:
         """Verifies every checksum and invariant of every file; damage is listed, not raised. Reads everything once."""
         report = CheckReport()
-        check_container_folder(self._env, f"{self.path}/{CATALOG}", report)
+        check_journal(self._catalog.journal, report)
         for name in self.names():
             try:
                 check_collection(self.collection(name), report)

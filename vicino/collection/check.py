@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vicino import _core
-from vicino.env import Env
 from vicino.errors import CorruptionError, Error
 from vicino.storage.journal import Journal
 
@@ -54,20 +53,34 @@ class CheckReport:
         return head + ("sound" if self.is_sound else "\n".join(["damaged", *(f"  {where}: {what}" for where, what in self.problems)]))
 
 
-def check_container_folder(env: Env, folder: str, report: CheckReport) -> None:
-    """The catalog's folder, or any journal's: every container and every log record."""
-    for name in env.files.list(folder):
-        path = f"{folder}/{name}"
-        if "." not in name and not name.startswith("wal-"):
-            continue  # CURRENT and position have been read to open the journal
-        report.files += 1
-        report.bytes += env.files.size(path)
-        if name.startswith("wal-") or name.endswith(".current"):
-            continue  # logs are read by replay
-        try:
-            _core.Container.open(env.files.map(path), path).verify()
-        except Error as error:
-            report.problem(path, error)
+def check_journal(journal: Journal, report: CheckReport) -> None:
+    """Every file of one moment of a journal: its manifest, the containers it names, the records of its logs."""
+    state = journal.hold_state()  # what background work replaces meanwhile stays until it has been read
+    try:
+        for name in [state.hold.manifest, *state.manifest["files"]]:
+            path = f"{journal.path}/{name}"
+            report.files += 1
+            try:
+                report.bytes += journal.env.files.size(path)
+                _core.Container.open(journal.env.files.map(path), path).verify()
+            except Error as error:
+                report.problem(path, error)
+        for number, blob in state.logs:
+            report.files += 1
+            report.bytes += blob.size
+            try:
+                _read_log(blob, f"{journal.path}/wal-{number}")
+            except Error as error:
+                report.problem(f"{journal.path}/wal-{number}", error)
+    finally:
+        state.hold.release()
+
+
+def _read_log(blob: _core.Blob, path: str) -> None:
+    reader = _core.LogReader(blob, 0, path)
+    reader.skip_to_end()
+    if reader.torn:
+        raise CorruptionError(f"the record at offset {reader.end} is damaged; restore the folder from a snapshot or a copy")
 
 
 def check_collection(collection: Collection[object], report: CheckReport) -> None:
@@ -76,8 +89,7 @@ def check_collection(collection: Collection[object], report: CheckReport) -> Non
     name = collection.name
     for loss in getattr(shard, "losses", ()):
         report.problems.append((f'collection "{name}"', loss))
-    check_container_folder(shard.journal.env, shard.journal.path, report)
-    _check_log(shard.journal, name, report)
+    check_journal(shard.journal, report)
     snapshot = shard.snapshot()
     for entry in snapshot.entries:
         if entry["sealed"]:
@@ -89,14 +101,6 @@ def check_collection(collection: Collection[object], report: CheckReport) -> Non
         report.records += _check_records(snapshot)
     except Error as error:
         report.problem(f'collection "{name}"', error)
-
-
-def _check_log(journal: Journal, name: str, report: CheckReport) -> None:
-    try:
-        for _record in journal.records():
-            pass
-    except Error as error:
-        report.problem(f'collection "{name}", log', error)
 
 
 def _check_records(snapshot: _core.Snapshot) -> int:

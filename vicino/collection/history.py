@@ -19,6 +19,7 @@ from vicino.errors import InvalidArgument, NotFoundError, ReadOnlyError
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
 
+
 class FrozenShard:
     """A shard at one past version: reads like the others, never changes."""
 

@@ -16,7 +16,9 @@ def filled(db, n=100):
     docs = db.create_collection("docs", dim=4, metric="l2")
     vectors = np.random.default_rng(7).standard_normal((n, 4)).astype(np.float32)
     for start in range(0, n, 5):
-        docs.upsert(ids=list(range(start, start + 5)), vectors=vectors[start : start + 5], fields=[{"n": i} for i in range(start, start + 5)])
+        docs.upsert(
+            ids=list(range(start, start + 5)), vectors=vectors[start : start + 5], fields=[{"n": i} for i in range(start, start + 5)]
+        )
     return docs, vectors
 
 

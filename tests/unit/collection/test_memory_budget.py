@@ -50,6 +50,9 @@ def test_what_is_tracked_counts():
 def test_the_refusal_states_the_exact_shortfall():
     budget = MemoryBudget(LIMIT_MIN)
     budget.track("shard", lambda: LIMIT_MIN - 500)
-    with pytest.raises(MemoryLimitError, match=r"a write needs 1.5 kB.*leaves 500 bytes: 1.0 kB short") as caught, budget.reserve(1500, "a write"):
+    with (
+        pytest.raises(MemoryLimitError, match=r"a write needs 1.5 kB.*leaves 500 bytes: 1.0 kB short") as caught,
+        budget.reserve(1500, "a write"),
+    ):
         pass
     assert (caught.value.needed, caught.value.available) == (1500, 500)

@@ -15,7 +15,7 @@ def segment(key, rows=100, *, live=None, live_now=None, updated=0, updated_now=N
         fields="f",
         vectors={0: "v"},
         graphs={0: "g"} if graphs else {},
-        indexes={path: ("scalar", "x") for path in indexes},
+        indexes=dict.fromkeys(indexes, ("scalar", "x")),
     )
     live = rows if live is None else live
     return SegmentState(files, live, updated, live if live_now is None else live_now, updated if updated_now is None else updated_now)

@@ -101,7 +101,9 @@ def test_a_zero_vector_under_cosine_scores_zero(db):
     assert [hit.score for hit in unit.search([0, 0])] == [0, 0]
 
 
-@pytest.mark.parametrize(("query", "error"), [([1], DimensionError), ([[1, 2]], InvalidArgument), ("words", InvalidArgument), (None, InvalidArgument)])
+@pytest.mark.parametrize(
+    ("query", "error"), [([1], DimensionError), ([[1, 2]], InvalidArgument), ("words", InvalidArgument), (None, InvalidArgument)]
+)
 def test_a_query_of_another_form_is_refused(docs, query, error):
     with pytest.raises(error):
         docs.search(query)

@@ -39,7 +39,9 @@ def test_upsert_replaces_fields_and_vectors_whole(docs):
     assert (view.fields, view.vectors) == ({"b": 3}, {})
 
 
-@pytest.mark.parametrize("same", [(1, "1"), ("a", "A"), (0, uuid.UUID(int=0)), (str(uuid.UUID(int=7)), uuid.UUID(int=7)), (2**63, -(2**63))])
+@pytest.mark.parametrize(
+    "same", [(1, "1"), ("a", "A"), (0, uuid.UUID(int=0)), (str(uuid.UUID(int=7)), uuid.UUID(int=7)), (2**63, -(2**63))]
+)
 def test_ids_of_different_types_are_different_records(docs, same):
     docs.upsert([{"id": record_id, "place": place} for place, record_id in enumerate(same)])
     assert [docs[record_id]["place"] for record_id in same] == [0, 1]
