@@ -16,6 +16,7 @@ PRODUCTS = Path(__file__).with_name("products.jsonl.gz")
 FOLDER = "demo-data"
 
 TITLE_WIDTH = 76
+PYTHON = Syntax("", "python", theme="ansi_dark", background_color="default")
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -63,7 +64,8 @@ def fill(products: vicino.Collection) -> None:
 
 
 def show_code(code: str) -> None:
-    console.print(Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True, padding=(0, 2)))
+    for line in code.splitlines():
+        console.print("  ", PYTHON.highlight(line), sep="", end="")
 
 
 def show(code: str, results: vicino.Results) -> None:
@@ -72,9 +74,8 @@ def show(code: str, results: vicino.Results) -> None:
     for hit in results:
         title = hit["title"] if len(hit["title"]) <= TITLE_WIDTH else hit["title"][: TITLE_WIDTH - 1] + "…"
         price = f"{hit['price']:.2f}" if hit["price"] else "free"
-        console.print(
-            "    ", Text(f"{hit.score:.2f}", "green"), f" {title:<{TITLE_WIDTH}} {price:>8}  ", Text(f"★ {hit['rating']:.1f}", "yellow"), sep=""
-        )
+        score, rating = (f"{hit.score:.2f}", "green"), (f"★ {hit['rating']:.1f}", "yellow")
+        console.print(Text.assemble("    ", score, f" {title:<{TITLE_WIDTH}} {price:>8}  ", rating))
     console.print(f"    {results.took_s * 1e3:.1f} ms once the query was embedded\n", style="dim")
 
 

@@ -44,10 +44,10 @@ class _Bar:
     """A rich bar that appears only when the work turns out to be long."""
 
     def __init__(self, what: str, total: int | None, after_s: float) -> None:
-        from vicino.env import monotonic
+        from vicino.env import RealEnv
 
-        self._what, self._total, self._clock = what, total, monotonic
-        self._appears_at = monotonic() + after_s
+        self._what, self._total, self._clock = what, total, RealEnv().monotonic
+        self._appears_at = self._clock() + after_s
         self._done = 0
         self._bar: Any = None
 

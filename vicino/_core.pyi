@@ -1,0 +1,447 @@
+# Written by scripts/make_core_stub.py; change core/bind/ and run that again.
+"""
+vicino's native core: kernels, documents, filters, segments, graph. Use it through the vicino package.
+"""
+
+from collections.abc import Mapping, Sequence
+import enum
+from typing import Any, Annotated
+
+import numpy
+from numpy.typing import NDArray
+
+
+class Blob:
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    """
+    Immutable bytes that keep their owner alive; supports the buffer protocol.
+    """
+
+    def __init__(self, data: object) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def part(self, offset: int, size: int) -> Blob:
+        """A part of this blob, sharing its owner."""
+
+def map_file(path: str) -> Blob:
+    """Map a file read-only."""
+
+def crc32c(data: object, value: int = 0) -> int:
+    """CRC32C of a buffer, continuing from `value`."""
+
+def crc32c_portable(data: object, value: int = 0) -> int:
+    """CRC32C without the processor's instruction."""
+
+def crc32c_reference(data: object, value: int = 0) -> int:
+    """CRC32C one byte at a time, for tests."""
+
+class Container:
+    """An opened immutable file: named, checksummed sections."""
+
+    @staticmethod
+    def open(blob: Blob, name: str) -> Container: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sections(self) -> list[tuple[str, int, int]]:
+        """(name, offset, size) of every section, in the order of the file."""
+
+    def section(self, name: str) -> Blob: ...
+
+    def find(self, name: str) -> Blob | None: ...
+
+    def expect_kind(self, kind: str) -> None: ...
+
+    def verify(self) -> None:
+        """Check all checksums."""
+
+def encode_container_header(kind: str) -> bytes: ...
+
+def encode_container_end(sections: Sequence[tuple[str, int, int, Sequence[int]]], table_offset: int) -> bytes:
+    """
+    Section table and trailer for sections given as (name, offset, size, checksums).
+    """
+
+SECTION_ALIGNMENT: int = 4096
+
+CHECKSUM_BLOCK: int = 1048576
+
+def encode_log_file_header(number: int, nonce: int, previous_size: int, previous_version: int) -> bytes: ...
+
+def encode_log_header(nonce: int, type: int, version: int, time_us: int, durable: int, payload: Sequence) -> bytes:
+    """The bytes before a payload that is given as a sequence of buffers."""
+
+class LogReader:
+    """Reads one log file front to back."""
+
+    def __init__(self, blob: Blob, offset: int, name: str) -> None: ...
+
+    def next(self) -> Any:
+        """
+        The next (type, version, time_us, durable, payload, start, end), or None.
+        """
+
+    def skip_to_end(self) -> int:
+        """Check all remaining records and return how many there were."""
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def torn(self) -> bool: ...
+
+    @property
+    def proven(self) -> int: ...
+
+    @property
+    def marked(self) -> bool: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def nonce(self) -> int: ...
+
+    @property
+    def previous_size(self) -> int: ...
+
+LOG_FILE_HEADER_SIZE: int = 64
+
+LOG_RECORD_HEADER_SIZE: int = 36
+
+LOG_MARK: int = 0
+
+def kernel_sets() -> list[str]:
+    """Names of the kernel sets this machine can run, simplest first."""
+
+def active_kernels() -> list[tuple[str, str]]:
+    """(kernel, set it comes from) for the kernels in use."""
+
+def pairwise_distances(queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, kernel_set: str = '') -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+    """
+    Public distances of every query to every vector, (n queries, n vectors) float32, by the kernels of one set or those in use.
+    """
+
+def first_non_finite(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)]) -> Any:
+    """(row, position) of the first NaN or infinity, or None."""
+
+def exact_search(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, metric: str, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, timeout_s: float | None = None) -> tuple:
+    """
+    Rows (n, k) int64 and public distances (n, k) float32, nearest first; padded with -1 and +inf.
+    """
+
+def build_graph(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, threads: int = 1, seed: int = 0, links: int = 32, present: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, timeout_s: float | None = None) -> bytes:
+    """
+    The graph over the vectors whose `present` is true (default: all), as bytes.
+    """
+
+def graph_search(graph: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int, metric: str, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, timeout_s: float | None = None) -> tuple:
+    """
+    As exact_search, and the number of rows scored for all queries together.
+    """
+
+def graph_stats(graph: bytes, n_rows: int) -> dict:
+    """Checks every byte of a graph and counts; raises CorruptionError."""
+
+def graph_build_bytes(n_rows: int, dim: int, dtype: str, threads: int = 1) -> int:
+    """
+    Upper bound of the memory a build allocates, its result included, the vectors not.
+    """
+
+class FieldValueError(ValueError):
+    index: int
+    path: str
+    reason: str
+    """
+    A field that no document can hold: `index` of the document in the call, `path` of the value, `reason`.
+    """
+
+def encode_documents(documents: object) -> tuple:
+    """
+    Encodes dicts as documents: (their bytes end to end, uint64 offsets of n + 1). Raises FieldValueError.
+    """
+
+def decode_document(document: object) -> Any:
+    """
+    The dict of one document's bytes. Datetimes are aware, in UTC. Raises CorruptionError.
+    """
+
+def validate_document(document: object) -> None:
+    """
+    Checks every byte of one document. Raises CorruptionError saying what is wrong and where.
+    """
+
+class Filter:
+    """
+    A condition tree, ready to be evaluated. Made by vicino.filter.compile; immutable.
+    """
+
+    def __init__(self, program: tuple) -> None: ...
+
+    def matches(self, document: bytes, id: object, vector_names: Sequence[str] = []) -> bool:
+        """
+        Whether one record meets the condition: its encoded document, its id, the names of its vectors.
+        """
+
+class RecordList:
+    """
+    Records outside any collection: encoded documents, ids, and the names of each one's vectors.
+    """
+
+    def __init__(self, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: list, vector_names: list) -> None: ...
+
+    def build_index(self, path: str, kind: str = 'auto') -> bytes:
+        """The bytes of a field index over the current documents."""
+
+    def index_build_bytes(self, path: str, kind: str = 'auto') -> int:
+        """The memory that building it takes."""
+
+    def add_index(self, path: str, index: bytes) -> None:
+        """Lets these bytes answer for the path, but for updated rows."""
+
+    def update(self, row: int, document: bytes) -> None:
+        """Replaces one row's document; the indexes no longer know it."""
+
+    def evaluate(self, filter: Filter) -> tuple:
+        """
+        The rows that meet the condition, ascending, and what it took: rows_scanned, paths_indexed, paths_scanned.
+        """
+
+    def estimate(self, filter: Filter) -> tuple:
+        """
+        (low, likely, high) number of rows that meet the condition, from indexes alone.
+        """
+
+    def facet(self, path: str) -> list:
+        """
+        (value, rows) for each distinct scalar value at the path, most frequent first.
+        """
+
+    def order_by(self, path: str, descending: bool = False, limit: int = 18446744073709551615) -> list[int]:
+        """
+        Rows by the number, datetime or string at the path; rows without one are left out.
+        """
+
+def canonical_path(path: str) -> str:
+    """
+    The one spelling of a path by which field indexes are known. Raises InvalidArgument for a malformed one.
+    """
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as text conditions see them, folded."""
+
+class Dtype(enum.Enum):
+    """How the numbers of a vector are stored."""
+
+    float32 = 0
+
+    float16 = 1
+
+    int8 = 2
+
+    uint8 = 3
+
+    binary = 4
+
+class Metric(enum.Enum):
+    """How far apart two vectors are."""
+
+    cosine = 0
+
+    dot = 1
+
+    l2 = 2
+
+    l1 = 3
+
+    hamming = 4
+
+    jaccard = 5
+
+class Cancel:
+    """
+    Stops a long call: `cancel()` from another thread, a timeout in seconds, or Ctrl-C in the main thread.
+    """
+
+    def __init__(self, timeout: float | None = None, signals: bool = False) -> None: ...
+
+    def cancel(self) -> None: ...
+
+    @property
+    def cancelled(self) -> bool: ...
+
+def encode_upsert(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], columns: Sequence[tuple[int, int, Dtype, Metric, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None]]) -> bytes:
+    """
+    Log payload of an upsert; documents and offsets as encode_documents returns them.
+    """
+
+def encode_delete(ids: list) -> bytes: ...
+
+def encode_fields(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> bytes: ...
+
+class Matches:
+    """Live rows of a snapshot that meet a condition."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def counts(self) -> list[int]: ...
+
+    @property
+    def rows_scanned(self) -> int: ...
+
+    @property
+    def paths_indexed(self) -> list[str]: ...
+
+    @property
+    def paths_scanned(self) -> list[str]: ...
+
+class Snapshot:
+    """One consistent state of a shard. Safe to use from any thread."""
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def n_records(self) -> int: ...
+
+    @property
+    def entries(self) -> list: ...
+
+    def find(self, ids: list) -> NDArray[numpy.int64]:
+        """Locator of each id, -1 where there is no live record."""
+
+    def ids(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list: ...
+
+    def documents(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list:
+        """Encoded documents, see decode_document."""
+
+    def versions(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> NDArray[numpy.uint64]: ...
+
+    def vectors(self, column: tuple[int, int, Dtype, Metric], locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> tuple: ...
+
+    def match(self, filter: Filter | None, slots: Mapping[str, int], cancel: Cancel) -> Matches: ...
+
+    def estimate(self, filter: Filter, slots: Mapping[str, int]) -> tuple:
+        """(low, likely, high) number of records that meet the condition."""
+
+    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel) -> tuple: ...
+
+    def locators(self, matches: Matches | None, after: int, limit: int) -> NDArray[numpy.int64]: ...
+
+    def facet(self, path: str, matches: Matches | None, cancel: Cancel) -> list: ...
+
+    def ordered(self, path: str, matches: Matches | None, descending: bool, cancel: Cancel) -> NDArray[numpy.int64]: ...
+
+    def tombstones(self, entry: int) -> bytes: ...
+
+    def patch(self, entry: int) -> tuple: ...
+
+    def build_graph(self, key: int, slot: int, threads: int, cancel: Cancel) -> bytes: ...
+
+    def build_index(self, key: int, path: str, kind: str, cancel: Cancel) -> bytes: ...
+
+    def verify(self, key: int) -> None:
+        """Checks every checksum, offset, id and document of a sealed segment."""
+
+class Rewrite:
+    """The live rows of some entries as the sections of new files."""
+
+    def __init__(self, snapshot: Snapshot, inputs: Sequence[int], keep_rows: bool = False) -> None: ...
+
+    @property
+    def n_rows(self) -> int: ...
+
+    def ids(self) -> tuple: ...
+
+    def versions(self) -> bytes: ...
+
+    def document_offsets(self) -> bytes: ...
+
+    def documents(self, first: int, count: int) -> bytes: ...
+
+    def has_column(self, column: tuple[int, int, Dtype, Metric]) -> bool: ...
+
+    def column_meta(self, column: tuple[int, int, Dtype, Metric]) -> bytes: ...
+
+    def vectors(self, column: tuple[int, int, Dtype, Metric], first: int, count: int) -> bytes: ...
+
+    def norms(self, column: tuple[int, int, Dtype, Metric], first: int, count: int) -> bytes: ...
+
+    def presence(self, column: tuple[int, int, Dtype, Metric]) -> bytes: ...
+
+class Segment:
+    """A sealed segment, opened from its containers."""
+
+def open_segment(key: int, ids: Container, fields: Container, vectors: Sequence[Container], graphs: Sequence[Container], indexes: Sequence[Container]) -> Segment: ...
+
+class ShardState:
+    """
+    The state machine of one shard; one writer, any number of readers of its snapshots.
+    """
+
+    def __init__(self, version: int, lenient: bool = False) -> None: ...
+
+    def add_segment(self, segment: Segment, tombstones: Container | None, patch: Container | None) -> None: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def head_rows(self) -> int: ...
+
+    @property
+    def head_bytes(self) -> int: ...
+
+    @property
+    def n_frozen(self) -> int: ...
+
+    def apply(self, type: int, payload: bytes, version: int) -> None: ...
+
+    def replay(self, log: Blob, offset: int, name: str, until: int) -> tuple: ...
+
+    def publish(self) -> Snapshot: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    def base(self) -> Snapshot: ...
+
+    def freeze(self) -> Snapshot: ...
+
+    def live_versions(self, ids: list) -> NDArray[numpy.uint64]:
+        """
+        Version of the live record of each id with everything applied; 0 where there is none.
+        """
+
+    def install(self, rewrite: Rewrite, output: Segment | None, advances_base: bool) -> None: ...
+
+    def attach_graph(self, key: int, graph: Container) -> None: ...
+
+    def attach_index(self, key: int, index: Container) -> None: ...
+
+    def drop_index(self, key: int, path: str) -> None: ...
+
+    def drop_column(self, key: int, slot: int) -> None: ...
+
+    def replace_fields(self, key: int, fields: Container, bound: int) -> None: ...
+
+    def next_key(self) -> int: ...
+
+    @property
+    def memory_bytes(self) -> int: ...
