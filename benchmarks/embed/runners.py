@@ -1,8 +1,10 @@
-"""Which runner embeds faster, and in how much memory: onnxruntime on a graph made from the weights, or numpy alone?
+r"""Which runner embeds faster, and in how much memory: onnxruntime on a graph made from the weights, or numpy alone?
 
-    .venv/bin/python benchmarks/embed/runners.py --texts ../shared/data/cranfield/corpus.jsonl.gz --out benchmarks/results/embed-runners.json
+    .venv/bin/python benchmarks/embed/runners.py --texts ../shared/data/cranfield/corpus.jsonl.gz \
+        --vectors ../shared/data/vectors-minilm/cranfield.docs.f16.npy --out benchmarks/results/embed-runners.json
 
-It answers: texts a second in a batch, milliseconds of one query, seconds to import and load, anonymous memory, for 1 and 2 threads. Each
+It answers: texts a second in a batch and the processor time of one, milliseconds of one query, seconds to import and load, anonymous
+memory, for 1 and 2 threads. Processor time is there because it changes less when others use the machine (see load_average). Each
 measurement is a process of its own, runners take turns, and the median of the rounds counts. It does not answer how good the vectors are
 (tests/unit/models/test_minilm.py compares them with published ones), nor how a graphics card would do. `--vectors` adds the mean cosine to
 given vectors of the same texts, a float16 .npy in their order.
@@ -66,14 +68,15 @@ def measure(runner: str, threads: int, options: argparse.Namespace) -> dict[str,
         asked = time.perf_counter()
         model.embed_query(f"what similarity laws must be obeyed when building model {query} of heated aircraft")
         queries.append(1e3 * (time.perf_counter() - asked))
-    asked = time.perf_counter()
+    asked, used = time.perf_counter(), time.process_time()
     vectors = model.embed_documents(texts)
-    took = time.perf_counter() - asked
+    took, used = time.perf_counter() - asked, time.process_time() - used
     result = {
         "import_s": imported - started,
         "load_s": loaded - loading,
         "query_ms": statistics.median(queries),
         "texts_per_s": len(texts) / took,
+        "processor_ms_per_text": 1e3 * used / len(texts),
         "loaded_mb": loaded_mb - before_mb,
         "after_batch_mb": memory_mb("RssAnon") - before_mb,
         "checksum": hashlib.sha256(np.round(vectors, 4).tobytes()).hexdigest()[:12],
@@ -97,8 +100,11 @@ def summarize(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         if isinstance(values[0], str):
             summary[key] = sorted(set(values))
         else:
-            summary[key] = round(statistics.median(values), 6 if key == "mean_cosine" else 3)
-            summary[f"{key}_spread"] = [round(min(values), 3), round(max(values), 3)]
+            digits = 6 if key == "mean_cosine" else 3
+            summary[key] = {
+                "median": round(statistics.median(values), digits),
+                "range": [round(min(values), digits), round(max(values), digits)],
+            }
     return summary
 
 
@@ -134,6 +140,7 @@ def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     report = {
         "question": __doc__.split("\n")[0],
+        "command": " ".join(["benchmarks/embed/runners.py", *sys.argv[1:]]),
         "data": {"file": options.texts.name, "n": options.n, "rounds": options.rounds},
         "model": "minilm, 384 dimensions, float32, at most 256 tokens",
         "machine": machine(),

