@@ -17,7 +17,7 @@ from vicino.collection.reading import SnapshotReader, check_select, read_vectors
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
 from vicino.collection.schema import Schema, Settings, VectorSpec
 from vicino.collection.searching import Query, Searcher, SearchOptions, TextModel
-from vicino.collection.shard import Committed, ReadShard, Shard
+from vicino.collection.shard import Committed, Shard
 from vicino.collection.stats import CollectionStats, collection_stats
 from vicino.collection.vectors import Context, to_column
 from vicino.collection.writing import IfExists, Writes
@@ -45,7 +45,7 @@ class Collection(Generic[T]):
     def __init__(
         self,
         name: Callable[[], str],
-        shard: Shard | ReadShard,
+        shard: AnyShard,
         env: Env,
         *,
         maintenance: Maintenance | None = None,
@@ -232,7 +232,13 @@ class Collection(Generic[T]):
             done = self._update_embedded(chosen, changes, names, replace, if_version, columns)
         else:
             done = writes.update(
-                chosen, set_fields=changes, unset=names, replace=replace, vectors=columns, if_version=if_version, where=self._condition(where)
+                chosen,
+                set_fields=changes,
+                unset=names,
+                replace=replace,
+                vectors=columns,
+                if_version=if_version,
+                where=self._condition(where),
             )
         return WriteResult(done.count, done.version, self._env.monotonic() - start)
 
@@ -381,7 +387,7 @@ class Collection(Generic[T]):
         condition = self._condition(where)
         snapshot = self._shard.snapshot()
         if condition is None:
-            return (snapshot.n_records,) * 3
+            return snapshot.n_records, snapshot.n_records, snapshot.n_records
         low, likely, high = snapshot.estimate(self._reader.compiled(condition), {})
         return low, likely, high
 
@@ -473,27 +479,24 @@ class Collection(Generic[T]):
         if kind not in ("auto", "scalar", "text"):
             raise InvalidArgument(f'kind must be "auto", "scalar" or "text", got {kind!r}')
         path = _core.canonical_path(field)
-        self._writable()
-        self._shard.change_settings(lambda settings: settings.with_index(path, "scalar" if kind == "auto" else kind))
+        self._writable().change_settings(lambda settings: settings.with_index(path, "scalar" if kind == "auto" else kind))
         return self._settings_changed()
 
     def drop_index(self, field: str) -> None:
         """Forgets the index of a field; filters on it scan again."""
-        self._writable()
-        self._shard.change_settings(lambda settings: settings.without_index(_core.canonical_path(field)))
+        self._writable().change_settings(lambda settings: settings.without_index(_core.canonical_path(field)))
         self._settings_changed()
 
     def add_vector(self, name: str, spec: VectorSpec | None = None, **options: Any) -> None:
         """Declares one more named vector; existing records lack it until they are updated. Options as in `VectorSpec`."""
-        self._writable()
+        writes = self._writable()
         wanted = spec if spec is not None else VectorSpec(**options)
-        self._shard.change_settings(lambda settings: settings.with_vector(name, wanted))
+        writes.change_settings(lambda settings: settings.with_vector(name, wanted))
         self._settings_changed()
 
     def drop_vector(self, name: str) -> None:
         """Forgets a named vector; its files go with the next checkpoint, its rows in merged segments at once."""
-        self._writable()
-        self._shard.change_settings(lambda settings: settings.without_vector(name))
+        self._writable().change_settings(lambda settings: settings.without_vector(name))
         self._settings_changed()
 
     def _settings_changed(self) -> Job:
@@ -555,9 +558,10 @@ class Collection(Generic[T]):
     # ---- inside
 
     def _writable(self) -> Writes:
-        if self._writes is None:
-            raise ReadOnlyError(self._shard.read_only_reason)
-        return self._writes
+        if isinstance(self._shard, Shard):
+            assert self._writes is not None
+            return self._writes
+        raise ReadOnlyError(self._shard.read_only_reason)
 
     def _slice_bytes(self) -> int:
         limit = self._shard.budget.limit

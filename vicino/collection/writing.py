@@ -5,7 +5,7 @@ Only effects are logged. A conditional write looks at the state under the writer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -120,6 +120,10 @@ class Writes:
             keep &= ~exists | np.array([locator in met for locator in locators.tolist()], bool)
         return batch if keep.all() else take(batch, np.flatnonzero(keep).tolist())
 
+    def change_settings(self, change: Callable[[Settings], Settings]) -> None:
+        """Logs new settings."""
+        self._shard.change_settings(change)
+
     def delete(self, ids: Sequence[RecordId], *, if_version: int | None = None) -> Committed:
         """Deletes the records there are among `ids`."""
 
@@ -161,34 +165,54 @@ class Writes:
         set_fields: Mapping[str, Any],
         unset: Sequence[str],
         replace: bool,
+        vectors: Mapping[str, VectorColumn | None] | None = None,
         if_version: int | None = None,
+        where: Condition | None = None,
     ) -> Committed:
-        """Changes fields of existing records; no vector is touched."""
+        """Changes fields and named vectors (None: removes them) of existing records, in one commit; the rest of them stays.
+
+        Without vectors, no vector is touched. where: the ids were found by this condition; it is asked again of the latest state, and
+        without vectors decides alone which records change.
+        """
 
         def decide(state: _core.ShardState) -> Effect | None:
             snapshot, settings = state.snapshot(), self._shard.settings
-            locators = self._existing(snapshot, ids, settings)
+            rows, chosen = self._still_meant(snapshot, ids, where, everything=vectors is None)
+            if not chosen:
+                return None
+            locators = self._existing(snapshot, chosen, settings)
             if if_version is not None:
-                check_versions(ids, snapshot.versions(locators), if_version)
+                check_versions(chosen, snapshot.versions(locators), if_version)
             documents = [changed(_core.decode_document(document), set_fields, unset, replace) for document in snapshot.documents(locators)]
-            settings.schema.check(documents, lambda index: f"record {show_id(ids[index])}")
+            settings.schema.check(documents, lambda index: f"record {show_id(chosen[index])}")
             blobs, offsets = _core.encode_documents(documents)
-            return Effect(FIELDS, _core.encode_fields(list(ids), blobs, offsets), len(ids))
-
-        return self._shard.commit(decide, reads=True)
-
-    def set_vectors(self, ids: Sequence[RecordId], vectors: Mapping[str, VectorColumn | None]) -> Committed:
-        """Replaces (None: removes) some named vectors of existing records; their fields and other vectors stay."""
-
-        def decide(state: _core.ShardState) -> Effect | None:
-            snapshot, settings = state.snapshot(), self._shard.settings
-            batch = read_batch(snapshot, self._existing(snapshot, ids, settings), settings)
+            if vectors is None:
+                return Effect(FIELDS, _core.encode_fields(list(chosen), blobs, offsets), len(chosen))
+            columns = read_vectors(snapshot, locators, settings)
             for name, column in vectors.items():
-                gone = VectorColumn(np.zeros_like(batch.vectors[name].rows), np.zeros(len(ids), bool))
-                batch.vectors[name] = gone if column is None else column
-            return upsert_effect(batch, settings)
+                gone = VectorColumn(np.zeros_like(columns[name].rows), np.zeros(len(chosen), bool))
+                columns[name] = (
+                    gone
+                    if column is None
+                    else VectorColumn(column.rows[rows], column.present if column.present is None else column.present[rows])
+                )
+            return upsert_effect(Batch(list(chosen), columns, documents, blobs, offsets, len(blobs)), settings)
 
         return self._shard.commit(decide, reads=True)
+
+    def _still_meant(
+        self, snapshot: _core.Snapshot, ids: Sequence[RecordId], where: Condition | None, *, everything: bool
+    ) -> tuple[list[int], Sequence[RecordId]]:
+        """The ids that an update by condition changes, and their places among `ids`; without a condition all of them."""
+        if where is None:
+            return list(range(len(ids))), ids
+        matches = self._reader.match(snapshot, where, self._shard.settings, _core.Cancel())
+        found = snapshot.ids(snapshot.locators(matches, -1, snapshot.n_records))
+        if everything:
+            return [], found
+        met = {(type(record_id), record_id) for record_id in found}
+        rows = [row for row, record_id in enumerate(ids) if (type(record_id), record_id) in met]
+        return rows, [ids[row] for row in rows]
 
     def _existing(self, snapshot: _core.Snapshot, ids: Sequence[RecordId], settings: Settings) -> Any:
         locators = self._reader.find(snapshot, ids, settings)
@@ -196,15 +220,6 @@ class Writes:
             missing = [ids[index] for index in np.flatnonzero(locators < 0).tolist()]
             raise NotFoundError(f'collection "{self._shard.name}" has no {_some(missing)}; use upsert to write new records')
         return locators
-
-
-def read_batch(snapshot: _core.Snapshot, locators: Any, settings: Settings) -> Batch:
-    """Stored records as a batch that can be written again."""
-    blobs = snapshot.documents(locators)
-    offsets = np.zeros(len(blobs) + 1, np.uint64)
-    np.cumsum([len(blob) for blob in blobs], out=offsets[1:])
-    data = b"".join(blobs)
-    return Batch(snapshot.ids(locators), read_vectors(snapshot, locators, settings), [], data, offsets, len(data))
 
 
 def changed(document: dict[str, Any], set_fields: Mapping[str, Any], unset: Sequence[str], replace: bool) -> dict[str, Any]:
