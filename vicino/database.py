@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar
 
 from vicino.collection.catalog import FOLDER as CATALOG
 from vicino.collection.catalog import Catalog, check_name
@@ -17,10 +17,11 @@ from vicino.collection.committer import Committer
 from vicino.collection.jobs import Scheduler
 from vicino.collection.limits import Limits
 from vicino.collection.maintenance import Maintenance
+from vicino.collection.read_shard import ReadShard
 from vicino.collection.rescue import rescue_shard
 from vicino.collection.schema import Schema, Settings, VectorSpec
 from vicino.collection.searching import TextModel
-from vicino.collection.shard import ReadShard, Shard
+from vicino.collection.shard import Shard
 from vicino.collection.stats import CollectionStats
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
 from vicino.errors import (
@@ -135,10 +136,6 @@ class Database:
 
     # ---- collections
 
-    @overload
-    def create_collection(self, name: str, *, schema: type[T], **settings: Any) -> Collection[T]: ...
-    @overload
-    def create_collection(self, name: str, **settings: Any) -> Collection[Any]: ...
     def create_collection(
         self,
         name: str,
@@ -150,15 +147,16 @@ class Database:
         vectors: Mapping[str, VectorSpec] | None = None,
         model: Any = None,
         embed: str | Sequence[str] | None = None,
-        schema: Any = None,
+        schema: type[T] | Any = None,
         ttl: str | None = None,
         auto_index: bool = True,
         exist_ok: bool = False,
-    ) -> Collection[Any]:
+    ) -> Collection[T]:
         """Makes a collection; durable on return.
 
         dim, metric, dtype, index: one vector named "vector". vectors: several by name. model with embed: the vector "vector" is made from
-        the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see `Schema.read`.
+        the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see
+        `Schema.read`; a class types the collection.
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use. exist_ok: if the name is
         taken, the collection there is returned, provided its settings agree.
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.

@@ -13,6 +13,7 @@ import numpy as np
 from vicino import _core
 from vicino.collection.jobs import Job
 from vicino.collection.maintenance import Maintenance
+from vicino.collection.read_shard import AnyShard
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, scalar_key, vector_names
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
 from vicino.collection.schema import Schema, Settings, VectorSpec

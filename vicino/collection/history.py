@@ -10,39 +10,12 @@ import datetime as dt
 import json
 from dataclasses import dataclass
 
-from vicino import _core
 from vicino.collection.manifest import Manifest
+from vicino.collection.read_shard import AnyShard, FrozenShard
 from vicino.collection.schema import Settings
-from vicino.collection.shard import ReadShard, Shard, open_state
-from vicino.env import Env
+from vicino.collection.shard import open_state
 from vicino.errors import InvalidArgument, NotFoundError, ReadOnlyError
-from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
-
-
-class FrozenShard:
-    """A shard at one past version: reads like the others, never changes."""
-
-    def __init__(self, shard: Shard | ReadShard, state: _core.ShardState, settings: Settings) -> None:
-        self.env: Env = shard.env
-        self.journal: Journal = shard.journal
-        self.budget: MemoryBudget = shard.budget
-        self.name = shard.name
-        self.state, self.settings = state, settings
-
-    def snapshot(self) -> _core.Snapshot:
-        return self.state.snapshot()
-
-    @property
-    def version(self) -> int:
-        return self.state.version
-
-    def refresh(self) -> None:
-        """The past does not change."""
-
-    @property
-    def read_only_reason(self) -> str:
-        return f'this is collection "{self.name}" as it was at version {self.version}; write to the collection itself'
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +33,7 @@ def bases(journal: Journal) -> list[Base]:
     return [*kept, Base(journal.manifest_name, journal.floor, journal.manifest["version"])]
 
 
-def open_version(shard: Shard | ReadShard | FrozenShard, wanted: int | dt.datetime) -> FrozenShard:
+def open_version(shard: AnyShard, wanted: int | dt.datetime) -> FrozenShard:
     """The shard as it was at a version or instant. Raises NotFoundError naming the oldest version that can be read."""
     if isinstance(shard, FrozenShard):
         raise ReadOnlyError(shard.read_only_reason)
@@ -80,7 +53,7 @@ def open_version(shard: Shard | ReadShard | FrozenShard, wanted: int | dt.dateti
     return _rebuild(shard, usable[-1], version)
 
 
-def _rebuild(shard: Shard | ReadShard, base: Base, version: int) -> FrozenShard:
+def _rebuild(shard: AnyShard, base: Base, version: int) -> FrozenShard:
     hold = shard.journal.hold()
     try:
         manifest = Manifest.from_json(shard.journal.read_manifest(base.manifest))
@@ -96,7 +69,7 @@ def _rebuild(shard: Shard | ReadShard, base: Base, version: int) -> FrozenShard:
     return FrozenShard(shard, state, settings)
 
 
-def _version_at(shard: Shard | ReadShard, found: list[Base], instant: dt.datetime) -> int:
+def _version_at(shard: AnyShard, found: list[Base], instant: dt.datetime) -> int:
     """The last version written at or before an instant; a naive one is UTC."""
     aware = instant if instant.tzinfo else instant.replace(tzinfo=dt.UTC)
     limit_us = int(aware.timestamp() * 1e6)

@@ -9,8 +9,9 @@ import json
 
 from vicino import _core
 from vicino.collection.manifest import Manifest
+from vicino.collection.read_shard import ReadShard
 from vicino.collection.schema import Settings
-from vicino.collection.shard import ALL_VERSIONS, ReadShard
+from vicino.collection.shard import ALL_VERSIONS
 from vicino.env import Env
 from vicino.errors import Error
 from vicino.segment.files import open_segment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vicino import _core
@@ -297,61 +297,6 @@ class Shard:
             self._backlog.notify_all()
             self.budget.untrack(self)
             self.journal.close()
-
-
-class ReadShard:
-    """A shard another process writes, or read-only media: follows the published position, never writes."""
-
-    def __init__(self, env: Env, journal: Journal, *, budget: MemoryBudget, name: str) -> None:
-        self.env, self.journal, self.budget, self.name = env, journal, budget, name
-        self._lock = threading.Lock()
-        self._closed = False
-        self._load()
-        budget.track(self, lambda: self.state.memory_bytes)
-
-    def _load(self) -> None:
-        self.manifest = Manifest.from_json(self.journal.manifest)
-        self.settings = self.manifest.settings
-        self.state = open_state(self.journal, self.manifest)
-        self._replay((number, blob, 0) for number, blob in self.journal.log_blobs())
-
-    def _replay(self, slices: Iterable[tuple[int, _core.Blob, int]]) -> None:
-        for number, blob, offset in slices:
-            _, _, controls = self.state.replay(blob, offset, f"wal-{number}", ALL_VERSIONS)
-            for _version, _time_us, payload in controls:
-                self.settings = Settings.from_json(json.loads(payload))
-
-    def refresh(self) -> None:
-        """Catches up with what the writer has published; costs one small read when there is nothing new."""
-        with self._lock:
-            if self._closed:
-                return
-            news = self.journal.poll()
-            if news.manifest_changed:
-                self._load()
-            elif news.slices:
-                self._replay(news.slices)
-
-    def snapshot(self) -> _core.Snapshot:
-        if self._closed or self.env.forked():
-            raise closed_error(self.name, self.env)
-        self.refresh()
-        return self.state.snapshot()
-
-    @property
-    def version(self) -> int:
-        return self.snapshot().version
-
-    @property
-    def read_only_reason(self) -> str:
-        return f'collection "{self.name}" was opened for reading; open the database with mode="rw" to write'
-
-    def close(self) -> None:
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self.budget.untrack(self)
-                self.journal.close()
 
 
 def closed_error(name: str, env: Env) -> ClosedError:

@@ -10,7 +10,7 @@ from vicino.segment.memory import show_bytes
 
 if TYPE_CHECKING:
     from vicino.collection.maintenance import Maintenance
-    from vicino.collection.shard import ReadShard, Shard
+    from vicino.collection.read_shard import AnyShard
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class CollectionStats:
         return "\n".join(lines)
 
 
-def _bytes_by_kind(shard: Shard | ReadShard) -> dict[str, int]:
+def _bytes_by_kind(shard: AnyShard) -> dict[str, int]:
     """Bytes of the base's files by their ending."""
     found: dict[str, int] = {}
     for name in shard.journal.manifest["files"]:
@@ -89,7 +89,7 @@ def _bytes_by_kind(shard: Shard | ReadShard) -> dict[str, int]:
     return found
 
 
-def collection_stats(name: str, shard: Shard | ReadShard, maintenance: Maintenance | None) -> CollectionStats:
+def collection_stats(name: str, shard: AnyShard, maintenance: Maintenance | None) -> CollectionStats:
     snapshot = shard.snapshot()
     segments = tuple(
         SegmentStats(entry["rows"], entry["live"], entry["updated"], entry["sealed"], sum(entry["columns"].values()), entry["memory_bytes"])
