@@ -360,8 +360,10 @@ class Journal:
         try:
             if end.end < end.size:
                 file.truncate(end.end)
-            if end.proven < end.end:
-                file.write_at(end.proven, self.env.files.read_range(path, end.proven, end.end - end.proven))
+            # The first record proves that the header was synced; a log without one may be what a failed sync and then a kill have left.
+            proven = end.proven if end.end > _core.LOG_FILE_HEADER_SIZE else 0
+            if proven < end.end:
+                file.write_at(proven, self.env.files.read_range(path, proven, end.end - proven))
             file.sync()
         finally:
             file.close()
