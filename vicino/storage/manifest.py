@@ -75,6 +75,7 @@ def read_manifest(env: Env, path: str) -> Manifest:
             f"{path}: the manifest that CURRENT names is missing; restore the folder from a snapshot or a copy"
         ) from error
     container.expect_kind(KIND)
+    manifest: Any = None
     try:
         manifest = json.loads(bytes(container.section("json")))
         names = {*manifest["files"], *(name for entry in history_of(manifest) for name in (entry.manifest, *entry.files))}
