@@ -32,7 +32,7 @@ class Dataset(NamedTuple):
 
 
 def load_dataset(n: int = 100_000, n_queries: int = 500, folder: Path = DATA) -> Dataset:
-    """The first rows of vectors-debian (real text embeddings), or synthetic ones of the same shape where that set is absent or too small."""
+    """The first rows of vectors-debian (real text embeddings), or synthetic ones where that set is absent or too small."""
     source = folder / "vectors-debian"
     if source.is_dir():
         base = np.load(source / "base.f16.npy", mmap_mode="r")

@@ -4,8 +4,8 @@ Answers: vectors per second from an empty database to the last acknowledged batc
 searches use (sustained, the build included); time of reopening in a new process; bytes on disk and in memory per record; recall and time
 of each peer's default search on what it built. Peers take turns over several rounds, each in its own process and environment.
 Does not answer: ingest of fields or text, concurrent writers, search speed at equal recall (recall differs from peer to peer, and stands
-beside the times). Graphs are built with 16 links and a build beam of 200 everywhere except vicino and lancedb, which have their own; what an
-acknowledged write is worth differs: the fsyncs counted per batch say what reached the disk.
+beside the times). Graphs are built with 16 links and a build beam of 200 everywhere but in vicino and lancedb, which have their own. What
+an acknowledged write is worth differs: the fsyncs counted per batch say what reached the disk.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def measure(data: Dataset, peers: Sequence[str], *, rounds: int, threads: int, f
                 if peer not in syncs:
                     syncs[peer] = syncs_per_batch(task, folder)
                 found[peer].append(run_round(task, folder, truth))
-                last = found[peer][-1]
-                print(f"round {turn + 1}, {peer}: durable {n / last['durable_s']:,.0f}/s, indexed {n / last['indexed_s']:,.0f}/s", flush=True)
+                durable_s, indexed_s = found[peer][-1]["durable_s"], found[peer][-1]["indexed_s"]
+                print(f"round {turn + 1}, {peer}: durable {n / durable_s:,.0f}/s, indexed {n / indexed_s:,.0f}/s", flush=True)
             except (MissingPeer, PeerFailed) as error:
                 failed[peer] = str(error)
                 print(f"round {turn + 1}, {error}", flush=True)

@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         collection.upsert(ids=range(options.n), vectors=data.base, fields=[{"year": 2000 + row % 25} for row in range(options.n)])
         cases = {"unfiltered": None, "filtered": F.year >= 2013, "filtered by a string": "year >= 2013"}
         measured = {
-            name: measure(collection, data.queries[0], where, rounds=options.rounds, repeats=options.repeats) for name, where in cases.items()
+            name: measure(collection, data.queries[0], where, rounds=options.rounds, repeats=options.repeats)
+            for name, where in cases.items()
         }
     figures = [
         report.Figure.at_most(f"Python over the core, {name}", found["overhead_us"]["median"], LIMIT_US, "us")

@@ -175,7 +175,7 @@ def command() -> str:
 
 
 def write(name: str, figures: Sequence[Figure], *, results: Path = RESULTS, folder: Path = WORK, **content: Any) -> Path:
-    """Writes results/<name>.json and prints its figures. content: the benchmark's own numbers, with `data`: set, n, dim, dtype and so on."""
+    """Writes results/<name>.json and prints its figures. content: the benchmark's own numbers, with `data`: set, n, dim, dtype, …"""
     report = {
         "benchmark": name,
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

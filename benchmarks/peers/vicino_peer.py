@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import vicino
 from peer import Rows
+
+import vicino
 
 
 class VicinoPeer:
