@@ -114,7 +114,8 @@ class Database:
         self._scheduler = Scheduler(env)
         self._committer = Committer(env) if isinstance(env, Machine) else None
         self._pins = None if self.is_writable else ReaderPins(env, root)
-        self._catalog = Catalog.open(env, root, writable=self.is_writable, sync=options.sync, pins=self._pins)
+        # Always synced: folders are made before the catalog names them and removed after it forgets them, so it must not lag behind them.
+        self._catalog = Catalog.open(env, root, writable=self.is_writable, sync="commit", pins=self._pins)
         if self.is_writable:
             self._remove_leftovers()
 

@@ -76,7 +76,7 @@ class DatabaseScenario:
 
     def read(self, env: Env) -> State:
         with vicino.open(ROOT, mode="r", _env=env) as database:
-            return read_database(database, retain=RETAIN, snapshots=read_snapshots(env, SNAPSHOTS))
+            return read_database(database, retain=RETAIN)
 
     def step(self, env: Env, state: State, chance: random.Random) -> Step:
         if self._failed is not None:
@@ -366,9 +366,9 @@ class DatabaseScenario:
         return Step("checkpoint the catalog", [state], self.database._catalog.checkpoint)
 
     def _snapshot(self, env: Env, state: DatabaseState, chance: random.Random) -> Step | None:
-        if len(state.snapshots) >= 2:
+        if len(state.snapshots or ()) >= 2:
             return None
-        path = f"{SNAPSHOTS}/{len(state.snapshots)}"
+        path = f"{SNAPSHOTS}/{len(state.snapshots or ())}"
         return Step("snapshot", [state.with_snapshot(path)], lambda: self.database.snapshot(path))
 
 

@@ -18,9 +18,9 @@ from vicino.errors import InternalError
 
 
 def read_database(database: Database, *, retain: int = 0, snapshots: Mapping[str, Any] | None = None) -> DatabaseState:
-    """Everything a user can see of a database. retain: how many past versions are read with `at`."""
+    """Everything a user can see of a database. retain: how many past versions are read with `at`. snapshots: None if nobody looked."""
     collections = {name: read_collection(database.collection(name), retain=retain) for name in database.names()}
-    return DatabaseState(collections, database.aliases(), dict(snapshots or {}))
+    return DatabaseState(collections, database.aliases(), snapshots)
 
 
 def read_collection(collection: Collection[Any], *, retain: int = 0) -> CollectionState:
@@ -47,9 +47,13 @@ def read_records(collection: Collection[Any]) -> dict[Key, Stored]:
 
 
 def read_snapshots(env: Env, folder: str) -> dict[str, DatabaseState]:
-    """The finished snapshots in a folder; unfinished ones carry a temporary name."""
+    """The finished snapshots in a folder; unfinished ones carry a temporary name.
+
+    A snapshot that was seen and never acknowledged may still be taken back by a power failure, so its name is made durable first.
+    """
     if not env.files.is_dir(folder):
         return {}
+    env.files.sync_dir(folder)
     found = {}
     for name in env.files.list(folder):
         if not name.endswith(".partial"):

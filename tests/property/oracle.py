@@ -160,13 +160,24 @@ def is_expired(record: Stored, ttl: str, now: dt.datetime) -> bool:
     return isinstance(until, dt.datetime) and until <= now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DatabaseState:
-    """collections: by name. aliases: second name -> name. snapshots: the folders of finished snapshots and what they hold."""
+    """collections: by name. aliases: second name -> name. snapshots: the folders of finished snapshots and what they hold.
+
+    snapshots None: nobody looked at them; such a state equals one with any.
+    """
 
     collections: Mapping[str, CollectionState] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
-    snapshots: Mapping[str, DatabaseState] = field(default_factory=dict)
+    snapshots: Mapping[str, DatabaseState] | None = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DatabaseState):
+            return NotImplemented
+        looked = self.snapshots is not None and other.snapshots is not None
+        return self.collections == other.collections and self.aliases == other.aliases and (not looked or self.snapshots == other.snapshots)
+
+    __hash__ = None  # type: ignore[assignment]  # holds mappings
 
     def with_collection(self, name: str, state: CollectionState) -> DatabaseState:
         return replace(self, collections={**self.collections, name: state})
@@ -190,7 +201,7 @@ class DatabaseState:
         return replace(self, aliases=aliases if target is None else {**aliases, alias: target})
 
     def with_snapshot(self, path: str) -> DatabaseState:
-        return replace(self, snapshots={**self.snapshots, path: self.as_copied()})
+        return replace(self, snapshots={**(self.snapshots or {}), path: self.as_copied()})
 
     def as_copied(self) -> DatabaseState:
         """What a snapshot of this state holds: no history, no snapshots."""
@@ -210,14 +221,15 @@ def difference(expected: DatabaseState, found: DatabaseState) -> str:
     for what, wanted, got in (
         ("collections", sorted(expected.collections), sorted(found.collections)),
         ("aliases", dict(expected.aliases), dict(found.aliases)),
-        ("snapshots", sorted(expected.snapshots), sorted(found.snapshots)),
+        ("snapshots", sorted(expected.snapshots or ()), sorted(found.snapshots or ())),
     ):
         if wanted != got:
             lines.append(f"{what}: expected {wanted}, found {got}")
     for name in expected.collections.keys() & found.collections.keys():
         lines += [f"{name}: {line}" for line in _collection_difference(expected.collections[name], found.collections[name])]
-    for path in expected.snapshots.keys() & found.snapshots.keys():
-        lines += [f"{path}: {line}" for line in difference(expected.snapshots[path], found.snapshots[path]).splitlines()]
+    copies, found_copies = expected.snapshots or {}, found.snapshots or {}
+    for path in copies.keys() & found_copies.keys():
+        lines += [f"{path}: {line}" for line in difference(copies[path], found_copies[path]).splitlines()]
     return "\n".join(lines)
 
 
