@@ -94,14 +94,14 @@ class Journal:
         else:
             _clear_unfinished(env, path)
         full = complete_manifest(manifest, floor=1, history=[])
-        log_file, nonce = create_log(env, path, 1, previous_size=0, version=full["version"])
+        size, nonce = create_log(env, path, 1, previous_size=0, version=full["version"])
         name = f"{env.random_name()}.{KIND}"
         write_manifest(ContainerWriter(files.create(f"{path}/{name}"), KIND), full)
         replace_file(files, f"{path}/{CURRENT}", f"{path}/{env.random_name()}.current", Current(name, 1).encode())
         files.sync_dir(path.rpartition("/")[0] or "/")
         journal = cls(env, path, name, full)
         journal._log = LogWriter(
-            env, path, 1, log_file, nonce=nonce, version=full["version"], marked=True, sync=sync, interval_s=interval_s
+            env, path, 1, size, nonce=nonce, version=full["version"], marked=True, sync=sync, interval_s=interval_s
         )
         journal._log.publish()
         return journal
@@ -132,9 +132,8 @@ class Journal:
         journal = cls(env, path, current.manifest, manifest)
         position = read_position(env, path)
         end = journal._recover(position)
-        file = env.files.open(f"{path}/{log_name(end.number)}")
         journal._log = LogWriter(
-            env, path, end.number, file, nonce=end.nonce, version=end.version, marked=end.marked, sync=sync, interval_s=interval_s
+            env, path, end.number, end.end, nonce=end.nonce, version=end.version, marked=end.marked, sync=sync, interval_s=interval_s
         )
         journal._log.publish()
         return journal

@@ -1,5 +1,8 @@
 """The writing end of a journal's log: append, sync in groups, publish, rotate. core/storage/log.h draws the bytes and reads them.
 
+The file is open only while it holds bytes that are not synced, so that a database of many thousand idle collections needs no descriptor for
+each of them.
+
 Any failure that leaves it unknown what is durable poisons the log. A sync that failed once must never be tried again and believed: the
 kernel may have dropped the bytes and forgotten that it did. Only reopening, which reads what is there, finds out.
 """
@@ -31,17 +34,16 @@ def log_number(name: str) -> int | None:
     return int(digits) if name.startswith(_PREFIX) and digits.isascii() and digits.isdigit() and digits == str(int(digits)) else None
 
 
-def create_log(env: Env, folder: str, number: int, *, previous_size: int, version: int) -> tuple[File, int]:
-    """A new log file that goes on after `version`, its header synced, and its nonce. The name is not yet durable."""
+def create_log(env: Env, folder: str, number: int, *, previous_size: int, version: int) -> tuple[int, int]:
+    """Size and nonce of a new log file that goes on after `version`, its header synced. The name is not yet durable."""
     nonce = int.from_bytes(env.random_bytes(8), "little")
     file = env.files.create(f"{folder}/{log_name(number)}")
     try:
         file.append(_core.encode_log_file_header(number, nonce, previous_size, version))
         file.sync()
-    except BaseException:
+    finally:
         file.close()
-        raise
-    return file, nonce
+    return file.size, nonce
 
 
 class LogWriter:
@@ -52,7 +54,7 @@ class LogWriter:
         env: Env,
         folder: str,
         number: int,
-        file: File,
+        size: int,
         *,
         nonce: int,
         version: int,
@@ -66,17 +68,17 @@ class LogWriter:
         self._interval_s = interval_s
         self._append_lock = threading.Lock()
         self._sync_lock = threading.Lock()
-        self._file = file
+        self._file: File | None = None
         self._nonce = nonce
         # One tuple, replaced whole: a sync beside an append sees an end and the version that ends there, never a mixture.
-        self._tail = self._durable = (file.size, version)
+        self._tail = self._durable = (size, version)
         self._marked = marked  # a mark, or nothing at all, is the last thing in the log
         self._failure: BaseException | None = None
         self._closed = False
         self._flusher: Task | None = None
         self.number = number
         self.published = Position(0, 0)
-        self._position_file: File | None = None
+        self._has_position = False
 
     @property
     def size(self) -> int:
@@ -129,6 +131,8 @@ class LogWriter:
                 self._sync_data()
             with self.poisoning():
                 self.publish()
+            with self._append_lock:
+                self._rest()
             if self._level == "interval" and self._flusher is None:
                 self._flusher = self._env.spawn_periodic("log flush", self._interval_s, self._flush)
 
@@ -140,7 +144,7 @@ class LogWriter:
             self._prove()
             number = self.number + 1
             try:
-                file, nonce = create_log(self._env, self._folder, number, previous_size=self.size, version=self.version)
+                size, nonce = create_log(self._env, self._folder, number, previous_size=self.size, version=self.version)
             except BaseException:
                 # A next file that could come back after a crash would contradict what is appended here from now on.
                 with self.poisoning():
@@ -149,9 +153,9 @@ class LogWriter:
                 raise
             with self.poisoning():
                 self._env.files.sync_dir(self._folder)
-                self._file.close()
-                self._file, self._nonce, self.number = file, nonce, number
-                self._tail = self._durable = (file.size, self.version)
+                self._rest()
+                self._nonce, self.number = nonce, number
+                self._tail = self._durable = (size, self.version)
                 self._marked = True
                 self.publish()
         return number
@@ -160,11 +164,13 @@ class LogWriter:
         """Tell other processes how far they may read."""
         offset, version = self._durable if self._level == "commit" else self._tail
         position = Position(self.number, offset, version, clean)
-        if self._position_file is None:
-            path = f"{self._folder}/{POSITION}"
-            files = self._env.files
-            self._position_file = files.open(path) if files.exists(path) else files.create(path)
-        self._position_file.write_at(0, position.encode(self._env.boot_id()))
+        path, files = f"{self._folder}/{POSITION}", self._env.files
+        file = files.open(path) if self._has_position or files.exists(path) else files.create(path)
+        try:
+            file.write_at(0, position.encode(self._env.boot_id()))
+        finally:
+            file.close()
+        self._has_position = True
         self.published = position
 
     def close(self) -> None:
@@ -186,11 +192,20 @@ class LogWriter:
 
     def _close_files(self) -> None:
         self._closed = True
-        self._file.close()
-        if self._position_file is not None:
-            self._position_file.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _rest(self) -> None:
+        """Closes the file if all of it is durable. The caller holds both locks."""
+        if self._file is not None and self._durable == self._tail:
+            with self.poisoning():
+                self._file.close()
+            self._file = None
 
     def _write(self, type: int, version: int, time_us: int, parts: Sequence[Buffer]) -> None:
+        if self._file is None:
+            self._file = self._env.files.open(f"{self._folder}/{log_name(self.number)}")
         header = _core.encode_log_header(self._nonce, type, version, time_us, self._durable[0], parts)
         try:
             self._tail = (self._file.append(header, *parts), version)
@@ -202,9 +217,10 @@ class LogWriter:
 
     def _sync_data(self) -> None:
         """The caller holds `_sync_lock`; appends go on meanwhile and are not counted."""
-        tail = self._tail
-        with self.poisoning():
-            self._file.sync_data()
+        tail, file = self._tail, self._file
+        if file is not None:
+            with self.poisoning():
+                file.sync_data()
         self._durable = tail
 
     def _prove(self) -> None:
@@ -225,6 +241,8 @@ class LogWriter:
                 self._stop_flusher()
             else:
                 self._sync_data()
+                with self._append_lock:
+                    self._rest()
 
     def _stop_flusher(self) -> None:
         if self._flusher is not None:
