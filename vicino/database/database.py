@@ -1,15 +1,13 @@
-"""`Database`: the collections of one folder (or of memory), and `open`, which makes sure there is one `Database` a folder and process."""
+"""`Database`: the collections of one folder, or of memory."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from vicino.collection.catalog import FOLDER as CATALOG
 from vicino.collection.catalog import Catalog, check_name
 from vicino.collection.check import CheckReport, check_collection, check_journal
 from vicino.collection.collection import Collection
@@ -19,10 +17,11 @@ from vicino.collection.limits import Limits
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import ReadShard
 from vicino.collection.rescue import rescue_shard
-from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.collection.schema import Settings, VectorSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Shard
 from vicino.collection.stats import CollectionStats
+from vicino.database.creation import load_embedder, settings_of
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
 from vicino.errors import (
     ClosedError,
@@ -31,20 +30,18 @@ from vicino.errors import (
     InvalidArgument,
     NotFoundError,
     ReadOnlyError,
-    SchemaError,
 )
-from vicino.segment.memory import MemoryBudget, parse_bytes, show_bytes
-from vicino.storage.backup import Snapshot, copy_database, restore_database
+from vicino.segment.memory import MemoryBudget, show_bytes
+from vicino.storage.backup import Snapshot, copy_database
 from vicino.storage.files import absolute, remove_tree
 from vicino.storage.journal import Journal
 from vicino.storage.lock import DatabaseLock
 from vicino.storage.pins import ReaderPins
-from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric, SyncLevel
+from vicino.types import Dtype, IndexKind, Metric, SyncLevel
 
 T = TypeVar("T")
 
 Mode = Literal["rw", "r", "rescue"]
-MEMORY_ROOT = "/memory"
 PREFIX = "c-"
 
 
@@ -103,13 +100,13 @@ class Options:
 class Database:
     """The collections of one folder. Thread-safe; a context manager. Made by `vicino.open`."""
 
-    def __init__(self, env: Env, root: str, options: Options, lock: DatabaseLock | None) -> None:
+    def __init__(self, env: Env, root: str, options: Options, lock: DatabaseLock | None, release: Callable[[Database], bool]) -> None:
         self._env, self.path, self._options, self._lock = env, root, options, lock
         self._guard = threading.RLock()
         self._open_collections: dict[str, Collection[Any]] = {}
         self._shards: dict[str, tuple[Shard | ReadShard, Maintenance | None]] = {}
         self._closed = False
-        self._handles = 1
+        self._release = release
         self._budget = MemoryBudget(options.memory_limit)
         self._scheduler = Scheduler(env)
         self._committer = Committer(env) if isinstance(env, Machine) else None
@@ -122,6 +119,11 @@ class Database:
     @property
     def is_writable(self) -> bool:
         return self._options.mode == "rw"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every holder has closed it."""
+        return self._closed
 
     @property
     def mode(self) -> Mode:
@@ -163,8 +165,8 @@ class Database:
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
         """
         check_name(name)
-        embedder = None if model is None else _embedder_of(model)
-        settings = _settings(dim, metric, dtype, index, vectors, embedder, embed, schema, ttl, auto_index)
+        embedder = None if model is None else load_embedder(model)
+        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, schema, ttl, auto_index)
         record_class = schema if isinstance(schema, type) else None
         with self._guard:
             self._expect_writable()
@@ -389,15 +391,14 @@ class Database:
 
     def close(self) -> None:
         """Stops background work and lets go of the folder. What was acknowledged is durable, closed or not."""
-        with _REGISTRY_GUARD:
-            self._handles -= 1
-            if self._handles > 0 or self._closed:
-                return
+        if self._release(self):
             self._shut_down()
-            _forget(self)
 
     def _shut_down(self) -> None:
+        """Closes for every holder of this database; called once, by the last `close`, or when the process ends."""
         with self._guard:
+            if self._closed:
+                return
             self._closed = True
             if self._env.forked():
                 return  # files, locks and threads are the parent's
@@ -447,173 +448,3 @@ class Database:
             f"<tr><td>{escape(info.name)}</td><td>{info.n_records:,}</td><td>{info.version}</td></tr>" for info in self.collections()
         )
         return f"<table><thead><tr><th>collection</th><th>records</th><th>version</th></tr></thead><tbody>{rows}</tbody></table>"
-
-
-# ---- opening
-
-_REGISTRY_GUARD = threading.Lock()
-_OPENED: dict[Any, Database] = {}
-
-
-@atexit.register
-def _close_all() -> None:
-    """Stops background work before the interpreter goes, so that no thread is caught inside the core."""
-    for database in list(_OPENED.values()):
-        if not database._closed:
-            database._shut_down()
-
-
-def _forget(database: Database) -> None:
-    for key, found in list(_OPENED.items()):
-        if found is database:
-            del _OPENED[key]
-
-
-def open(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    mode: Mode = "rw",
-    memory_limit: int | str | None = None,
-    sync: SyncLevel = "commit",
-    lock_timeout: float = 0.0,
-    retain: int = 0,
-    threads: int | None = None,
-    limits: Limits | None = None,
-    _env: Env | None = None,
-) -> Database:
-    """Opens the database in a folder, made if it does not exist; without a path (or with ":memory:") a new one in memory.
-
-    mode: "rw" writes and is for one process at a time; "r" reads beside it and follows it; "rescue" reads what damage has left.
-    memory_limit: bytes or a text such as "2GB"; vicino's anonymous memory stays below it, or the call refuses with the shortfall.
-    sync: "commit" makes every write durable before it returns; "interval" within 0.1 s; "off" leaves it to the system.
-    lock_timeout: seconds to wait for another writer. retain: past versions `Collection.at` can read. threads: for background builds.
-    Opening a folder twice in one process gives the same database.
-    Raises LockedError (pid, host), FormatError, CorruptionError, StorageError, NotFoundError (mode "r" of nothing).
-    """
-    _check_options(mode, sync, retain, threads, lock_timeout)
-    limit = None if memory_limit is None else parse_bytes(memory_limit)
-    options = Options(mode, limit, sync, retain, threads, limits or Limits())
-    if path is None or path == ":memory:":
-        env = _env if _env is not None else MemoryEnv()
-        return _open(env, MEMORY_ROOT, options, lock_timeout)
-    text = os.fspath(path)
-    if "://" in text:
-        raise InvalidArgument(f"open() takes a folder, got {text!r}")
-    root = absolute(text)
-    if _env is not None:
-        return _open(_env, root, options, lock_timeout)
-    env = RealEnv()
-    with _REGISTRY_GUARD:
-        key = env.files.identity(root)
-        if key is not None and (found := _OPENED.get(key)) is not None and not found._closed and not env.forked():
-            if mode == "rw" and found.mode != "rw":
-                raise InvalidArgument(f'database {root} is open in this process with mode="{found.mode}"; close it to open it for writing')
-            found._handles += 1
-            return found
-        database = _open(env, root, options, lock_timeout)
-        _OPENED[env.files.identity(root)] = database
-        return database
-
-
-def _open(env: Env, root: str, options: Options, lock_timeout: float) -> Database:
-    files = env.files
-    catalog = f"{root}/{CATALOG}"
-    if options.mode != "rw":
-        if not Journal.exists(env, catalog):
-            raise NotFoundError(f'there is no vicino database in {root}; open it with mode="rw" to make one')
-        return Database(env, root, options, None)
-    if not files.is_dir(root):
-        if files.exists(root):
-            raise InvalidArgument(f"{root} is a file; open() takes the folder of a database, or a new one")
-        _make_folders(env, root)
-    lock = DatabaseLock.acquire(env, root, timeout=lock_timeout)
-    try:
-        if not Journal.exists(env, catalog):
-            _expect_empty(env, root)
-            Catalog.create(env, root)
-        return Database(env, root, options, lock)
-    except BaseException:
-        lock.release()
-        raise
-
-
-def _make_folders(env: Env, root: str) -> None:
-    parent = root.rpartition("/")[0]
-    if parent and not env.files.is_dir(parent):
-        _make_folders(env, parent)
-    env.files.mkdir(root)
-    env.files.sync_dir(parent or "/")
-
-
-def _expect_empty(env: Env, root: str) -> None:
-    """A folder that holds something else is not taken over by mistake."""
-    foreign = [name for name in env.files.list(root) if name not in ("LOCK", CATALOG, "readers")]
-    if foreign:
-        shown = ", ".join(foreign[:3])
-        raise InvalidArgument(f"{root} is not empty and holds no vicino database (found {shown}); give an empty or new folder")
-
-
-def _check_options(mode: str, sync: str, retain: int, threads: int | None, lock_timeout: float) -> None:
-    if mode not in ("rw", "r", "rescue"):
-        raise InvalidArgument(f'mode must be "rw", "r" or "rescue", got {mode!r}')
-    if sync not in ("commit", "interval", "off"):
-        raise InvalidArgument(f'sync must be "commit", "interval" or "off", got {sync!r}')
-    if retain < 0:
-        raise InvalidArgument(f"retain must be at least 0 versions, got {retain}")
-    if threads is not None and threads < 1:
-        raise InvalidArgument(f"threads must be at least 1, got {threads}")
-    if lock_timeout < 0:
-        raise InvalidArgument(f"lock_timeout must be at least 0 seconds, got {lock_timeout}")
-
-
-def restore(snapshot: str | os.PathLike[str], to: str | os.PathLike[str], **options: Any) -> Database:
-    """Copies a snapshot to a new folder, verifies every checksum of the copy, and opens it. Options as in `open`."""
-    env = options.get("_env") or RealEnv()
-    restore_database(env, absolute(snapshot), absolute(to))
-    database = open(to, **options)
-    report = database.check()
-    if not report.is_sound:
-        database.close()
-        remove_tree(env.files, absolute(to))
-        report.raise_first()
-    return database
-
-
-# ---- settings from arguments
-
-
-def _embedder_of(model: Any) -> Any:
-    from vicino import models
-
-    return models.load(model) if isinstance(model, str | os.PathLike) else model
-
-
-def _settings(
-    dim: int | None, metric: Metric, dtype: Dtype, index: IndexKind, vectors: Mapping[str, VectorSpec] | None, embedder: Any,
-    embed: str | Sequence[str] | None, schema: Any, ttl: str | None, auto_index: bool,
-) -> Settings:  # fmt: skip
-    settings = Settings(auto_index=auto_index)
-    if vectors is not None and dim is not None:
-        raise InvalidArgument('give dim= for one vector or vectors= for several by name, not both; add "vector" to vectors=')
-    if embedder is not None:
-        if dim is not None and dim != embedder.dim:
-            raise InvalidArgument(f'model "{embedder.name}" makes vectors of {embedder.dim} dimensions, got dim={dim}; leave dim out')
-        dim = embedder.dim
-    if dim is not None:
-        settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index))
-    for name, spec in (vectors or {}).items():
-        settings = settings.with_vector(name, spec)
-    fields = [embed] if isinstance(embed, str) else list(embed or ())
-    if embedder is not None:
-        if not fields:
-            raise InvalidArgument('a collection with model= needs embed=, the field or fields whose text is embedded, such as embed="text"')
-        settings = settings.with_model(embedder.identity(), fields)
-    elif fields:
-        raise InvalidArgument('embed= needs model=, such as model="minilm"; without one, hand vectors in yourself')
-    from dataclasses import replace
-
-    read = Schema() if schema is None else Schema.read(schema, vector_names=settings.vectors)
-    if ttl is not None and not isinstance(ttl, str):
-        raise SchemaError(f"ttl is the name of a datetime field, got {type(ttl).__name__} {ttl!r}")
-    settings = replace(settings, schema=read, ttl=ttl)
-    return settings.with_index(ttl, "scalar") if ttl is not None else settings

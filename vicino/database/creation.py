@@ -1,0 +1,48 @@
+"""From the arguments of `create_collection` to the settings of a collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.errors import InvalidArgument, SchemaError
+from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
+
+
+def load_embedder(model: Any) -> Any:
+    """The embedder meant by a name, a folder, or itself."""
+    from vicino import models
+
+    return models.load(model) if isinstance(model, str | os.PathLike) else model
+
+
+def settings_of(
+    dim: int | None, metric: Metric, dtype: Dtype, index: IndexKind, vectors: Mapping[str, VectorSpec] | None, embedder: Any,
+    embed: str | Sequence[str] | None, schema: Any, ttl: str | None, auto_index: bool,
+) -> Settings:  # fmt: skip
+    settings = Settings(auto_index=auto_index)
+    if vectors is not None and dim is not None:
+        raise InvalidArgument('give dim= for one vector or vectors= for several by name, not both; add "vector" to vectors=')
+    if embedder is not None:
+        if dim is not None and dim != embedder.dim:
+            raise InvalidArgument(f'model "{embedder.name}" makes vectors of {embedder.dim} dimensions, got dim={dim}; leave dim out')
+        dim = embedder.dim
+    if dim is not None:
+        settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index))
+    for name, spec in (vectors or {}).items():
+        settings = settings.with_vector(name, spec)
+    fields = [embed] if isinstance(embed, str) else list(embed or ())
+    if embedder is not None:
+        if not fields:
+            raise InvalidArgument('a collection with model= needs embed=, the field or fields whose text is embedded, such as embed="text"')
+        settings = settings.with_model(embedder.identity(), fields)
+    elif fields:
+        raise InvalidArgument('embed= needs model=, such as model="minilm"; without one, hand vectors in yourself')
+    read = Schema() if schema is None else Schema.read(schema, vector_names=settings.vectors)
+    if ttl is not None and not isinstance(ttl, str):
+        raise SchemaError(f"ttl is the name of a datetime field, got {type(ttl).__name__} {ttl!r}")
+    settings = replace(settings, schema=read, ttl=ttl)
+    return settings.with_index(ttl, "scalar") if ttl is not None else settings
