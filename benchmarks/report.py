@@ -171,7 +171,11 @@ class Figure:
 
 def command() -> str:
     """How to run this again."""
-    return shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    return command_of(Path(sys.argv[0]).stem, sys.argv[1:])
+
+
+def command_of(module: str, arguments: Sequence[str]) -> str:
+    return shlex.join(["python", "-m", f"benchmarks.{module}", *arguments])
 
 
 def write(name: str, figures: Sequence[Figure], *, results: Path = RESULTS, folder: Path = WORK, **content: Any) -> Path:

@@ -1,0 +1,74 @@
+"""Runs every benchmark, one after another, each in its own process, and prints one table: figure, target, got.
+
+    python -m benchmarks.all
+
+Answers: whether this machine and commit meet every stated figure, within 25 minutes on two cores. For that, the peers of `ingest` are
+measured over fewer records; `python -m benchmarks.ingest` by itself measures them over 100,000, and takes longer.
+Does not answer: anything its parts do not; each states its own limits at its top.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from benchmarks import report
+
+PLAN: dict[str, list[str]] = {
+    "import_time": [],
+    "overhead": [],
+    "multi": [],
+    "default_search": [],
+    "open_time": [],
+    "relevance": [],
+    "ingest": ["--peers", "--name", "ingest_alone"],
+    "ingest_beside_peers": ["--n", "20000", "--name", "ingest_beside_peers"],
+}
+"""Result file -> arguments; its module is the one of that name, or `ingest`."""
+QUICK = {
+    "import_time": ["--runs", "3"],
+    "overhead": ["--rounds", "2", "--repeats", "200"],
+    "multi": ["--writes", "10"],
+    "default_search": ["--n", "12000", "--queries", "50", "--segments", "2"],
+    "open_time": ["--n", "5000", "--runs", "3", "--collections", "50", "--log-mib", "4"],
+    "ingest": ["--n", "5000", "--rounds", "1", "--peers", "--name", "ingest_alone"],
+}
+"""The same with parameters that take seconds, to see that every part runs."""
+
+
+def run(name: str, arguments: Sequence[str]) -> list[report.Figure]:
+    """One benchmark in its own process; its figures, or one line that says how it failed."""
+    module = "ingest" if name.startswith("ingest") else name
+    result = report.RESULTS / f"{arguments[arguments.index('--name') + 1] if '--name' in arguments else name}.json"
+    before = result.stat().st_mtime_ns if result.exists() else 0
+    start = time.perf_counter()
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    print(f"{report.command_of(module, arguments)}", flush=True)
+    done = subprocess.run(command, cwd=report.ROOT, check=False)
+    print(f"  {time.perf_counter() - start:.0f} s\n", flush=True)
+    if done.returncode or not result.exists() or result.stat().st_mtime_ns == before:
+        return [report.Figure(name, "runs", f"exit status {done.returncode}", met=False)]
+    figures = json.loads(result.read_text())["figures"]
+    return [report.Figure(**figure) for figure in figures]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="parameters that take seconds; the numbers mean nothing")
+    parser.add_argument("--only", nargs="*", choices=list(PLAN), help="run these alone")
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else PLAN
+    start = time.perf_counter()
+    figures = [figure for name, given in plan.items() if not options.only or name in options.only for figure in run(name, given)]
+    print(report.table(figures))
+    print(f"\n{time.perf_counter() - start:.0f} s on commit {report.commit()}")
+    if any(figure.met is False for figure in figures):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
