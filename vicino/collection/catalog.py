@@ -32,6 +32,8 @@ class CatalogState:
 
     collections: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """collections the other way round; filled when first asked, since every search asks for a name and few changes do."""
 
     def after(self, change: Mapping[str, Any]) -> CatalogState:
         """The state after one record. Raises KeyError for a record that does not fit."""
@@ -61,10 +63,12 @@ class CatalogState:
         return found
 
     def name_of(self, collection_id: str) -> str:
-        for name, found in self.collections.items():
-            if found == collection_id:
-                return name
-        raise NotFoundError("the collection was deleted")
+        if not self._names:
+            self._names.update({found: name for name, found in self.collections.items()})
+        name = self._names.get(collection_id)
+        if name is None:
+            raise NotFoundError("the collection was deleted")
+        return name
 
     def check_free(self, name: str) -> None:
         if name in self.collections:
