@@ -73,7 +73,6 @@ def checksum(*parts: Any) -> str:
 
 def fsyncs_per_second(folder: Path, seconds: float = 1.0) -> float:
     """How often a second 4 KiB appended to one file can be made durable: the disk's own bound on commits one after another."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "fsync-probe"
     block, count = b"\0" * 4096, 0
     descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
@@ -99,8 +98,9 @@ def file_system(folder: Path) -> str:
     return kind
 
 
-def machine(folder: Path = WORK) -> dict[str, Any]:
-    """What the numbers depend on besides the code. folder: where the measured databases lie."""
+def machine() -> dict[str, Any]:
+    """What the numbers depend on besides the code; the disk is the one below WORK, where the measured databases lie."""
+    WORK.mkdir(parents=True, exist_ok=True)
     facts = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
@@ -113,8 +113,8 @@ def machine(folder: Path = WORK) -> dict[str, Any]:
         "kernels": sorted({found for _, found in _core.active_kernels()}),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": platform.release(),
-        "file_system": file_system(folder if folder.exists() else ROOT),
-        "fsyncs_per_s": round(fsyncs_per_second(folder)),
+        "file_system": file_system(WORK),
+        "fsyncs_per_s": round(fsyncs_per_second(WORK)),
         "load_average": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -178,19 +178,19 @@ def command_of(module: str, arguments: Sequence[str]) -> str:
     return shlex.join(["python", "-m", f"benchmarks.{module}", *arguments])
 
 
-def write(name: str, figures: Sequence[Figure], *, results: Path = RESULTS, folder: Path = WORK, **content: Any) -> Path:
+def write(name: str, figures: Sequence[Figure], **content: Any) -> Path:
     """Writes results/<name>.json and prints its figures. content: the benchmark's own numbers, with `data`: set, n, dim, dtype, …"""
     report = {
         "benchmark": name,
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "command": command(),
-        "machine": machine(folder),
+        "machine": machine(),
         "figures": [figure.to_dict() for figure in figures],
         **content,
     }
-    results.mkdir(parents=True, exist_ok=True)
-    path = results / f"{name}.json"
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     print(table(figures))
     return path

@@ -1,0 +1,96 @@
+"""Every benchmark runs with small parameters and leaves a report whose results are right; its times mean nothing here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import all as everything
+from benchmarks import default_search, import_time, ingest, multi, open_time, overhead, report
+from benchmarks.environments import PACKAGES, MissingPeer
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(report, "WORK", tmp_path / "work")
+    monkeypatch.setattr(report, "fsyncs_per_second", lambda *_: 1.0)
+    (tmp_path / "work").mkdir()
+    return tmp_path
+
+
+def written(places: Path, name: str) -> dict[str, Any]:
+    return json.loads((places / "results" / f"{name}.json").read_text())
+
+
+def test_overhead(places: Path) -> None:
+    overhead.main(["--n", "100", "--rounds", "2", "--repeats", "20"])
+    found = written(places, "overhead")["cases"]
+    assert found.keys() == {"unfiltered", "filtered", "filtered by a string"}
+    assert found["filtered"]["results_checksum"] == found["filtered by a string"]["results_checksum"]
+
+
+def test_import_time(places: Path) -> None:
+    import_time.main(["--runs", "2"])
+    found = written(places, "import_time")["cases"]
+    assert 0 < found["import"]["ms"]["median"] < found["import and first use"]["ms"]["median"]
+    assert any(name.startswith("vicino") for name in found["import"]["modules_ms"])
+
+
+def test_default_search(places: Path) -> None:
+    default_search.main(["--n", "12000", "--queries", "20", "--segments", "2"])
+    found = written(places, "default_search")["cases"]
+    assert len(found["segments"]) >= 3
+    assert all(case["recall_at_10"] > 0.9 for name, case in found.items() if name != "segments")
+    assert found["filter keeps 1 %"]["matching"] < 200
+
+
+def test_open_time(places: Path) -> None:
+    open_time.main(["--n", "2000", "--dim", "16", "--runs", "3", "--collections", "5", "--log-mib", "1"])
+    found = written(places, "open_time")
+    assert found["large"]["n"] == 2000
+    assert found["many"]["descriptors"] < 20
+    assert [replay["dim"] for replay in found["replays"]] == [16, 8]
+
+
+def test_multi(places: Path) -> None:
+    multi.main(["--writes", "5", "--pause", "0.001"])
+    assert set(written(places, "multi")["cases"]) == {"polling every 1 ms", "polling every 0 ms"}
+
+
+def test_ingest_of_vicino_alone(places: Path) -> None:
+    ingest.main(["--n", "5000", "--rounds", "1", "--queries", "10", "--threads", "1", "--peers"])
+    found = written(places, "ingest")["peers"]["vicino"]
+    assert found["recall_at_10"]["median"] > 0.9
+    assert found["syncs_per_batch"] in (None, 1.0)
+
+
+def test_ingest_names_a_peer_that_does_not_install(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interpreter(peer: str) -> Path:
+        raise MissingPeer(f"{PACKAGES[peer]} does not install: no network")
+
+    monkeypatch.setattr(ingest, "interpreter", interpreter)
+    found = ingest.measure(ingest.load_dataset(20, 2), ["zvec"], rounds=2, threads=1, folder=places / "work" / "ingest")
+    assert found == {"zvec": {"error": "zvec does not install: no network"}}
+
+
+def test_ingest_names_a_peer_that_fails(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "DRIVER", places / "absent.py")
+    with pytest.raises(ingest.PeerFailed, match=r"vicino, phase ingest: exit status 2"):
+        ingest.run_phase({"peer": "vicino", "phase": "ingest"})
+
+
+def test_all_reports_a_benchmark_that_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(everything, "PLAN", {"absent": []})
+    with pytest.raises(SystemExit):
+        everything.main([])
+    assert "MISSED" in capsys.readouterr().out
+
+
+def test_every_part_of_the_plan_is_a_benchmark() -> None:
+    for name in everything.PLAN:
+        module = "ingest" if name.startswith("ingest") else name
+        assert (report.ROOT / "benchmarks" / f"{module}.py").is_file()
