@@ -44,13 +44,23 @@ def _described(path: str, value: Any) -> list[str]:
     if inspect.isclass(value):
         bases = ", ".join(base.__name__ for base in value.__bases__ if base is not object)
         lines = [f"class {path}({bases})" if bases else f"class {path}"]
-        for name in sorted(vars(value)):
+        members = _members(value)
+        for name in sorted(members):
             if not name.startswith("_") or name == "__init__":
-                lines += ["    " + line for line in _member(name, vars(value)[name])]
+                lines += ["    " + line for line in _member(name, members[name])]
         return lines
     if callable(value):
         return [f"{path}{_signature(value)}"]
     return [f"{path}: {type(value).__name__}"]
+
+
+def _members(cls: type) -> dict[str, Any]:
+    """Of the class itself and of those bases that users never name."""
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is cls or (base.__module__.startswith("vicino.") and base.__name__ not in vicino.__all__):
+            members |= vars(base)
+    return members
 
 
 def _member(name: str, value: Any) -> list[str]:

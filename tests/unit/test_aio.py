@@ -31,7 +31,7 @@ async def filled() -> tuple[aio.AsyncDatabase, aio.AsyncCollection[Any]]:
 
 
 def public_verbs(blocking_class: type) -> set[str]:
-    return {name for name, member in vars(blocking_class).items() if not name.startswith("_") and inspect.isfunction(member)}
+    return {name for name, member in inspect.getmembers(blocking_class, inspect.isfunction) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize(

@@ -318,9 +318,14 @@ class Maintenance:
         self._build_all(job)
 
     def _wait_for_seals(self, job: Job) -> None:
-        while self.shard.frozen and not job.cancel_token.cancelled:
+        """Returns when no frozen head is left. Raises what sealing raises."""
+        shard = self.shard
+        shard.seal_error = None
+        while shard.frozen and not job.cancel_token.cancelled:
             self._submit("seal", "sealing", self._seal_all)
-            self.shard.env.sleep(0.002)
+            shard.env.sleep(0.002)
+            if shard.frozen and (error := shard.seal_error) is not None:
+                raise error
 
     def close(self) -> None:
         """Seals a long log away, so that the next opening replays little; the scheduler is idle. A failure costs only that time."""

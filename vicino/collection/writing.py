@@ -75,7 +75,9 @@ class Writes:
     def __init__(self, shard: Shard, reader: SnapshotReader) -> None:
         self._shard, self._reader = shard, reader
 
-    def put(self, batch: Batch, *, if_exists: IfExists, if_version: int | None = None, where: Condition | None = None) -> Committed:
+    def put(
+        self, batch: Batch, *, if_exists: IfExists, if_version: int | Sequence[int] | None = None, where: Condition | None = None
+    ) -> Committed:
         """Writes the records whole.
 
         if_exists: "raise" DuplicateIdError when an id exists, "keep" the record that exists, or "replace" it. if_version: every id must
@@ -98,7 +100,9 @@ class Writes:
 
         return self._shard.commit(decide, reads=where is not None or self._shard.settings.ttl is not None)
 
-    def _chosen(self, state: _core.ShardState, batch: Batch, if_exists: IfExists, if_version: int | None, where: Condition | None) -> Batch:
+    def _chosen(
+        self, state: _core.ShardState, batch: Batch, if_exists: IfExists, if_version: int | Sequence[int] | None, where: Condition | None
+    ) -> Batch:
         versions = state.live_versions(batch.ids)
         exists = versions > 0
         if self._shard.settings.ttl is not None:  # an expired record is not there, although its row still is
@@ -230,12 +234,13 @@ def changed(document: dict[str, Any], set_fields: Mapping[str, Any], unset: Sequ
     return result
 
 
-def check_versions(ids: Sequence[RecordId], versions: Any, wanted: int) -> None:
-    """Raises ConflictError for the first record that is not at the wanted version; a wanted 0 means that it must not exist."""
-    for record_id, version in zip(ids, versions.tolist(), strict=True):
-        if version != wanted:
+def check_versions(ids: Sequence[RecordId], versions: Any, wanted: int | Sequence[int]) -> None:
+    """Raises ConflictError for the first record that is not at its wanted version; a wanted 0 means that it must not exist."""
+    each = [wanted] * len(ids) if isinstance(wanted, int) else wanted
+    for record_id, version, asked in zip(ids, versions.tolist(), each, strict=True):
+        if version != asked:
             state = f"is at version {version}" if version else "does not exist"
-            raise ConflictError(f"record {show_id(record_id)} {state}, if_version asked for {wanted}; read it again and retry")
+            raise ConflictError(f"record {show_id(record_id)} {state}, if_version asked for {asked}; read it again and retry")
 
 
 def _some(ids: Sequence[RecordId]) -> str:

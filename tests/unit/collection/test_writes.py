@@ -210,3 +210,74 @@ def test_vectors_come_back_bit_for_bit(db, metric, dtype):
     found = np.stack([view.vectors["v"] for view in made.get(list(range(5)), vectors=True)])
     assert found.dtype == given.dtype
     assert found.tobytes() == given.tobytes()
+
+
+class LengthModel:
+    """Embeds a text as its length: slow enough to think, exact enough to check."""
+
+    name, dim = "length", 1
+
+    def __init__(self) -> None:
+        self.before_embedding = lambda: None
+
+    def embed_documents(self, texts):
+        self.before_embedding()
+        return np.array([[len(text)] for text in texts], np.float32)
+
+    def embed_query(self, text):
+        return np.array([len(text)], np.float32)
+
+    def identity(self):
+        return {"name": "length", "dim": 1}
+
+
+@pytest.fixture
+def model():
+    return LengthModel()
+
+
+@pytest.fixture
+def texts(db, model):
+    return db.create_collection("texts", model=model, embed="text", metric="l2")
+
+
+def test_text_is_embedded_by_the_collections_model(texts):
+    texts.upsert([{"id": 1, "text": "four"}, {"id": 2, "text": "sevenths"}])
+    assert texts.search("1234567", limit=1).ids == [2]
+    assert texts.search("four")[0].text == "four"
+
+
+def test_updating_embedded_text_makes_its_vector_anew(texts):
+    texts.upsert({"id": 1, "text": "four", "n": 1})
+    texts.update(1, set={"text": "eleven char"})
+    view = texts.get(1, vectors=True)
+    assert (view.vector.tolist(), view.fields) == ([11.0], {"text": "eleven char", "n": 1})
+
+
+def test_updating_other_fields_embeds_nothing(texts, model):
+    texts.upsert({"id": 1, "text": "four"})
+    model.before_embedding = lambda: pytest.fail("nothing to embed")
+    texts.update(1, set={"n": 2})
+    assert texts.get(1, vectors=True).vector.tolist() == [4.0]
+
+
+def test_a_change_during_embedding_is_not_lost(texts, model):
+    texts.upsert({"id": 1, "text": "four", "n": 1})
+
+    def interfere():
+        model.before_embedding = lambda: None
+        texts.update(1, set={"n": 2})
+
+    model.before_embedding = interfere
+    texts.update(1, set={"text": "seven c"})
+    assert texts[1].fields == {"text": "seven c", "n": 2}
+
+
+def test_a_record_without_text_is_named(texts):
+    with pytest.raises(vicino.errors.SchemaError, match="record 7 .* has neither a vector"):
+        texts.upsert({"id": 7, "title": "no text"})
+
+
+def test_a_model_needs_the_field_to_embed(db, model):
+    with pytest.raises(InvalidArgument, match="embed="):
+        db.create_collection("more", model=model)
