@@ -1,0 +1,304 @@
+// Snapshots in Python: search, match, read, and what is built from a snapshot.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unordered_map.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "bind/ids.h"
+#include "bind/shard_types.h"
+#include "bind/values.h"
+#include "filter/facet.h"
+#include "index/graph.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace vicino::bind {
+
+namespace {
+
+/// ids, distances, encoded documents (None unless asked for) and locators of one query, ready for vicino.query.results.
+nb::tuple to_results(const Snapshot& snapshot, const std::vector<Hit>& hits, bool documents) {
+  nb::list ids, blobs;
+  std::vector<float> distances;
+  std::vector<std::int64_t> locators;
+  distances.reserve(hits.size());
+  locators.reserve(hits.size());
+  for (const Hit& hit : hits) {
+    const auto at = static_cast<Locator>(hit.row);
+    ids.append(decode_id(snapshot.id(at)));
+    if (documents) blobs.append(to_bytes(snapshot.document(at)));
+    distances.push_back(hit.distance);
+    locators.push_back(at);
+  }
+  return nb::make_tuple(ids, to_array(std::move(distances)), documents ? nb::object(blobs) : nb::none(), to_array(std::move(locators)));
+}
+
+const char* name_of(Strategy strategy) {
+  switch (strategy) {
+    case Strategy::none: return "none";
+    case Strategy::scan: return "scan";
+    case Strategy::walk: return "graph";
+    case Strategy::walk_then_scan: return "graph, then scan";
+  }
+  return "none";
+}
+
+nb::dict to_dict(const EntryStats& stats) {
+  nb::dict out;
+  out["key"] = stats.key;
+  out["rows"] = stats.rows;
+  out["candidates"] = stats.candidates;
+  out["strategy"] = name_of(stats.strategy);
+  out["rows_scored"] = stats.rows_scored;
+  out["seconds"] = stats.seconds;
+  return out;
+}
+
+nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
+                 const Matches* matches, bool documents, const Cancel& cancel) {
+  const SearchRequest request{spec_of(column), k, ef, exact};
+  const Dtype query_dtype = request.column.dtype == Dtype::float16 ? Dtype::float32 : request.column.dtype;
+  const std::size_t width = row_bytes(query_dtype, request.column.dim);
+  if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
+  if (queries.size() % width) throw InvalidArgument("the queries do not fit the column");
+  if (query_dtype == Dtype::float32)
+    if (const auto bad = first_non_finite({queries.data(), static_cast<std::uint32_t>(queries.size() / width), request.column.dim, query_dtype, nullptr}))
+      throw InvalidArgument("the query vector holds NaN or an infinity at position " + std::to_string(bad->second));
+  if (matches && matches->rows.size() != snapshot.entries().size()) throw InvalidArgument("the matches belong to another snapshot");
+  SearchOutcome outcome;
+  {
+    nb::gil_scoped_release unlocked;
+    outcome = snapshot.search(request, {queries.data(), queries.size()}, queries.size() / width, matches, cancel);
+  }
+  nb::list results, stats;
+  for (const auto& hits : outcome.hits) results.append(to_results(snapshot, hits, documents));
+  for (const EntryStats& entry : outcome.stats) stats.append(to_dict(entry));
+  return nb::make_tuple(results, stats);
+}
+
+/// Live rows that match, in order of entries and rows, from `after` (exclusive; -1: from the start).
+nb::ndarray<nb::numpy, std::int64_t> locators(const Snapshot& snapshot, const Matches* matches, Locator after, std::size_t limit) {
+  std::vector<std::int64_t> found;
+  const std::size_t first = after < 0 ? 0 : static_cast<std::size_t>(after >> 32);
+  for (std::size_t i = first; i < snapshot.entries().size() && found.size() < limit; ++i) {
+    const Bitmap* allowed = snapshot.allowed(i, matches);
+    const std::uint32_t n = snapshot.entries()[i].rows->size();
+    for (std::uint32_t row = i == first && after >= 0 ? static_cast<std::uint32_t>(after) + 1 : 0; row < n && found.size() < limit; ++row)
+      if (!allowed || allowed->test(row)) found.push_back(locator(i, row));
+  }
+  return to_array(std::move(found));
+}
+
+nb::list entry_infos(const Snapshot& snapshot) {
+  nb::list infos;
+  for (const Entry& entry : snapshot.entries()) {
+    nb::dict info;
+    info["key"] = entry.rows->key();
+    info["rows"] = entry.rows->size();
+    info["live"] = entry.n_live;
+    info["updated"] = entry.n_updated;
+    info["last_update"] = entry.overlay->newest(snapshot.version());
+    info["sealed"] = dynamic_cast<const Segment*>(entry.rows.get()) != nullptr;
+    info["memory_bytes"] = entry.rows->memory_bytes() + entry.overlay->memory_bytes();
+    nb::dict columns;
+    for (const ColumnSpec& spec : entry.rows->columns()) columns[nb::int_(spec.slot)] = entry.rows->graph(spec.slot) != nullptr;
+    info["columns"] = columns;
+    infos.append(info);
+  }
+  return infos;
+}
+
+/// (rows as one uint8 array of n * row bytes, presence as bool array)
+nb::tuple vectors(const Snapshot& snapshot, const Column& column, const LocatorArray& at) {
+  const ColumnSpec spec = spec_of(column);
+  const std::size_t width = row_bytes(spec.dtype, spec.dim);
+  std::vector<std::uint8_t> rows(at.size() * width, 0), present(at.size(), 0);
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const std::uint8_t* vector = snapshot.vector(spec.slot, at.data()[i]);
+    if (!vector) continue;
+    std::memcpy(rows.data() + i * width, vector, width);
+    present[i] = 1;
+  }
+  return nb::make_tuple(to_array(std::move(rows)), to_array(std::move(present)));
+}
+
+Bitmap bitmap_of(const Snapshot& snapshot, std::size_t entry, const Matches* matches) {
+  const Bitmap* allowed = snapshot.allowed(entry, matches);
+  return allowed ? *allowed : Bitmap(snapshot.entries()[entry].rows->size(), true);
+}
+
+nb::list facet_counts(const Snapshot& snapshot, const std::string& path, const Matches* matches, const Cancel& cancel) {
+  const Path parsed = Path::parse(path);
+  nb::list parts;
+  for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
+    const SlotNames none;
+    const auto source = snapshot.source(i, none);
+    std::vector<std::pair<Scalar, std::uint64_t>> counts;
+    {
+      nb::gil_scoped_release unlocked;
+      counts = facet(parsed, *source, bitmap_of(snapshot, i, matches), cancel);
+    }
+    nb::list part;
+    for (const auto& [value, count] : counts) part.append(nb::make_tuple(to_python(value), count));
+    parts.append(part);
+  }
+  return parts;
+}
+
+/// All rows that have a number, datetime or string at the path, ordered by it over all entries; ties by locator.
+nb::ndarray<nb::numpy, std::int64_t> ordered(const Snapshot& snapshot, const std::string& path, const Matches* matches, bool descending,
+                                             const Cancel& cancel) {
+  const Path parsed = Path::parse(path);
+  std::vector<std::int64_t> locators;
+  {
+    nb::gil_scoped_release unlocked;
+    struct Keyed {
+      SortKey key;
+      Locator at;
+    };
+    std::vector<Keyed> all;
+    std::vector<std::unique_ptr<RowSource>> sources;  // the keys point into them
+    const SlotNames none;
+    for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
+      sources.push_back(snapshot.source(i, none));
+      for (OrderedRow& row : order_by(parsed, *sources.back(), bitmap_of(snapshot, i, matches), descending, cancel))
+        all.push_back({std::move(row.key), locator(i, static_cast<std::uint32_t>(row.row))});
+    }
+    std::ranges::stable_sort(all, [&](const Keyed& a, const Keyed& b) {
+      const auto order = compare(a.key, b.key);
+      return descending ? order > 0 : order < 0;
+    });
+    locators.reserve(all.size());
+    for (const Keyed& keyed : all) locators.push_back(keyed.at);
+  }
+  return to_array(std::move(locators));
+}
+
+/// Words of the dead rows of an entry, for its tombstones file.
+nb::bytes tombstone_words(const Snapshot& snapshot, std::size_t entry) {
+  const Entry& found = snapshot.entries().at(entry);
+  Bitmap dead(found.rows->size());
+  if (found.live) {
+    dead = *found.live;
+    dead.flip();
+  }
+  return to_bytes(Bytes{reinterpret_cast<const std::uint8_t*>(dead.words()), dead.n_words() * 8});
+}
+
+nb::bytes build_segment_graph(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel) {
+  const Segment& segment = segment_at(snapshot, key);
+  const auto chunks = segment.chunks(slot);
+  if (chunks.empty()) throw InvalidArgument("the segment has no vectors in slot " + std::to_string(slot));
+  std::vector<std::uint8_t> graph;
+  {
+    nb::gil_scoped_release unlocked;
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t row = 0; row < segment.size(); ++row)
+      if (segment.vector(slot, row)) rows.push_back(row);
+    Metric metric = Metric::l2;
+    for (const ColumnSpec& spec : segment.columns())
+      if (spec.slot == slot) metric = spec.metric;
+    graph = build_graph(chunks[0].block, rows, metric, GraphParams{}, threads, cancel, nullptr);
+  }
+  return to_bytes(Bytes{graph.data(), graph.size()});
+}
+
+nb::bytes build_segment_index(const Snapshot& snapshot, std::uint64_t key, const std::string& path, const std::string& kind, const Cancel& cancel) {
+  segment_at(snapshot, key);
+  std::vector<std::uint8_t> index;
+  {
+    nb::gil_scoped_release unlocked;
+    const auto& entries = snapshot.entries();
+    const auto at = std::ranges::find(entries, key, [](const Entry& entry) { return entry.rows->key(); }) - entries.begin();
+    // Of the segment's own documents: rows with newer ones are stale for the index and are read instead.
+    Entry plain = entries[static_cast<std::size_t>(at)];
+    plain.updated = nullptr;
+    const Snapshot alone(snapshot.version(), {plain});
+    const SlotNames none;
+    index = build_field_index(*alone.source(0, none), path, index_kind(kind), cancel);
+  }
+  return to_bytes(Bytes{index.data(), index.size()});
+}
+
+}  // namespace
+
+const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key) {
+  for (const Entry& entry : snapshot.entries())
+    if (entry.rows->key() == key)
+      if (const auto* segment = dynamic_cast<const Segment*>(entry.rows.get())) return *segment;
+  throw InvalidArgument("there is no sealed segment with key " + std::to_string(key));
+}
+
+void bind_snapshot(nb::module_& m) {
+  nb::class_<Matches>(m, "Matches", "Live rows of a snapshot that meet a condition.")
+      .def_ro("count", &Matches::count)
+      .def_ro("counts", &Matches::counts)
+      .def_prop_ro("rows_scanned", [](const Matches& matches) { return matches.stats.rows_scanned; })
+      .def_prop_ro("paths_indexed", [](const Matches& matches) {
+        return std::vector<std::string>(matches.stats.paths_indexed.begin(), matches.stats.paths_indexed.end());
+      })
+      .def_prop_ro("paths_scanned", [](const Matches& matches) {
+        return std::vector<std::string>(matches.stats.paths_scanned.begin(), matches.stats.paths_scanned.end());
+      });
+
+  nb::class_<Snapshot>(m, "Snapshot", "One consistent state of a shard. Safe to use from any thread.")
+      .def_prop_ro("version", [](const Snapshot& s) { return s.version(); })
+      .def_prop_ro("n_records", &Snapshot::n_records)
+      .def_prop_ro("entries", &entry_infos)
+      .def("find", [](const Snapshot& s, const nb::list& ids) {
+        std::vector<std::int64_t> found;
+        for (nb::handle id : ids) {
+          const std::string encoded = encode_id(id);
+          found.push_back(s.find({reinterpret_cast<const std::uint8_t*>(encoded.data()), encoded.size()}));
+        }
+        return to_array(std::move(found));
+      }, "ids"_a, "Locator of each id, -1 where there is no live record.")
+      .def("ids", [](const Snapshot& s, const LocatorArray& at) {
+        nb::list out;
+        for (std::size_t i = 0; i < at.size(); ++i) out.append(decode_id(s.id(at.data()[i])));
+        return out;
+      }, "locators"_a)
+      .def("documents", [](const Snapshot& s, const LocatorArray& at) {
+        nb::list out;
+        for (std::size_t i = 0; i < at.size(); ++i) out.append(to_bytes(s.document(at.data()[i])));
+        return out;
+      }, "locators"_a, "Encoded documents, see decode_document.")
+      .def("versions", [](const Snapshot& s, const LocatorArray& at) {
+        std::vector<std::uint64_t> out;
+        for (std::size_t i = 0; i < at.size(); ++i) out.push_back(s.version(at.data()[i]));
+        return to_array(std::move(out));
+      }, "locators"_a)
+      .def("vectors", &vectors, "column"_a, "locators"_a)
+      .def("match", [](const Snapshot& s, const Condition* condition, const SlotNames& slots, const Cancel& cancel) {
+        nb::gil_scoped_release unlocked;
+        return s.match(condition, slots, cancel);
+      }, "filter"_a.none(), "slots"_a, "cancel"_a)
+      .def("estimate", [](const Snapshot& s, const Condition& condition, const SlotNames& slots) {
+        const Cardinality found = s.estimate(condition, slots);
+        return nb::make_tuple(found.low, found.likely, found.high);
+      }, "filter"_a, "slots"_a, "(low, likely, high) number of records that meet the condition.")
+      .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a)
+      .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
+      .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a)
+      .def("ordered", &ordered, "path"_a, "matches"_a.none(), "descending"_a, "cancel"_a)
+      .def("tombstones", &tombstone_words, "entry"_a)
+      .def("patch", [](const Snapshot& s, std::size_t entry) {
+        const Overlay::Image image = s.entries().at(entry).overlay->image(s.version());
+        return nb::make_tuple(to_bytes(image.rows), to_bytes(image.versions), to_bytes(image.offsets), to_bytes(image.documents));
+      }, "entry"_a)
+      .def("build_graph", &build_segment_graph, "key"_a, "slot"_a, "threads"_a, "cancel"_a)
+      .def("build_index", &build_segment_index, "key"_a, "path"_a, "kind"_a, "cancel"_a)
+      .def("verify", [](const Snapshot& s, std::uint64_t key) {
+        nb::gil_scoped_release unlocked;
+        segment_at(s, key).verify();
+      }, "key"_a, "Checks every checksum, offset, id and document of a sealed segment.");
+}
+
+}  // namespace vicino::bind

@@ -1,0 +1,53 @@
+// What the bindings of shards and snapshots share.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "shard/segment.h"
+#include "shard/snapshot.h"
+
+namespace vicino::bind {
+
+/// slot, dim, dtype, metric
+using Column = std::tuple<std::uint32_t, std::uint32_t, Dtype, Metric>;
+using RawArray = nanobind::ndarray<const std::uint8_t, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+using LocatorArray = nanobind::ndarray<const std::int64_t, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+
+inline ColumnSpec spec_of(const Column& column) {
+  const auto& [slot, dim, dtype, metric] = column;
+  return {slot, dim, dtype, metric};
+}
+
+inline nanobind::bytes to_bytes(const std::string& data) { return nanobind::bytes(data.data(), data.size()); }
+inline nanobind::bytes to_bytes(Bytes data) { return nanobind::bytes(reinterpret_cast<const char*>(data.data()), data.size()); }
+
+template <class T>
+nanobind::ndarray<nanobind::numpy, T> to_array(std::vector<T> values) {
+  auto* owned = new std::vector<T>(std::move(values));
+  nanobind::capsule owner(owned, [](void* data) noexcept { delete static_cast<std::vector<T>*>(data); });
+  return nanobind::ndarray<nanobind::numpy, T>(owned->data(), {owned->size()}, owner);
+}
+
+/// Runs `make`, which returns a std::string, without the GIL.
+template <class Make>
+nanobind::bytes released(Make&& make) {
+  std::string made;
+  {
+    nanobind::gil_scoped_release unlocked;
+    made = make();
+  }
+  return to_bytes(made);
+}
+
+/// A sealed segment of a snapshot. Throws InvalidArgument when there is none with this key.
+const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key);
+
+void bind_snapshot(nanobind::module_& m);
+
+}  // namespace vicino::bind
