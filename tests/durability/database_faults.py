@@ -133,12 +133,13 @@ def plant_floor_one_log_too_high(patch: pytest.MonkeyPatch) -> None:
 
 @_fault
 def plant_manifest_says_a_newer_version_than_it_holds(patch: pytest.MonkeyPatch) -> None:
-    write = Maintenance._write_manifest
+    install = journal.Journal.install
 
-    def newer(self: Maintenance, manifest: Any, *, floor: int | None = None) -> None:
-        write(self, replace(manifest, version=self.shard.state.snapshot().version), floor=floor)
+    def newer(self: journal.Journal, manifest: Any, **how: Any) -> None:
+        later = 1 if "segments" in manifest else 0
+        install(self, {**manifest, "version": manifest["version"] + later}, **how)
 
-    patch.setattr(Maintenance, "_write_manifest", newer)
+    patch.setattr(journal.Journal, "install", newer)
 
 
 @_fault

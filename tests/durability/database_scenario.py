@@ -11,12 +11,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import vicino
+from tests.durability.deferring_env import DeferringEnv
 from tests.durability.harness import State, Step
 from tests.property.invariants import check_sound, read_database, read_snapshots
 from tests.property.oracle import CollectionState, DatabaseState, Given, Stored, difference
@@ -30,7 +31,7 @@ from vicino.types import RecordId, SyncLevel
 ROOT = "/db"
 SNAPSHOTS = "/snapshots"
 RETAIN = 2
-LIMITS = Limits(head_rows_max=8, merge_fan_in=2, graph_rows_min=4, close_log_bytes_max=4096)
+LIMITS = Limits(head_rows_max=8, merge_fan_in=2, graph_rows_min=4, close_log_bytes_max=4096, backlog_max=1000)
 
 _NAMES = ("ant", "bee", "cat", "dog")
 _ALIASES = ("one", "two")
@@ -44,10 +45,15 @@ _FIELDS = ("n", "tag", "list", "deep")
 
 
 class DatabaseScenario:
-    """with_catalog: collections are created, renamed, deleted too; without, there is one, for the sync levels that promise less."""
+    """with_catalog: collections are created, renamed, deleted too; without, there is one, for the sync levels that promise less.
 
-    def __init__(self, sync: SyncLevel = "commit", *, with_catalog: bool = True) -> None:
+    deferred: background work runs only now and then, so that several heads wait to be sealed when a crash comes.
+    """
+
+    def __init__(self, sync: SyncLevel = "commit", *, with_catalog: bool = True, deferred: bool = False) -> None:
         self._sync: SyncLevel = sync
+        self._deferred = deferred
+        self._deferring: DeferringEnv | None = None
         self._with_catalog = with_catalog
         self.durable_reads = sync == "commit"
         self._database: Database | None = None
@@ -90,10 +96,13 @@ class DatabaseScenario:
                 return Step("read after an error", self._failed, partial(_raise, error))
         step = self._some_step(env, state, chance)
         act, before = step.act, state
+        let_run = chance.random() < 0.3
 
         def checked() -> None:
             self._failed = [before, *step.states]
             act()
+            if let_run:
+                self._run_tasks()
             self._failed = None
             self._expect_no_hidden_error()
 
@@ -135,7 +144,13 @@ class DatabaseScenario:
     # ---- opening
 
     def _open(self, env: Env) -> None:
-        self._database = vicino.open(ROOT, _env=env, limits=LIMITS, retain=RETAIN, sync=self._sync)
+        self._deferring = DeferringEnv(env) if self._deferred else None
+        own = cast(Env, self._deferring or env)
+        self._database = vicino.open(ROOT, _env=own, limits=LIMITS, retain=RETAIN, sync=self._sync)
+
+    def _run_tasks(self) -> None:
+        if self._deferring is not None:
+            self._deferring.run_tasks()
 
     def _abandon(self, env: Env) -> None:
         """Lets go of the old handle as a killed process does: nothing is written, the lock is free."""
@@ -325,10 +340,11 @@ class DatabaseScenario:
         if (target := self._target(state, chance)) is None:
             return None
         name, _, collection = target
-        return Step(f"optimize {name}", [state], lambda: collection.optimize())
+        return Step(f"optimize {name}", [state], lambda: collection.optimize(wait=not self._deferred))
 
     def _close_and_open(self, env: Env, state: DatabaseState, chance: random.Random) -> Step:
         def act() -> None:
+            self._run_tasks()  # closing waits for them
             self.database.close()
             self._open(env)
 
@@ -346,7 +362,12 @@ class DatabaseScenario:
         if not state.collections:
             return None
         name = chance.choice(sorted(state.collections))
-        return Step(f"delete {name}", [state.without_collection(name)], lambda: self.database.delete_collection(name))
+
+        def act() -> None:
+            self._run_tasks()  # deleting waits for them
+            self.database.delete_collection(name)
+
+        return Step(f"delete {name}", [state.without_collection(name)], act)
 
     def _rename(self, env: Env, state: DatabaseState, chance: random.Random) -> Step | None:
         free = [name for name in _NAMES if name not in state.collections]

@@ -113,7 +113,7 @@ class Maintenance:
         try:
             while self.shard.frozen and not job.cancel_token.cancelled:
                 self.seal_next(job)
-        except Error as error:
+        except Exception as error:  # whatever it is, those who wait for the seal must not wait for ever
             self.shard.seal_error = error
             raise
         if not job.cancel_token.cancelled and self._next() is not None:

@@ -81,7 +81,7 @@ class Shard:
         self.writer = threading.RLock()
         self.frozen: list[Frozen] = []
         self.on_frozen: Callable[[], None] = lambda: None
-        self.seal_error: Error | None = None
+        self.seal_error: Exception | None = None
         self._queue: list[_Request] = []
         self._queue_lock = threading.Lock()
         self._backlog = threading.Condition(self.writer)
@@ -242,10 +242,11 @@ class Shard:
             return 0.0
         start = self.env.monotonic()
         with self._backlog:
+            if self.seal_error is not None:  # of an earlier attempt; there may be room by now
+                self.seal_error = None
+                self.on_frozen()
             while len(self.frozen) > self.limits.backlog_max and self._failure is None and not self._closed:
-                if self.seal_error is not None:
-                    error, self.seal_error = self.seal_error, None
-                    self.on_frozen()
+                if (error := self.seal_error) is not None:
                     raise StorageError(
                         f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry"
                     ) from error

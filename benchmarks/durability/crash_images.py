@@ -1,0 +1,83 @@
+"""Crash images by the hundred thousand: how many disks that a power failure or a kill could leave open well, with nothing lost.
+
+`python -m benchmarks.durability.crash_images --seeds A:B` runs the scripts of these seeds, each crashed at many moments, and appends one line
+of results. A seed gives the same script and the same crashes on every machine, so ranges can be split over machines and days; the file
+says which ranges are done. Even seeds do background work at once, odd ones let it lag.
+
+It does not answer whether the file system keeps its own promises: the images follow what POSIX leaves open, not what one disk does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import RESULTS, commit, machine
+from tests.durability.database_scenario import DatabaseScenario
+from tests.durability.harness import check_crashes
+from tests.durability.journal_scenario import JournalScenario
+
+RESULT = RESULTS / "crash_images.json"
+STEPS = {"database": 25, "journal": 25}
+PORTION = 50
+"""Seeds between two lines of progress; the lines in the results file cover a whole call."""
+
+
+def run(kind: str, seeds: range, images: int) -> dict[str, Any]:
+    """One range of seeds. Stops early when the promises are broken."""
+    n_images, failures, start = 0, [], time.perf_counter()
+    done = seeds.start
+    for first in range(seeds.start, seeds.stop, PORTION):
+        part = range(first, min(first + PORTION, seeds.stop))
+        for deferred in (False, True) if kind == "database" else (False,):
+            chosen = range(part.start + deferred, part.stop, 2) if kind == "database" else part
+            report = check_crashes(lambda deferred=deferred: _scenario(kind, deferred), chosen, n_steps=STEPS[kind], images_per_seed=images)
+            n_images += report.n_images
+            failures += report.failures
+        done = part.stop
+        print(f"seeds {seeds.start}:{done}: {n_images} images, {len(failures)} failures", file=sys.stderr, flush=True)
+        if len(failures) > 20:
+            break
+    return {
+        "kind": kind,
+        "seeds": f"{seeds.start}:{done}",
+        "images": n_images,
+        "failures": len(failures),
+        "first_failures": failures[:5],
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def _scenario(kind: str, deferred: bool) -> Any:
+    return DatabaseScenario(deferred=deferred) if kind == "database" else JournalScenario()
+
+
+def append(result: dict[str, Any], path: Path = RESULT) -> None:
+    """Adds one range to the results; the total says how many images there were in all."""
+    found = json.loads(path.read_text()) if path.exists() else {"images": 0, "failures": 0, "runs": []}
+    found["runs"].append({**result, "commit": commit(), "machine": machine()})
+    found["images"] = sum(entry["images"] for entry in found["runs"])
+    found["failures"] = sum(entry["failures"] for entry in found["runs"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", default="1000:1100", help="A:B, B excluded; 0:200 are part of the tests")
+    parser.add_argument("--images", type=int, default=100, help="crashes of every script")
+    parser.add_argument("--kind", choices=["database", "journal"], default="database")
+    given = parser.parse_args()
+    first, last = (int(part) for part in given.seeds.split(":"))
+    result = run(given.kind, range(first, last), given.images)
+    append(result)
+    print(json.dumps({name: value for name, value in result.items()}, indent=1))
+    return 1 if result["failures"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
