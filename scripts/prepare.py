@@ -69,7 +69,7 @@ def main() -> None:
         return
     make_venv()
     print(f"installing {len(wanted)} packages into .venv", flush=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *wanted]
+    pip = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", *wanted]
     if subprocess.run(pip, check=False).returncode:
         sys.exit("pip could not install what the build needs; its message is above")
     link_checkout()

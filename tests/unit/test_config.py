@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from vicino.config import Config, ModelSettings, from_environment
+from vicino.config import SETTINGS, Config, ModelSettings, file_candidates, from_environment, json_schema, publish, resolve
 from vicino.errors import InvalidArgument
 
 
@@ -59,3 +59,48 @@ def test_bad_values_are_refused_by_name(variables: dict[str, str], message: str)
 def test_variables_of_others_are_left_alone() -> None:
     variables = {"VICINO_PORT": "tcp://10.0.0.1:80", "XDG_DATA_HOME": "/data"}
     assert from_environment(variables) == Config(models=ModelSettings(folder="/data/vicino/models"))
+
+
+def test_flag_wins_over_environment_over_file_over_default() -> None:
+    file = ("vicino.toml", b'data = "f"\nretain = 1\nthreads = 1\n[models]\nthreads = 4\n')
+    found = resolve({"data": "flag", "retain": None}, environment={"VICINO_DATA": "e", "VICINO_RETAIN": "2"}, file=file)
+    assert [found.value(name) for name in ("data", "retain", "threads", "models.threads", "sync")] == ["flag", 2, 1, 4, "commit"]
+    assert [found.origins[name] for name in ("data", "retain", "threads", "sync")] == [
+        "flag --data", "environment VICINO_RETAIN", "file vicino.toml", "default",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"dta = 1", 'vicino.toml: there is no setting "dta". Did you mean "data"?'),
+        (b"[models]\nfoldr = 1", 'there is no setting "models.foldr". Did you mean "models.folder"?'),
+        (b"retain = true", "vicino.toml: retain must be a whole number, got True"),
+        (b'offline = "yes"', "vicino.toml: offline must be true or false, got 'yes'"),
+        (b"data = ", "vicino.toml is not valid TOML"),
+        (b'sync = "never"', "unknown sync 'never'"),
+    ],
+    ids=["unknown", "unknown in section", "switch for number", "text for switch", "no TOML", "no such level"],
+)
+def test_slips_in_a_file_are_named(content: bytes, message: str) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        resolve(environment={}, file=("vicino.toml", content))
+    assert message in str(raised.value)
+
+
+def test_file_is_looked_for_here_and_in_the_users_folder() -> None:
+    assert file_candidates({"XDG_CONFIG_HOME": "/c"}) == ["vicino.toml", "/c/vicino/vicino.toml"]
+    assert file_candidates({"VICINO_CONFIG": "mine.toml"}) == ["mine.toml"]
+
+
+def test_files_and_flags_reach_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    publish(resolve({"models.threads": 3}, environment={"VICINO_SYNC": "off"}, file=("vicino.toml", b"offline = true")))
+    assert dict(os.environ) == {"VICINO_MODELS__THREADS": "3", "VICINO_OFFLINE": "1"}
+
+
+def test_every_setting_is_in_the_schema() -> None:
+    properties = json_schema()["properties"]
+    for name in SETTINGS:
+        section, _, key = name.rpartition(".")
+        assert key in (properties[section]["properties"] if section else properties)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vicino.cli.command import command as declare
+from vicino.cli.output import counted
 from vicino.cli.record_ids import ID_TYPES, IdType, read_ids
 from vicino.cli.search import read_where
 from vicino.cli.session import Session
@@ -35,13 +36,13 @@ def command(session: Session, words: tuple[str, ...], where: str | None, id_type
         wanted: list[RecordId] = []
         if ids:
             wanted = [record_id for record_id in read_ids(collection, ids, id_type) if record_id in collection]
-            count, what = len(wanted), f"{len(wanted)} of {len(ids)} records of collection \"{name}\""
+            count, what = len(wanted), f'{counted(len(wanted), "record")} of collection "{name}"'
         elif where is not None:
             count = collection.count(where=read_where(where))
-            what = f'{count:,} of {len(collection):,} records of collection "{name}"'
+            what = f'{count:,} of {counted(len(collection), "record")} of collection "{name}"'
         else:
             count = len(collection)
-            what = f'collection "{name}" with its {count:,} records'
+            what = f'collection "{name}" with its {counted(count, "record")}'
         document = {"folder": database.path, "collection": name, "count": count, "whole": not ids and where is None, "dry_run": dry_run}
         if dry_run:
             session.finish(document, lambda: click.echo(f"would delete {what}"))

@@ -7,6 +7,7 @@ import sys
 import click
 
 from vicino.cli.command import command as declare
+from vicino.cli.output import counted
 from vicino.cli.search import read_where
 from vicino.cli.session import Session
 from vicino.collection.collection import Collection
@@ -43,7 +44,7 @@ def command(
         chosen = "parquet" if file_format == "parquet" else "jsonl" if file_format == "jsonl" else None
         count = collection.export(path, format=chosen, where=read_where(where), vectors=not no_vectors)
         document = {"folder": database.path, "collection": name, "file": absolute(path), "count": count}
-        session.finish(document, lambda: click.echo(f"wrote {count:,} records to {path}"))
+        session.finish(document, lambda: click.echo(f"wrote {counted(count, 'record')} to {path}"))
 
 
 def _to_stdout(collection: Collection[object], where: str | None, *, vectors: bool) -> None:

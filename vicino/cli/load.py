@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from vicino.cli.command import command as declare
+from vicino.cli.output import counted
 from vicino.cli.session import Session
 from vicino.collection.collection import Collection
 from vicino.collection.columns import Columns
@@ -59,7 +60,7 @@ def command(
         took_s = env.monotonic() - start
         totals = {"count": count, "commits": commits, "version": collection.version, "took_s": took_s}
         rate = f" ({count / took_s:,.0f} a second)" if took_s > 0 else ""
-        summary = f'loaded {count:,} records into collection "{name}" in {took_s:.1f} s{rate}'
+        summary = f'loaded {counted(count, "record")} into collection "{name}" in {took_s:.1f} s{rate}'
         session.finish({"folder": database.path, "collection": name, **totals}, lambda: click.echo(summary))
 
 

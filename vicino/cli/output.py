@@ -66,8 +66,15 @@ def shown(value: Any) -> str:
     return line if len(line) <= CELL_CHARACTERS else line[: CELL_CHARACTERS - 1] + "…"
 
 
+def counted(n: int, noun: str) -> str:
+    """`1 record`, `3,000 records`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def records_table(records: Sequence[tuple[Sequence[Any], dict[str, Any]]], leading: Sequence[str], numeric: Sequence[str]) -> None:
     """A table of records: leading columns, then one for every field that any record has, in order of appearance."""
+    if not records:
+        return
     names = list(dict.fromkeys(name for _, fields in records for name in fields))
     rows = [[*facts, *(fields.get(name) for name in names)] for facts, fields in records]
     write_table([*leading, *names], rows, numeric=numeric)

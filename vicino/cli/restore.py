@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vicino.cli.command import command as declare
+from vicino.cli.output import counted
 from vicino.cli.session import Session
 from vicino.database import restore
 
@@ -19,4 +20,4 @@ def command(session: Session, snapshot: str, folder: str) -> None:
     with restore(snapshot, folder) as database:
         names = database.names()
         document = {"snapshot": snapshot, "folder": database.path, "collections": names}
-        session.finish(document, lambda: click.echo(f"restored {len(names)} collections to {database.path}: {', '.join(names)}"))
+        session.finish(document, lambda: click.echo(f"restored {counted(len(names), 'collection')} to {database.path}: {', '.join(names)}"))

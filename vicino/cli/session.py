@@ -71,7 +71,7 @@ class Session:
         folder if it holds a database or is spelled with a slash.
         """
         from_setting = self.settings.value("data")
-        wanted = " ".join([*names, f"[{more}]..." if more else ""]).strip()
+        words_taken = " ".join(["[FOLDER]", *names, *([f"[{more}]..."] if more else [])])
         if self.settings.origins["data"].startswith("flag "):
             folder, rest = from_setting, list(words)
         elif words and (is_database(words[0]) or ("/" in words[0] if more else len(words) == len(names) + 1)):
@@ -80,9 +80,9 @@ class Session:
             folder, rest = from_setting, list(words)
         if len(rest) < len(names):
             missing = names[len(rest)]
-            raise click.UsageError(f"{missing} is missing; the command takes [FOLDER] {wanted}, got {' '.join(words) or 'nothing'}.")
+            raise click.UsageError(f"{missing} is missing; the command takes {words_taken}, got {' '.join(words) or 'nothing'}.")
         if len(rest) > len(names) and not more:
-            raise click.UsageError(f"unexpected {rest[len(names)]!r}; the command takes [FOLDER] {wanted}.")
+            raise click.UsageError(f"unexpected {rest[len(names)]!r}; the command takes {words_taken}.")
         return folder, rest
 
     @contextmanager

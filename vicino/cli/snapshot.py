@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from vicino.cli.command import command as declare
+from vicino.cli.output import counted
 from vicino.cli.session import Session
+from vicino.segment.memory import show_bytes
 
 
 @declare("snapshot", examples="""
@@ -22,4 +24,4 @@ def command(session: Session, words: tuple[str, ...]) -> None:
     with session.database(folder, "rw") as database:
         made = database.snapshot(target)
         document = {"folder": database.path, "snapshot": made.path, "files": made.files, "size_bytes": made.size_bytes}
-        session.finish(document, lambda: click.echo(f"{made.files} files, {made.size_bytes:,} bytes in {made.path}"))
+        session.finish(document, lambda: click.echo(f"{counted(made.files, 'file')}, {show_bytes(made.size_bytes)} in {made.path}"))

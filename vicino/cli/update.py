@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vicino.cli.command import command as declare
+from vicino.cli.output import counted
 from vicino.cli.record_ids import ID_TYPES, IdType, read_ids
 from vicino.cli.search import read_where
 from vicino.cli.session import Session
@@ -45,11 +46,12 @@ def command(
         count = len(wanted) if ids else collection.count(where=read_where(where))
         if not dry_run:
             if not ids:
-                session.confirm(f'This changes {count:,} of {len(collection):,} records of collection "{name}"', yes=yes)
+                session.confirm(f'This changes {count:,} of {counted(len(collection), "record")} of collection "{name}"', yes=yes)
             chosen: dict[str, Any] = {"ids": wanted} if ids else {"where": read_where(where)}
             count = collection.update(**chosen, set=changes or None, unset=list(unset)).count
         document = {"folder": database.path, "collection": name, "count": count, "version": collection.version, "dry_run": dry_run}
-        session.finish(document, lambda: click.echo(f'{"would change" if dry_run else "changed"} {count:,} records of collection "{name}"'))
+        verb = "would change" if dry_run else "changed"
+        session.finish(document, lambda: click.echo(f'{verb} {counted(count, "record")} of collection "{name}"'))
 
 
 def _assignment(text: str) -> tuple[str, Any]:
