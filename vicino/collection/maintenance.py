@@ -14,7 +14,6 @@ from dataclasses import replace
 from vicino import _core
 from vicino.collection.jobs import Job, Scheduler
 from vicino.collection.limits import Limits
-from vicino.collection.manifest import Manifest
 from vicino.collection.policy import Action, BuildGraph, BuildIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action
 from vicino.collection.schema import Settings
 from vicino.collection.shard import Shard
@@ -57,6 +56,7 @@ class Maintenance:
         self._state_lock = threading.Lock()
         self._queued: dict[str, Job] = {}
         self._failed: frozenset[Action] = frozenset()
+        self._floor = shard.journal.floor
         self.last_error: BaseException | None = None
         shard.on_frozen = self._on_frozen
 
@@ -131,10 +131,12 @@ class Maintenance:
                 shard.state.install(rewrite, output, True)
                 if files is not None:
                     shard.segments[files.key] = files
+                # With the base, before the manifest is written: if writing fails, the next one to be written describes this base.
+                shard.manifest = replace(shard.manifest, version=frozen.version, time_us=frozen.time_us, settings=frozen.settings)
+                self._floor = frozen.log
                 shard.sealed()
             self._failed = frozenset()
-            manifest = replace(shard.manifest, version=frozen.version, time_us=frozen.time_us, settings=frozen.settings)
-            self._write_manifest(manifest, floor=frozen.log)
+            self._write_manifest()
 
     def _write(
         self, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], job: Job
@@ -145,17 +147,19 @@ class Maintenance:
             files = write_segment(self.shard.journal, rewrite, key, columns, job.cancel_token)
         return open_segment(self.shard.journal, files)[0], files
 
-    def _write_manifest(self, manifest: Manifest, *, floor: int | None = None) -> None:
+    def _write_manifest(self) -> None:
         """Writes the base as it is now: tombstones and patches that changed, then the manifest."""
         shard = self.shard
         base = shard.state.base()
-        slots = {entry.slot for entry in manifest.settings.vectors.values()}
+        slots = {entry.slot for entry in shard.manifest.settings.vectors.values()}
         segments = []
         for position, entry in enumerate(base.entries):
             if not entry["sealed"]:
                 continue
             files = shard.segments[entry["key"]]
             for slot in files.vectors.keys() - slots:
+                with shard.writer:
+                    shard.state.drop_column(files.key, slot)
                 files = files.without_slot(slot)
             if (n_dead := entry["rows"] - entry["live"]) != files.n_dead:
                 files = replace(files, tombstones=write_tombstones(shard.journal, base.tombstones(position)), n_dead=n_dead)
@@ -165,8 +169,8 @@ class Maintenance:
             shard.segments[files.key] = files
             segments.append(files)
         shard.segments = {files.key: files for files in segments}
-        shard.manifest = replace(manifest, segments=tuple(segments))
-        shard.journal.install(shard.manifest.to_json(), floor=shard.journal.floor if floor is None else floor, keep_history=self._keeps)
+        shard.manifest = replace(shard.manifest, segments=tuple(segments))
+        shard.journal.install(shard.manifest.to_json(), floor=self._floor, keep_history=self._keeps)
 
     def _keeps(self, entry: HistoryEntry) -> bool:
         """Older bases stay as long as one of the last `retain` versions is built from them."""
@@ -231,7 +235,7 @@ class Maintenance:
                 if files is not None:
                     shard.segments[files.key] = files
             self._failed = frozenset()
-            self._write_manifest(shard.manifest)
+            self._write_manifest()
 
     def _rewrite_fields(self, action: RewriteFields, job: Job) -> None:
         shard = self.shard
@@ -247,7 +251,7 @@ class Maintenance:
             files = replace(shard.segments[action.key], fields=name, indexes={}, patch=None, patched_at=0)
             shard.segments[action.key] = files
             self._failed = frozenset()
-            self._write_manifest(shard.manifest)
+            self._write_manifest()
 
     def _checkpoint(self, job: Job) -> None:
         self.shard.freeze()
@@ -267,7 +271,7 @@ class Maintenance:
             with shard.writer:
                 shard.state.attach_graph(action.key, container)
             shard.segments[action.key] = shard.segments[action.key].with_graph(action.slot, name)
-            self._write_manifest(shard.manifest)
+            self._write_manifest()
 
     def _build_index(self, action: BuildIndex, job: Job) -> None:
         shard = self.shard
@@ -280,22 +284,22 @@ class Maintenance:
             with shard.writer:
                 shard.state.attach_index(action.key, container)
             shard.segments[action.key] = shard.segments[action.key].with_index(action.path, action.kind, name)
-            self._write_manifest(shard.manifest)
+            self._write_manifest()
 
     # ---- changes of settings on a live collection
 
     def settings_changed(self) -> Job:
-        """Drops what the new settings no longer want and queues what they do."""
+        """Drops indexes that the new settings no longer want and queues what they do.
+
+        A dropped vector stays in the files until the base is past its drop: versions before that still have it.
+        """
         shard = self.shard
         wanted = shard.settings.indexes
-        slots = {entry.slot for entry in shard.settings.vectors.values()}
         with self._install_lock, shard.writer:
             for key, files in list(shard.segments.items()):
                 for path in files.indexes.keys() - wanted.keys():
                     shard.state.drop_index(key, path)
                     shard.segments[key] = shard.segments[key].without_index(path)
-                for slot in files.vectors.keys() - slots:
-                    shard.state.drop_column(key, slot)
         self._failed = frozenset()
         return self.schedule()
 

@@ -178,3 +178,22 @@ def test_check_reads_everything_and_finds_it_sound(reopen):
     docs.update(2, set={"x": 1})
     report = db.check()
     assert (report.is_sound, report.records) == (True, 99)
+
+
+def test_versions_before_a_drop_still_have_the_vector(reopen):
+    docs, vectors = filled(reopen(retain=1000), 20)
+    docs.add_vector("title", dim=2, metric="l2")
+    docs.optimize()
+    at = docs.version
+    docs.drop_vector("vector")
+    docs.optimize()
+    assert docs.get(3, vectors=True).vectors == {}
+    assert docs.at(at).get(3, vectors=True).vectors["vector"].tolist() == vectors[3].tolist()
+
+
+def test_a_dropped_vector_leaves_the_disk(reopen):
+    docs, _ = filled(reopen())
+    docs.optimize()
+    docs.drop_vector("vector")
+    docs.optimize()
+    assert "vectors" not in docs.stats().disk_bytes
