@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from vicino import database, errors
+from vicino import errors
 from vicino.collection import catalog, maintenance, shard
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.shard import Shard
+from vicino.database import database
 from vicino.storage import backup, journal
 from vicino.storage.files import remove_tree
 
@@ -122,13 +123,12 @@ def plant_leftovers_are_swept_by_name_instead_of_by_catalog(patch: pytest.Monkey
 
 @_fault
 def plant_floor_one_log_too_high(patch: pytest.MonkeyPatch) -> None:
-    write = Maintenance._write_manifest
+    install = journal.Journal.install
 
-    def too_high(self: Maintenance, manifest: Any, *, floor: int | None = None) -> None:
-        last = self.shard.journal._log.number  # type: ignore[union-attr]
-        write(self, manifest, floor=None if floor is None else min(floor + 1, last))
+    def too_high(self: journal.Journal, manifest: Any, *, floor: int, **how: Any) -> None:
+        install(self, manifest, floor=min(floor + 1, self._log.number), **how)  # type: ignore[union-attr]
 
-    patch.setattr(Maintenance, "_write_manifest", too_high)
+    patch.setattr(journal.Journal, "install", too_high)
 
 
 @_fault
@@ -168,11 +168,12 @@ def plant_manifest_leaves_out_a_patch_file(patch: pytest.MonkeyPatch) -> None:
 
 @_fault
 def plant_settings_of_now_in_the_manifest_of_then(patch: pytest.MonkeyPatch) -> None:
-    """The base is older than the current settings; replay would apply them twice."""
+    """The base is older than the current settings, so `at` of a version between them shows what was not yet."""
     write = Maintenance._write_manifest
 
-    def newest(self: Maintenance, manifest: Any, *, floor: int | None = None) -> None:
-        write(self, replace(manifest, settings=self.shard.settings), floor=floor)
+    def newest(self: Maintenance) -> None:
+        self.shard.manifest = replace(self.shard.manifest, settings=self.shard.settings)
+        write(self)
 
     patch.setattr(Maintenance, "_write_manifest", newest)
 

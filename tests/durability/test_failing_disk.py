@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 from typing import cast
 
 import pytest
@@ -20,9 +21,10 @@ class _FullDisk(FaultyEnv):
     """No room for new files of one kind, for as long as it is full."""
 
     full = False
+    kind = ".ids"
 
     def meet(self, operation: str, path: str) -> bool:
-        if self.full and operation == "create" and path.endswith(".ids"):
+        if self.full and operation == "create" and path.endswith(self.kind):
             raise storage_error(operation, path, errno.ENOSPC)
         return False
 
@@ -34,6 +36,13 @@ def disk():
 
 def open_with_small_heads(disk):
     return vicino.open("/db", _env=cast(Env, disk), limits=Limits(head_rows_max=8, backlog_max=2))
+
+
+def killed(disk):
+    """What the next process finds after this one was killed."""
+    state = disk._inner.crash_state()
+    state.advance_to(disk._inner.n_events)
+    return RecordingEnv.after_kill(state, random.Random(0), boot=0)
 
 
 def records(first, n):
@@ -72,3 +81,18 @@ def test_writes_go_on_when_there_is_room_again(disk):
     assert docs.count() == before + 8
     docs.optimize()
     assert docs.count() == before + 8
+
+
+def test_manifest_that_could_not_be_written_is_made_up_for_by_the_next(disk):
+    """The head is a segment by then and the log's floor has moved, in memory; what is written later must say both."""
+    docs = open_with_small_heads(disk).create_collection("docs", dim=2)
+    docs.upsert(records(0, 5))
+    disk.full, disk.kind = True, ".manifest"
+    docs.upsert(records(5, 5))  # freezes the head; sealing it fails
+    disk.full = False
+    docs.create_index("n").wait(5)
+    docs.optimize()
+    docs.upsert(records(10, 3))
+    again = open_with_small_heads(_FullDisk(killed(disk)))
+    assert again["docs"].count() == 13
+    assert again.check().is_sound

@@ -173,8 +173,11 @@ class Maintenance:
         shard.journal.install(shard.manifest.to_json(), floor=self._floor, keep_history=self._keeps)
 
     def _keeps(self, entry: HistoryEntry) -> bool:
-        """Older bases stay as long as one of the last `retain` versions is built from them."""
-        return entry.until > self.shard.state.snapshot().version - self._retain
+        """Older bases stay as long as one of the last `retain` versions is built from them.
+
+        Counted from the base, not from now: below sync="commit" a crash may take the versions after it back.
+        """
+        return entry.until > self.shard.manifest.version - self._retain
 
     # ---- merging and building
 
