@@ -14,7 +14,9 @@ namespace {
 void raise(const char* class_name, const std::string& message) {
   // Imported when it is needed: vicino.errors is pure Python and has no part in loading the core.
   const nb::object cls = nb::module_::import_("vicino.errors").attr(class_name);
-  PyErr_SetObject(cls.ptr(), cls(message.c_str()).ptr());
+  // A message may quote a damaged file: bytes that are no text are shown as \xNN.
+  const nb::object text = nb::steal(PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "backslashreplace"));
+  PyErr_SetObject(cls.ptr(), cls(text).ptr());
 }
 
 void translate(const std::exception_ptr& pointer, void*) {

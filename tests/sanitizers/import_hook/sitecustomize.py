@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH by scripts/sanitize.sh: `vicino._core` comes from the build folder named in the environment, here and in child processes."""
+"""Put on PYTHONPATH by scripts/sanitize.sh: `vicino._core` is the build that the environment names, here and in child processes."""
 
 import importlib.util
 import os

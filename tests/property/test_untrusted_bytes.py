@@ -1,0 +1,65 @@
+"""Damaged files with right checksums: see untrusted_bytes.py. VICINO_FUZZ_SEEDS=first:last chooses the range of the long run."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.property.untrusted_bytes import Files, damaged, make_files, use
+
+SECONDS_MAX = 20.0
+MEMORY_MAX = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def files() -> Files:
+    return make_files()
+
+
+@pytest.fixture(autouse=True)
+def little_memory() -> Iterator[None]:
+    """A gibibyte more than now: an allocation that damage has decided on fails at once."""
+    if "VICINO_SANITIZED_CORE" in os.environ:  # sanitizers reserve terabytes of addresses
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as statm:
+        used = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_MAX, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def fuzz(files: Files, seed: int) -> None:
+    chance = random.Random(seed)
+    path, changed = damaged(files, chance)
+    start = time.monotonic()
+    try:
+        use(changed, chance)
+    except BaseException as error:
+        error.add_note(f"seed {seed}, damaged {path}")
+        raise
+    assert time.monotonic() - start < SECONDS_MAX, f"seed {seed}, damaged {path}: took {time.monotonic() - start:.1f} s"
+
+
+def test_a_sound_database_passes_every_use(files: Files) -> None:
+    for seed in range(5):
+        assert use(files, random.Random(seed)) == []
+
+
+@pytest.mark.parametrize("first", range(0, 150, 50))
+def test_damage_behind_checksums_gives_errors_and_nothing_worse(files: Files, first: int) -> None:
+    for seed in range(first, first + 50):
+        fuzz(files, seed)
+
+
+@pytest.mark.long
+def test_much_damage_behind_checksums_gives_errors_and_nothing_worse(files: Files) -> None:
+    first, last = map(int, os.environ.get("VICINO_FUZZ_SEEDS", "1000:11000").split(":"))
+    for seed in range(first, last):
+        fuzz(files, seed)
