@@ -32,14 +32,11 @@ def stub() -> str:
     text = re.sub(r"-> object\b", "-> Any", text)
     text = re.sub(r"\b(list|dict|tuple|Sequence|Mapping|Iterator)\[([^\]\n]*)\bobject\b", r"\1[\2Any", text)
     for name, members in MEMBERS.items():
-        text = re.sub(rf"^(class {name}\b[^\n]*:)\n", lambda match, members=members: _with_members(match, members), text, flags=re.MULTILINE)
+        body = "".join(f"    {member}\n" for member in members)
+        text = re.sub(rf"^(class {name}\b[^\n]*:\n)", rf"\g<1>{body}", text, flags=re.MULTILINE)
     if re.search(r"\bAny\b", text):
         text = text.replace("from typing import ", "from typing import Any, ", 1)
     return HEAD + text
-
-
-def _with_members(match: re.Match[str], members: list[str]) -> str:
-    return match[1] + "\n" + "".join(f"    {member}\n" for member in members)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from vicino.cli.session import Session
     vicino completion zsh > ~/.zfunc/_vicino
     vicino completion fish > ~/.config/fish/completions/vicino.fish
     """)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 def command(session: Session, shell: str) -> None:
-    """Print the completion script of a shell."""
+    """Print the completion script of a shell: bash, zsh or fish."""
     from vicino.cli.app import app
 
     found = get_completion_class(shell)
