@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "util/hash.h"
+#include "util/row_memory.h"
 
 namespace vicino {
 
@@ -92,7 +93,7 @@ void Head::append_column(const VectorColumn& from, std::uint32_t first_row, std:
     ColumnChunk& chunk = column.chunks[number];
     if (!chunk.rows) {
       // Rows of the chunk that came before the vector existed stay zero; their presence bit is not set.
-      chunk.rows = std::shared_ptr<std::uint8_t[]>(new std::uint8_t[capacity * width]);
+      chunk.rows = allocate_rows(capacity * width);
       std::memset(chunk.rows.get(), 0, at * width);
       memory_bytes_ += capacity * width;
       if (from.spec.metric == Metric::cosine) {
