@@ -60,8 +60,8 @@ file.
 MEASUREMENTS_INTRODUCTION = """\
 # Measurements
 
-What the files in `benchmarks/results/` say, word for word; each names the machine, the commit and the command that measured it. Rates depend
-on the machine, so compare only figures of one run. Misses are shown like hits.
+What the files in `benchmarks/results/` say, word for word; each names the machine, the commit and the command that measured it. Rates
+depend on the machine, so compare only figures of one run. Misses are shown like hits.
 """
 
 OPEN_SETTINGS = [

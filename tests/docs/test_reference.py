@@ -29,7 +29,7 @@ def error_classes() -> list[type[Error]]:
 def test_every_error_has_its_anchor(error: type[Error]) -> None:
     text = (REFERENCE / "errors.md").read_text()
     assert f'<a id="{error.code}"></a>' in text, f"{error.__name__} says it is documented at errors.md#{error.code}"
-    assert f"`{error.__name__}`" in text
+    assert f"**`{error.__name__}" in text
     assert f"`{error.kind}`" in text
 
 
