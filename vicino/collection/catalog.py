@@ -18,6 +18,7 @@ from vicino.env import Env
 from vicino.errors import CorruptionError, ExistsError, InvalidArgument, NotFoundError, did_you_mean
 from vicino.storage.journal import Journal
 from vicino.storage.pins import ReaderPins
+from vicino.storage.shape import expect_shape
 from vicino.types import SyncLevel
 
 FOLDER = "catalog"
@@ -96,6 +97,7 @@ class Catalog:
 
     def _load(self) -> None:
         manifest = self._journal.manifest
+        expect_shape(manifest, {"collections": {str: str}, "aliases": {str: str}}, "the manifest of the catalog")
         self.state = CatalogState(manifest["collections"], manifest["aliases"])
         self._version = manifest["version"]
         self._apply(self._journal.records())
@@ -105,7 +107,9 @@ class Catalog:
             if version <= self._version:
                 continue
             try:
-                self.state = self.state.after(json.loads(bytes(payload)))
+                change = json.loads(bytes(payload))
+                expect_shape(change, {str: str}, "catalog: record")
+                self.state = self.state.after(change)
             except (KeyError, ValueError) as error:
                 raise CorruptionError(f"catalog: record {version} cannot be applied ({error}); restore from a snapshot") from error
             self._version = version

@@ -7,7 +7,6 @@ rebuilt; the journal's history says which.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 
 from vicino.collection.manifest import Manifest
@@ -61,7 +60,7 @@ def _rebuild(shard: AnyShard, base: Base, version: int) -> FrozenShard:
         for number, blob in shard.journal.log_blobs(base.floor):
             _, _, controls = state.replay(blob, 0, f"wal-{number}", version)
             for _version, _time_us, payload in controls:
-                settings = Settings.from_json(json.loads(payload))
+                settings = Settings.from_bytes(payload)
             if state.version >= version:
                 break
     finally:

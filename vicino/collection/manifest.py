@@ -8,6 +8,7 @@ from typing import Any
 
 from vicino.collection.schema import Settings
 from vicino.segment.files import SegmentFiles
+from vicino.storage.shape import expect_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Manifest:
 
     @classmethod
     def from_json(cls, parts: Mapping[str, Any]) -> Manifest:
+        """Reads `to_json`'s form. Raises CorruptionError for anything else, FormatError for settings of a newer version."""
+        expect_shape(parts, {"version": int, "time_us": int, "settings": {}, "segments": [{}]}, "the manifest")
         return cls(
             version=parts["version"],
             time_us=parts["time_us"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterable
 
@@ -35,7 +34,7 @@ class ReadShard:
         for number, blob, offset in slices:
             _, _, controls = self.state.replay(blob, offset, f"wal-{number}", ALL_VERSIONS)
             for _version, _time_us, payload in controls:
-                self.settings = Settings.from_json(json.loads(payload))
+                self.settings = Settings.from_bytes(payload)
 
     def refresh(self) -> None:
         """Catches up with what the writer has published; costs one small read when there is nothing new."""

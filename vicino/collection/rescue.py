@@ -5,8 +5,6 @@ What is read is then a subset of what was written, and says so; nothing is chang
 
 from __future__ import annotations
 
-import json
-
 from vicino import _core
 from vicino.collection.manifest import Manifest
 from vicino.collection.read_shard import ReadShard
@@ -45,7 +43,7 @@ class RescueShard(ReadShard):
                 self.losses.append(f"log from version {self.state.version + 1} on: {error}")
                 break
             for _version, _time_us, payload in controls:
-                self.settings = Settings.from_json(json.loads(payload))
+                self.settings = Settings.from_bytes(payload)
 
     def refresh(self) -> None:
         """A damaged folder is read once, as it was when it was opened."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from vicino.collection.field_type import MISSING, FieldType, declared, field_type
 from vicino.collection.typed import class_fields, forbids_other_fields
-from vicino.errors import FormatError, InvalidArgument, SchemaError, did_you_mean
+from vicino.errors import CorruptionError, FormatError, InvalidArgument, SchemaError, did_you_mean
+from vicino.storage.shape import expect_shape
 from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
 
 DIM_MAX = 65536
@@ -298,10 +299,17 @@ class Settings:
 
     @classmethod
     def from_json(cls, parts: Mapping[str, Any]) -> Settings:
-        """Reads `to_json`'s form. Raises FormatError for settings that this version does not know or cannot read."""
+        """Reads `to_json`'s form. Raises FormatError for settings that this version does not know, CorruptionError for what are none."""
+        expect_shape(parts, {}, "settings")
         values = dict(parts)
         if unknown := values.keys() - cls.__dataclass_fields__.keys():
             raise FormatError(f"settings {', '.join(sorted(unknown))} were written by a newer version of vicino; upgrade to open them")
+        expect_shape(parts, _JSON_SHAPE, "settings")
+        slots = [entry["slot"] for entry in values["vectors"].values()]
+        if len(set(slots)) < len(slots) or any(slot >= values["next_slot"] for slot in slots):
+            raise CorruptionError(
+                f"settings: slots {slots} of vectors are not distinct numbers below {values['next_slot']}; restore from a snapshot"
+            )
         try:
             values["vectors"] = {name: _slot_from_json(entry) for name, entry in values["vectors"].items()}
             values["schema"] = Schema.from_json(values["schema"])
@@ -309,6 +317,31 @@ class Settings:
             return cls(**values)
         except (KeyError, TypeError, AttributeError, InvalidArgument) as error:
             raise FormatError(f"the stored settings of a collection cannot be read: {error}; restore from a snapshot") from error
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Settings:
+        """Reads the JSON text of a log record. Raises as `from_json` does."""
+        import json
+
+        try:
+            parts = json.loads(payload)
+        except ValueError as error:
+            raise CorruptionError(f"a log record holds settings that are not JSON: {error}; restore from a snapshot") from error
+        return cls.from_json(parts)
+
+
+_JSON_SHAPE = {
+    "vectors": {str: {"slot": int}},
+    "next_slot": int,
+    "schema": {"fields": {str: {"kind": str}}},
+    "embed": [str],
+    "model": ({}, None),
+    "ttl": (str, None),
+    "indexes": {str: str},
+    "auto_index": bool,
+    "head_bytes_max": (int, None),
+    "segment_rows_max": (int, None),
+}
 
 
 def unknown_vector(name: str, known: Iterable[str]) -> str:

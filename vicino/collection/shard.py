@@ -108,7 +108,7 @@ class Shard:
             _, time_us, controls = self.state.replay(blob, 0, f"wal-{number}", ALL_VERSIONS)
             self.last_time_us = time_us or self.last_time_us
             for _version, _time_us, payload in controls:
-                self.settings = Settings.from_json(json.loads(payload))
+                self.settings = Settings.from_bytes(payload)
             if position + 1 < len(logs):
                 self._freeze_state(logs[position + 1][0])
 

@@ -12,8 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vicino import _core
+from vicino.errors import CorruptionError
 from vicino.storage.container import ContainerWriter
 from vicino.storage.journal import Journal
+from vicino.storage.shape import expect_shape
+
+SLOT_LIMIT = 2**32
 
 Column = tuple[int, int, Any, Any]
 """slot, dim, core dtype, core metric: what the core needs to know of a vector."""
@@ -82,11 +86,33 @@ class SegmentFiles:
 
     @classmethod
     def from_json(cls, parts: Mapping[str, Any]) -> SegmentFiles:
-        values = dict(parts)
+        """Reads `to_json`'s form. Raises CorruptionError for anything else."""
+        expect_shape(parts, _JSON_SHAPE, "the manifest: segment")
+        for slot in {*parts["vectors"], *parts["graphs"]}:
+            if not (slot.isascii() and slot.isdigit() and int(slot) < SLOT_LIMIT):
+                raise CorruptionError(f"the manifest: segment.vectors names slot {slot!r}; restore the folder from a snapshot or a copy")
+        values = {key: parts[key] for key in _JSON_SHAPE}
         values["vectors"] = {int(slot): name for slot, name in values["vectors"].items()}
         values["graphs"] = {int(slot): name for slot, name in values["graphs"].items()}
+        if odd := [path for path, entry in values["indexes"].items() if len(entry) != 2]:
+            raise CorruptionError(f"the manifest: segment.indexes.{odd[0]} is no pair of kind and file; restore the folder from a copy")
         values["indexes"] = {path: (kind, name) for path, (kind, name) in values["indexes"].items()}
         return cls(**values)
+
+
+_JSON_SHAPE = {
+    "key": int,
+    "rows": int,
+    "ids": str,
+    "fields": str,
+    "vectors": {str: str},
+    "graphs": {str: str},
+    "indexes": {str: [str]},
+    "tombstones": (str, None),
+    "n_dead": int,
+    "patch": (str, None),
+    "patched_at": int,
+}
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vicino.collection.record import Record
 from vicino.collection.schema import Schema, Settings, VectorSlot, VectorSpec
-from vicino.errors import FormatError, InvalidArgument, SchemaError
+from vicino.errors import CorruptionError, FormatError, InvalidArgument, SchemaError
 
 
 @dataclasses.dataclass
@@ -191,8 +191,10 @@ _specs = st.sampled_from([VectorSpec(3), VectorSpec(9, "hamming", "binary"), Vec
 _types = st.sampled_from(["string", "integer?", "list[float]", "geo", "any"])
 _settings = st.builds(
     Settings,
-    vectors=st.dictionaries(st.text(min_size=1, max_size=5), st.builds(VectorSlot, st.integers(0, 9), _specs), max_size=3),
-    next_slot=st.integers(0, 20),
+    vectors=st.dictionaries(st.text(min_size=1, max_size=5), _specs, max_size=3).map(
+        lambda specs: {name: VectorSlot(slot, spec) for slot, (name, spec) in enumerate(specs.items())}
+    ),
+    next_slot=st.integers(3, 20),
     schema=st.builds(Schema, st.dictionaries(st.text(max_size=5), _types, max_size=3), closed=st.booleans()),
     embed=st.lists(st.just("text_of_record"), max_size=2).map(tuple),
     model=st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=3)),
@@ -219,8 +221,19 @@ def test_settings_of_a_newer_version_are_refused() -> None:
 
 
 def test_damaged_settings_are_refused() -> None:
-    with pytest.raises(FormatError, match="cannot be read"):
+    with pytest.raises(CorruptionError, match='settings.vectors.a has no "slot"'):
         Settings.from_json({**Settings().to_json(), "vectors": {"a": {"dim": 2}}})
+
+
+def test_settings_that_give_two_vectors_one_slot_are_refused() -> None:
+    spec = {"slot": 0, **VectorSpec(2).to_json()}
+    with pytest.raises(CorruptionError, match=r"slots \[0, 0\] of vectors are not distinct"):
+        Settings.from_json({**Settings(next_slot=1).to_json(), "vectors": {"a": spec, "b": spec}})
+
+
+def test_a_log_record_of_settings_that_is_no_json_is_refused() -> None:
+    with pytest.raises(CorruptionError, match="not JSON"):
+        Settings.from_bytes(b"{")
 
 
 def test_disagreements_name_both_values() -> None:
