@@ -25,6 +25,7 @@ from vicino import database as blocking
 from vicino.collection.collection import Collection
 from vicino.collection.schema import Schema, Settings
 from vicino.database import Database
+from vicino.database.database import Mode
 from vicino.errors import ClosedError, InvalidArgument
 from vicino.query.hit import RecordView
 from vicino.query.results import Results
@@ -164,7 +165,7 @@ class AsyncDatabase:
         return self._database.path
 
     @property
-    def mode(self) -> blocking.Mode:
+    def mode(self) -> Mode:
         """How it was opened: "rw", "r" or "rescue"."""
         return self._database.mode
 
