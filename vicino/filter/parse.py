@@ -24,7 +24,7 @@ def parse_where(where: object, *, known_fields: Collection[str] | None = None) -
     condition = _parse(where)
     if known_fields is not None:
         check_known(condition, known_fields)
-    return None if condition == model.And(()) else condition
+    return None if isinstance(condition, model.And) and not condition.parts else condition
 
 
 def _parse(where: object) -> model.Condition:
