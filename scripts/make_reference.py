@@ -89,9 +89,8 @@ COLLECTION_SETTINGS = [
 
 
 def pages() -> dict[Path, str]:
-    """The generated pages by their files."""
-    found = {"cli.md": cli_page(), "settings.md": settings_page(), "measurements.md": measurements_page()}
-    return {REFERENCE / name: text for name, text in found.items()}
+    """The pages that follow from the code, by their files. The measurements follow from who measured last, so no test insists on them."""
+    return {REFERENCE / "cli.md": cli_page(), REFERENCE / "settings.md": settings_page()}
 
 
 def cli_page() -> str:
@@ -190,5 +189,5 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 if __name__ == "__main__":
     REFERENCE.mkdir(exist_ok=True)
-    for path, text in pages().items():
+    for path, text in [*pages().items(), (REFERENCE / "measurements.md", measurements_page())]:
         path.write_text(text)
