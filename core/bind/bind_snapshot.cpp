@@ -118,6 +118,7 @@ nb::list entry_infos(const Snapshot& snapshot) {
 /// (rows as one uint8 array of n * row bytes, presence as bool array)
 nb::tuple vectors(const Snapshot& snapshot, const Column& column, const LocatorArray& at) {
   const ColumnSpec spec = spec_of(column);
+  snapshot.expect_column(spec);
   const std::size_t width = row_bytes(spec.dtype, spec.dim);
   std::vector<std::uint8_t> rows(at.size() * width, 0), present(at.size(), 0);
   for (std::size_t i = 0; i < at.size(); ++i) {

@@ -31,6 +31,8 @@ void fail_type(ValueType expected, ValueType actual) {
                         kTypeNames[static_cast<std::size_t>(expected)] + " was expected");
 }
 
+void fail_not_finite() { throw CorruptionError("a field document holds a float that is not finite; restore from a snapshot"); }
+
 }  // namespace document
 
 namespace {
@@ -68,7 +70,7 @@ class Validation {
     if ((value.is_list() || value.is_object()) && depth == kDocumentDepthMax) fail("more than 100 nested levels", place);
     switch (value.type()) {
       case ValueType::number:
-        if (!std::isfinite(value.as_float())) fail("a float that is not finite", place);
+        if (!value.is_finite()) fail("a float that is not finite", place);
         break;
       case ValueType::string:
         if (!is_valid_utf8(value.as_string())) fail("a string that is not UTF-8", place);

@@ -22,6 +22,7 @@
 // to search.
 #pragma once
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -59,6 +60,7 @@ enum Tag : std::uint8_t {
 [[noreturn]] void fail_varint();
 [[noreturn]] void fail_tag(std::uint8_t tag);
 [[noreturn]] void fail_type(ValueType expected, ValueType actual);
+[[noreturn]] void fail_not_finite();
 
 /// Reads forward through bytes that may hold anything.
 struct Reader {
@@ -111,7 +113,9 @@ class Value {
 
   bool as_bool() const { expect(ValueType::boolean); return tag_ == document::kTrue; }
   std::int64_t as_int() const;
-  double as_float() const { expect(ValueType::number); return document::load<double>(payload_.data()); }
+  /// Always finite: sorts and comparisons rely on an order. Throws CorruptionError otherwise.
+  double as_float() const;
+  bool is_finite() const { return std::isfinite(document::load<double>(payload_.data())); }  // of a float only
   std::string_view as_string() const {
     expect(ValueType::string);
     return {reinterpret_cast<const char*>(payload_.data()), payload_.size()};
@@ -231,6 +235,12 @@ inline ValueType Value::type() const {
 }
 
 inline Object Value::as_object() const { expect(ValueType::object); return Object(payload_); }
+
+inline double Value::as_float() const {
+  expect(ValueType::number);
+  if (!is_finite()) document::fail_not_finite();
+  return document::load<double>(payload_.data());
+}
 
 inline std::int64_t Value::as_int() const {
   switch (tag_) {

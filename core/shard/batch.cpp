@@ -1,5 +1,6 @@
 #include "shard/batch.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "util/byte_io.h"
@@ -38,6 +39,7 @@ VectorColumn read_vectors(ByteReader& in, std::uint32_t n) {
   if (column.spec.dim == 0 || column.spec.dim > 65536) in.fail("dimension " + std::to_string(column.spec.dim) + " is out of range");
   column.spec.dtype = static_cast<Dtype>(dtype);
   column.spec.metric = static_cast<Metric>(metric);
+  if (!is_allowed(column.spec.metric, column.spec.dtype)) in.fail("metric and dtype do not go together");
   if (has_presence) {
     const Bytes words = in.take((std::size_t{n} + 63) / 64 * 8);
     column.presence.resize(words.size() / 8);
@@ -101,7 +103,12 @@ UpsertBatch decode_upsert(Bytes payload) {
   UpsertBatch batch;
   batch.ids = read_column(in, n);
   batch.documents = read_column(in, n);
-  for (std::uint32_t i = 0; i < n_columns; ++i) batch.columns.push_back(read_vectors(in, n));
+  for (std::uint32_t i = 0; i < n_columns; ++i) {
+    VectorColumn column = read_vectors(in, n);
+    if (std::ranges::any_of(batch.columns, [&](const VectorColumn& other) { return other.spec.slot == column.spec.slot; }))
+      in.fail("vector slot " + std::to_string(column.spec.slot) + " comes twice");
+    batch.columns.push_back(std::move(column));
+  }
   expect_end(in);
   return batch;
 }

@@ -61,11 +61,14 @@ Bytes Head::keep(Bytes bytes) {
   return kept;
 }
 
-void Head::append(const UpsertBatch& batch, std::uint64_t version) {
-  const std::uint32_t n = batch.ids.size(), first = size_;
+void Head::expect_shapes(const UpsertBatch& batch) const {
   for (const VectorColumn& column : batch.columns)
     if (const auto found = columns_.find(column.spec.slot); found != columns_.end() && found->second.spec != column.spec)
       throw InvalidArgument("vector slot " + std::to_string(column.spec.slot) + " came with another shape than before");
+}
+
+void Head::append(const UpsertBatch& batch, std::uint64_t version) {
+  const std::uint32_t n = batch.ids.size(), first = size_;
   reserve_rows(n);
   for (std::uint32_t i = 0; i < n; ++i) {
     const std::uint32_t number = chunk_number(first + i), at = first + i - chunk_start(number);

@@ -3,6 +3,7 @@
 //
 // Chunk sizes grow 64, 64, 128, … 4096, 4096, …: an almost empty collection holds kilobytes, a full head large contiguous blocks.
 #pragma once
+#include <atomic>
 #include <map>
 #include <memory>
 #include <shared_mutex>
@@ -19,9 +20,13 @@ class Head : public std::enable_shared_from_this<Head> {
 
   std::uint64_t key() const { return key_; }
   std::uint32_t size() const { return size_; }
-  std::size_t memory_bytes() const { return memory_bytes_; }
+  /// Safe to ask while a batch is appended.
+  std::size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
 
-  /// Appends the batch as rows size() … size() + n - 1. Throws InvalidArgument when a slot comes with another shape than before.
+  /// Throws InvalidArgument when a slot of the batch comes with another shape than before.
+  void expect_shapes(const UpsertBatch& batch) const;
+
+  /// Appends the batch, whose shapes fit, as rows size() … size() + n - 1.
   void append(const UpsertBatch& batch, std::uint64_t version);
   /// The last row written under this id among all rows appended so far.
   std::optional<std::uint32_t> find_latest(Bytes id, std::uint64_t hash) const;
@@ -62,7 +67,8 @@ class Head : public std::enable_shared_from_this<Head> {
   std::map<std::uint32_t, Column> columns_;
   std::vector<std::shared_ptr<std::uint8_t[]>> arena_;
   std::uint8_t* arena_at_ = nullptr;
-  std::size_t arena_left_ = 0, arena_block_ = 4096, memory_bytes_ = 0;
+  std::size_t arena_left_ = 0, arena_block_ = 4096;
+  std::atomic<std::size_t> memory_bytes_{0};
 
   mutable std::shared_mutex table_mutex_;
   std::vector<std::uint32_t> table_;  // row + 1 or 0, open addressing; the newest row of each id

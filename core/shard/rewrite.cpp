@@ -70,6 +70,7 @@ std::string Rewrite::column_meta(const ColumnSpec& column) const {
 }
 
 std::string Rewrite::vectors(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const {
+  snapshot_->expect_column(column);
   const std::size_t width = row_bytes(column.dtype, column.dim);
   std::string out(count * width, '\0');
   for (std::uint32_t i = 0; i < count; ++i)

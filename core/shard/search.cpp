@@ -89,6 +89,7 @@ bool prefers_walk(const Task& task, const Graph* graph, const SearchRequest& req
 SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std::uint8_t> queries, std::size_t n_queries, const Matches* matches,
                                const Cancel& cancel) const {
   const ColumnSpec& column = request.column;
+  expect_column(column);
   const Dtype query_dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
   const std::size_t width = row_bytes(query_dtype, column.dim);
   std::vector<PreparedQuery> prepared;

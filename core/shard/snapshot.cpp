@@ -80,6 +80,17 @@ std::uint64_t Snapshot::version(Locator at) const {
 
 const std::uint8_t* Snapshot::vector(std::uint32_t slot, Locator at) const { return entry_of(at).rows->vector(slot, static_cast<std::uint32_t>(at)); }
 
+void Snapshot::expect_column(const ColumnSpec& column) const {
+  const auto shape = [](const ColumnSpec& spec) {
+    return std::string("dim ").append(std::to_string(spec.dim)).append(", ").append(name_of(spec.dtype)).append(", ").append(name_of(spec.metric));
+  };
+  for (const Entry& entry : entries_)
+    for (const ColumnSpec& stored : entry.rows->columns())
+      if (stored.slot == column.slot && stored != column)
+        throw CorruptionError("vector slot " + std::to_string(column.slot) + " is stored with " + shape(stored) + ", asked for with " +
+                              shape(column) + "; restore the folder from a snapshot or a copy");
+}
+
 std::unique_ptr<RowSource> Snapshot::source(std::size_t entry, const SlotNames& slots) const {
   return std::make_unique<EntrySource>(entries_[entry], version_, slots);
 }

@@ -80,6 +80,8 @@ class Snapshot {
   Bytes document(Locator at) const;
   std::uint64_t version(Locator at) const;
   const std::uint8_t* vector(std::uint32_t slot, Locator at) const;
+  /// Throws CorruptionError when rows hold vectors of another shape in this slot: settings and vectors come from different files.
+  void expect_column(const ColumnSpec& column) const;
 
   /// `condition` null: all live rows.
   Matches match(const Condition* condition, const SlotNames& slots, const Cancel& cancel) const;

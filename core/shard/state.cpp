@@ -44,6 +44,9 @@ void ShardState::add_segment(std::shared_ptr<const Segment> segment, const Conta
   std::lock_guard guard(mutex_);
   auto working = std::make_unique<Working>();
   const std::uint32_t n = segment->size();
+  for (const auto& other : working_)
+    if (!other->head && other->entry.rows->key() == segment->key())
+      throw CorruptionError("two segments have the key " + std::to_string(segment->key()) + "; restore the folder from a snapshot or a copy");
   if (segment->key() >= next_key_ || segment->key() == head_->key()) {
     // Keys tell sources apart: the head, empty so far, takes a new one beyond those of the segments.
     next_key_ = std::max(next_key_, segment->key() + 1);
@@ -109,6 +112,7 @@ void ShardState::apply(RecordType type, Bytes payload, std::uint64_t version) {
 }
 
 void ShardState::upsert(const UpsertBatch& batch, std::uint64_t version) {
+  head_->expect_shapes(batch);  // before anything is changed
   if (working_.size() > 1)
     for (std::uint32_t i = 0; i < batch.ids.size(); ++i)
       if (const Place place = find(batch.ids[i]); place.working && place.working->head != head_) place.working->kill(place.row);

@@ -31,7 +31,7 @@ ROOT = "/db"
 LIMITS = Limits(head_rows_max=12, merge_fan_in=3, graph_rows_min=4, dead_share_max=0.9, updated_share_max=0.9)
 ONE_HEAD = Limits(head_rows_max=900, graph_rows_min=4)
 _INTERESTING = (0, 1, 2, 7, 8, 63, 64, 65, 127, 128, 255, 4096, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40, 2**63 - 1, 2**64 - 1)
-_JUNK_NUMBERS = (-1, 0, 1, 3, 2**31, 2**32, 2**63, 2**64, 2**70, -(2**70), 0.5, 1e308)
+_JUNK_NUMBERS = (-1, 0, 1, 3, 300, 2**31, 2**32, 2**63, 2**64, 2**70, -(2**70), 0.5, 1e308)
 _JUNK = (*_JUNK_NUMBERS, None, True, "", "x", "../x", "\ud800", "0" * 16, [], [1], {}, {"a": 1})
 
 _FILTERS: tuple[dict[str, Any], ...] = (

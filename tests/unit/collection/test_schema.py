@@ -221,7 +221,7 @@ def test_settings_of_a_newer_version_are_refused() -> None:
 
 
 def test_damaged_settings_are_refused() -> None:
-    with pytest.raises(CorruptionError, match='settings.vectors.a has no "slot"'):
+    with pytest.raises(CorruptionError, match=r'settings.vectors.a has no "slot"'):
         Settings.from_json({**Settings().to_json(), "vectors": {"a": {"dim": 2}}})
 
 
