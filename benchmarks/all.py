@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks import report
 
@@ -40,15 +42,15 @@ QUICK = {
 """The same with parameters that take seconds, to see that every part runs."""
 
 
-def run(name: str, arguments: Sequence[str]) -> list[report.Figure]:
+def run(name: str, arguments: Sequence[str], results: Path) -> list[report.Figure]:
     """One benchmark in its own process; its figures, or one line that says how it failed."""
     module = "ingest" if name.startswith("ingest") else name
-    result = report.RESULTS / f"{arguments[arguments.index('--name') + 1] if '--name' in arguments else name}.json"
+    result = results / f"{arguments[arguments.index('--name') + 1] if '--name' in arguments else name}.json"
     before = result.stat().st_mtime_ns if result.exists() else 0
     start = time.perf_counter()
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     print(f"{report.command_of(module, arguments)}", flush=True)
-    done = subprocess.run(command, cwd=report.ROOT, check=False)
+    done = subprocess.run(command, cwd=report.ROOT, env={**os.environ, "VICINO_BENCH_RESULTS": str(results)}, check=False)
     print(f"  {time.perf_counter() - start:.0f} s\n", flush=True)
     if done.returncode or not result.exists() or result.stat().st_mtime_ns == before:
         return [report.Figure(name, "runs", f"exit status {done.returncode}", met=False)]
@@ -58,12 +60,13 @@ def run(name: str, arguments: Sequence[str]) -> list[report.Figure]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="parameters that take seconds; the numbers mean nothing")
+    parser.add_argument("--quick", action="store_true", help="parameters that take seconds; results go to build/bench/quick")
     parser.add_argument("--only", nargs="*", choices=list(PLAN), help="run these alone")
     options = parser.parse_args(arguments)
-    plan = QUICK if options.quick else PLAN
+    plan, results = (QUICK, report.WORK / "quick") if options.quick else (PLAN, report.RESULTS)
+    chosen = {name: given for name, given in plan.items() if not options.only or name in options.only}
     start = time.perf_counter()
-    figures = [figure for name, given in plan.items() if not options.only or name in options.only for figure in run(name, given)]
+    figures = [figure for name, given in chosen.items() for figure in run(name, given, results)]
     print(report.table(figures))
     print(f"\n{time.perf_counter() - start:.0f} s on commit {report.commit()}")
     if any(figure.met is False for figure in figures):

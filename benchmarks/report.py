@@ -25,7 +25,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "bench"
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = Path(os.environ.get("VICINO_BENCH_RESULTS", ROOT / "benchmarks" / "results"))
 
 
 # ---- statistics
