@@ -32,6 +32,7 @@ class SnapshotReader:
     def __init__(self, env: Env) -> None:
         self._env = env
         self._compiled: dict[Condition, tuple[_core.Filter, str]] = {}
+        self._last: tuple[Condition | None, Any] = (None, None)
         self._read: tuple[Settings | None, dict[str, Condition | None]] = (None, {})
         self._slots: tuple[Settings | None, dict[str, int]] = (None, {})
         self._unexpired: tuple[int, dt.datetime, _core.Matches] | None = None
@@ -56,11 +57,15 @@ class SnapshotReader:
 
     def _prepared(self, condition: Condition) -> tuple[_core.Filter, str]:
         """A condition in the core's form, and as plans show it."""
+        last = self._last
+        if last[0] is condition:  # asked for once to match and once for the plan
+            return last[1]
         found = self._compiled.get(condition)
         if found is None:
             if len(self._compiled) >= FILTER_CACHE:
                 self._compiled.clear()
             found = self._compiled[condition] = (compile_filter(condition), render(condition))
+        self._last = (condition, found)
         return found
 
     def match(
