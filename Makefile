@@ -28,7 +28,8 @@ core: ## build the native core of this checkout in place
 .PHONY: demo
 demo: ## build, fetch the model once, load real products, search them by meaning
 	$(call prepare,demo)
-	@$(MAKE) --no-print-directory core
+	@echo "building the core; a few minutes the first time"
+	@$(MAKE) --no-print-directory core >build/core.log 2>&1 || { cat build/core.log; exit 1; }
 	@$(RUN) -m vicino models pull minilm
 	@$(RUN) examples/demo.py
 
