@@ -82,7 +82,11 @@ void BuildSpace::encode(const VectorBlock& block, unsigned threads, const Cancel
 
   // The largest norm brings everything to norm 1 at most: squares of extreme floats neither overflow nor vanish, and dot needs it anyway.
   std::vector<double> norms(n);
-  for_each_node([&](std::size_t node, std::size_t, std::span<double> values) { norms[node] = norm_of(values); });
+  for_each_node([&](std::size_t node, std::size_t, std::span<double> values) {
+    norms[node] = norm_of(values);
+    if (!std::isfinite(norms[node]))
+      throw CorruptionError("the vector of row " + std::to_string(rows_[node]) + " holds numbers that are not finite; restore from a snapshot");
+  });
   const double largest = n ? *std::max_element(norms.begin(), norms.end()) : 0;
   const auto multiplier = [&](std::size_t node) {
     const double norm = metric_ == Metric::cosine ? norms[node] : largest;

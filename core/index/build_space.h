@@ -37,6 +37,7 @@ class Panel {
 class BuildSpace {
  public:
   /// Node i stands for row rows[i] of the block. The block must outlive the space only for binary rows.
+  /// Throws CorruptionError for a row that is not finite: none such is ever written.
   BuildSpace(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, unsigned threads, const Cancel& cancel);
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(rows_.size()); }

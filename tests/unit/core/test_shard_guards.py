@@ -188,3 +188,11 @@ def test_floats_that_are_not_finite_reach_no_sort():
     state.install(rewrite, files_of(rewrite).open(key), True)
     with pytest.raises(CorruptionError, match="not finite"):
         state.base().build_index(key, "n", "scalar", _core.Cancel())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_graph_is_built_over_numbers_that_are_not_finite(value):
+    vectors = np.ones((40, 3), np.float32)
+    vectors[17, 1] = value
+    with pytest.raises(CorruptionError, match="row 17 holds numbers that are not finite"):
+        _core.build_graph(vectors, "l2")
