@@ -9,6 +9,7 @@ second half of the run. It does not measure speed: the rates are there to show t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import vicino
-from benchmarks.report import RESULTS, WORK, commit, folder_bytes, machine, memory_of
+from benchmarks.report import RESULTS, WORK, commit, machine, memory_of
 from vicino.collection.limits import Limits
 from vicino.errors import NotFoundError
 
@@ -112,8 +113,18 @@ def sample(at_s: float, folder: Path | None = None) -> dict[str, float]:
     """Memory, descriptors and, of the writer, disk now."""
     found = {"at_s": round(at_s, 1), "anonymous": memory_of()["anonymous"], "descriptors": len(os.listdir("/proc/self/fd"))}
     if folder is not None:
-        found["disk"] = folder_bytes(folder)
+        found["disk"] = disk_bytes(folder)
     return found
+
+
+def disk_bytes(folder: Path) -> int:
+    """Bytes of all files; those that go while they are counted count nothing."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(f"{root}/{name}").st_size
+    return total
 
 
 def slopes(samples: list[dict[str, float]]) -> dict[str, Any]:
