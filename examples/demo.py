@@ -13,6 +13,7 @@ import vicino
 from vicino import F
 
 PRODUCTS = Path(__file__).with_name("products.jsonl.gz")
+N_PRODUCTS = 3000
 FOLDER = "demo-data"
 
 TITLE_WIDTH = 76
@@ -24,7 +25,7 @@ console = Console(highlight=False, soft_wrap=True)
 def main() -> None:
     with vicino.open(FOLDER) as db:
         products = db.create_collection("products", model="minilm", embed=["title", "text"], exist_ok=True)
-        if not products:
+        if len(products) < N_PRODUCTS:
             fill(products)
         show_code('db = vicino.open("demo-data")\nproducts = db["products"]')
         console.print(f"    {len(products):,} products: {', '.join(f'{n:,} {name}' for name, n in products.facet('category').items())}\n")
@@ -52,12 +53,12 @@ def main() -> None:
 
 def fill(products: vicino.Collection) -> None:
     """Embeds and writes all products, a hundred a commit. Interrupted, it starts again without harm: the same ids are written again."""
-    console.print("\n  Embedding the texts of 3,000 products on this machine, once: about a minute on two cores.")
+    console.print(f"\n  Embedding the texts of {N_PRODUCTS:,} products on this machine, once: about a minute on two cores.")
     shown = sys.stderr.isatty()
 
     def tell(done: int, _total: int | None) -> None:
         if shown:
-            print(f"\r    {done:,} products", end="\n" if done == 3000 else "", file=sys.stderr, flush=True)
+            print(f"\r    {done:,} products", end="\n" if done == N_PRODUCTS else "", file=sys.stderr, flush=True)
 
     written = products.load(PRODUCTS, batch=100, progress=tell)
     console.print(f"    {written.count:,} products, durable and searchable, after {written.took_s:.0f} s\n")
