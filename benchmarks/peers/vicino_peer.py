@@ -7,6 +7,7 @@ from typing import Any
 from peer import Rows
 
 import vicino
+import vicino.database  # the other peers load all of their code when they are imported
 
 
 class VicinoPeer:
