@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from vicino.segment.memory import show_bytes
+from vicino.storage.files import size_if_present
 
 if TYPE_CHECKING:
     from vicino.collection.maintenance import Maintenance
@@ -85,7 +86,7 @@ def _bytes_by_kind(shard: AnyShard) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in shard.journal.manifest["files"]:
         kind = name.rpartition(".")[2]
-        found[kind] = found.get(kind, 0) + shard.env.files.size(f"{shard.journal.path}/{name}")
+        found[kind] = found.get(kind, 0) + size_if_present(shard.env.files, f"{shard.journal.path}/{name}")
     return found
 
 

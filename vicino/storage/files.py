@@ -31,6 +31,16 @@ def replace_file(files: Files, path: str, temporary: str, content: bytes) -> Non
     files.sync_dir(folder)
 
 
+def size_if_present(files: Files, path: str) -> int:
+    """0 for a file that is gone: background work may remove one between the look at a list of names and this."""
+    try:
+        return files.size(path)
+    except StorageError as error:
+        if not is_missing(error):
+            raise
+        return 0
+
+
 def unlink_if_present(files: Files, path: str) -> None:
     try:
         files.unlink(path)

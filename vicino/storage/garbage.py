@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vicino.env import Env, is_missing
 from vicino.errors import CorruptionError, StorageError
-from vicino.storage.files import unlink_if_present
+from vicino.storage.files import size_if_present, unlink_if_present
 from vicino.storage.log import log_number
 from vicino.storage.manifest import is_file_name, read_manifest
 from vicino.storage.pins import read_pins
@@ -38,7 +38,7 @@ class Garbage:
         usage = dict.fromkeys([*owners, "log", "other"], 0)
         for name in self._env.files.list(self._path):
             owner = "log" if log_number(name) is not None else next((who for who, names in owners.items() if name in names), "other")
-            usage[owner] += self._env.files.size(f"{self._path}/{name}")
+            usage[owner] += size_if_present(self._env.files, f"{self._path}/{name}")
         return usage
 
     def _is_garbage(self, name: str, keep: set[str], lowest_log: int) -> bool:
