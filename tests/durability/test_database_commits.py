@@ -6,6 +6,7 @@ import pytest
 
 import vicino
 from vicino import VectorSpec
+from vicino.collection.limits import Limits
 from vicino.errors import ConflictError
 
 
@@ -62,3 +63,17 @@ def _after_finding(docs, monkeypatch, act):
         return chosen
 
     monkeypatch.setattr(docs, "_chosen_ids", find_then_act)
+
+
+def test_history_keeps_one_base_of_a_version():
+    """Merges and builds replace a base by another of the same version; the older files would be held for nothing."""
+    with vicino.open(retain=1000, limits=Limits(head_rows_max=8, merge_fan_in=2, graph_rows_min=4)) as database:
+        collection = database.create_collection("docs", dim=2)
+        for first in range(0, 40, 4):
+            collection.upsert([{"id": n, "vector": [n, 1], "n": n} for n in range(first, first + 4)])
+        collection.create_index("n").wait(10)
+        collection.optimize()
+        history = collection._shard.journal.history
+        assert history
+        assert all(entry.version < entry.until for entry in history)
+        assert [len(list(collection.at(version).iter())) for version in range(11)] == list(range(0, 41, 4))

@@ -175,9 +175,10 @@ class Maintenance:
     def _keeps(self, entry: HistoryEntry) -> bool:
         """Older bases stay as long as one of the last `retain` versions is built from them.
 
-        Counted from the base, not from now: below sync="commit" a crash may take the versions after it back.
+        Counted from the base, not from now: below sync="commit" a crash may take the versions after it back. A base that was replaced by
+        another of the same version, as merges and builds do, gives nothing that the other does not.
         """
-        return entry.until > self.shard.manifest.version - self._retain
+        return entry.until > max(entry.version, self.shard.manifest.version - self._retain)
 
     # ---- merging and building
 
