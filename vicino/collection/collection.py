@@ -312,7 +312,11 @@ class Collection(ReadableCollection[T]):
         self.purge_expired()
         assert self._maintenance is not None
         job = self._maintenance.optimize()
-        return job.wait() if wait else job
+        try:
+            return job.wait() if wait else job
+        except KeyboardInterrupt:
+            job.cancel()
+            raise
 
     def purge_expired(self) -> int:
         """Deletes the records whose `ttl` field has passed; they are invisible already, this returns their space."""

@@ -26,6 +26,7 @@ UPSERT, DELETE, FIELDS, CONTROL = 1, 2, 3, 4
 ALL_VERSIONS = 2**64 - 1
 PAYLOAD_COPIES = 3
 """A commit holds its payload about this often: encoded, in the log's buffer, in the head."""
+_BACKLOG_POLL_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,6 @@ class Shard:
         self.seal_error: Exception | None = None
         self._queue: list[_Request] = []
         self._queue_lock = threading.Lock()
-        self._backlog = threading.Condition(self.writer)
         self._failure: BaseException | None = None
         self._closed = False
         manifest = Manifest.from_json(journal.manifest)
@@ -135,19 +135,20 @@ class Shard:
         reads: `decide` looks at the published snapshot, so commits queued before it are published first. It must not commit itself.
         Raises what `decide` raises; StorageError when the log cannot be written, after which the shard only reads.
         """
+        if self._closed or self.env.forked():  # asked here too: after a fork the threads and locks below are the parent's
+            raise closed_error(self.name, self.env)
         delayed = self._wait_for_backlog()
         request = _Request(decide, reads)
         with self._queue_lock:
             self._queue.append(request)
         if self._committer is None:
-            self._take_queue(request)
+            self._commit_queued(request)
         else:
-            self._committer.run(lambda: self._take_queue(request))
+            self._committer.run(lambda: self._commit_queued(request))
         if request.error is not None:
             raise request.error
         if request.result is None:
             raise InternalError("a commit ended without a result; please report this")
-        self._maybe_freeze()
         return Committed(request.result.version, request.result.count, delayed) if delayed else request.result
 
     def change_settings(self, change: Callable[[Settings], Settings]) -> Settings:
@@ -162,10 +163,12 @@ class Shard:
         self.commit(decide)
         return self.settings
 
-    def _take_queue(self, request: _Request) -> None:
+    def _commit_queued(self, request: _Request) -> None:
         with self.writer:
             if not request.done.is_set():
                 self._drain()
+        if request.error is None:
+            self._maybe_freeze()
 
     def _drain(self) -> None:
         with self._queue_lock:
@@ -215,7 +218,7 @@ class Shard:
         try:
             self.journal.sync()
             self.state.publish()
-        except Error as failure:
+        except Exception as failure:  # of any kind: nobody in the group may take its commit for durable
             self._failure = error = failure
         for request in group:
             request.error = error
@@ -241,16 +244,16 @@ class Shard:
         if len(self.frozen) <= self.limits.backlog_max:
             return 0.0
         start = self.env.monotonic()
-        with self._backlog:
-            if self.seal_error is not None:  # of an earlier attempt; there may be room by now
-                self.seal_error = None
-                self.on_frozen()
-            while len(self.frozen) > self.limits.backlog_max and self._failure is None and not self._closed:
-                if (error := self.seal_error) is not None:
-                    raise StorageError(
-                        f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry"
-                    ) from error
-                self._backlog.wait(0.05)
+        if self.seal_error is not None:  # of an earlier attempt; there may be room by now
+            self.seal_error = None
+            self.on_frozen()
+        # No lock is held while waiting: Ctrl-C may strike anywhere here, and a lock that it leaves behind would stop every other thread.
+        while len(self.frozen) > self.limits.backlog_max and self._failure is None and not self._closed:
+            if (error := self.seal_error) is not None:
+                raise StorageError(
+                    f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry"
+                ) from error
+            self.env.sleep(_BACKLOG_POLL_S)
         return self.env.monotonic() - start
 
     def _maybe_freeze(self) -> None:
@@ -285,7 +288,6 @@ class Shard:
     def sealed(self) -> None:
         """The oldest frozen head has become the base; called by maintenance under the writer lock."""
         del self.frozen[0]
-        self._backlog.notify_all()
 
     # ---- end
 
@@ -295,7 +297,6 @@ class Shard:
             if self._closed:
                 return
             self._closed = True
-            self._backlog.notify_all()
             self.budget.untrack(self)
             self.journal.close()
 

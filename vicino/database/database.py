@@ -174,9 +174,20 @@ class Database:
                 return self._existing(name, settings, record_class)
             self._catalog.state.check_free(name)
             collection_id = self._env.random_name()
-            Shard.create(self._env, self._folder(collection_id), settings)
-            self._catalog.change(op="create", name=name, id=collection_id)
+
+            def create() -> None:
+                Shard.create(self._env, self._folder(collection_id), settings)
+                self._catalog.change(op="create", name=name, id=collection_id)
+
+            self._whole(create)
             return self._collection(collection_id, record_class, embedder)
+
+    def _whole(self, change: Callable[[], None]) -> None:
+        """Makes a change to its end, also when Ctrl-C asks this thread to stop in the middle."""
+        if self._committer is None:
+            change()
+        else:
+            self._committer.run(change)
 
     def _existing(self, name: str, settings: Settings, record_class: type | None) -> Collection[Any]:
         collection = self._collection(self._catalog.state.resolve(name), record_class)
@@ -294,12 +305,16 @@ class Database:
                         f'"{name}" is an alias; drop it with alias("{name}", None), or delete the collection by its own name'
                     )
             collection_id = self._catalog.state.resolve(name)
-            self._catalog.change(op="delete", name=name)
-            self._open_collections.pop(collection_id, None)
-            if (opened := self._shards.pop(collection_id, None)) is not None:
-                self._scheduler.drop(collection_id)
-                opened[0].close()
-            remove_tree(self._env.files, self._folder(collection_id))
+
+            def delete() -> None:
+                self._catalog.change(op="delete", name=name)
+                self._open_collections.pop(collection_id, None)
+                if (opened := self._shards.pop(collection_id, None)) is not None:
+                    self._scheduler.drop(collection_id)
+                    opened[0].close()
+                remove_tree(self._env.files, self._folder(collection_id))
+
+            self._whole(delete)
 
     def rename_collection(self, name: str, to: str) -> None:
         """Gives a collection another name, atomically; handles and aliases follow."""
@@ -308,7 +323,7 @@ class Database:
             self._expect_writable()
             self._own_name(name)
             self._catalog.state.check_free(to)
-            self._catalog.change(op="rename", name=name, to=to)
+            self._whole(lambda: self._catalog.change(op="rename", name=name, to=to))
 
     def alias(self, name: str, target: str | None) -> None:
         """Makes `name` a second name of the collection `target`, switching it atomically if it was another's; None drops it."""
@@ -320,10 +335,10 @@ class Database:
             if target is None:
                 if name not in self._catalog.state.aliases:
                     raise NotFoundError(f'there is no alias "{name}"')
-                self._catalog.change(op="unalias", name=name)
+                self._whole(lambda: self._catalog.change(op="unalias", name=name))
                 return
             self._own_name(target)
-            self._catalog.change(op="alias", name=name, target=target)
+            self._whole(lambda: self._catalog.change(op="alias", name=name, target=target))
 
     def aliases(self) -> dict[str, str]:
         """alias -> name of its collection."""
@@ -392,16 +407,20 @@ class Database:
     def close(self) -> None:
         """Stops background work and lets go of the folder. What was acknowledged is durable, closed or not."""
         if self._release(self):
-            self._shut_down()
+            if self._env.forked():
+                self._shut_down()
+            else:
+                self._whole(self._shut_down)
 
     def _shut_down(self) -> None:
         """Closes for every holder of this database; called once, by the last `close`, or when the process ends."""
+        if self._env.forked():
+            self._closed = True  # files, locks and threads are the parent's; one of its threads may have been holding the guard
+            return
         with self._guard:
             if self._closed:
                 return
             self._closed = True
-            if self._env.forked():
-                return  # files, locks and threads are the parent's
             self._scheduler.close()
             for shard, maintenance in self._shards.values():
                 if maintenance is not None and isinstance(shard, Shard):

@@ -12,7 +12,7 @@ from vicino.collection.catalog import FOLDER as CATALOG
 from vicino.collection.catalog import Catalog
 from vicino.collection.limits import Limits
 from vicino.database.database import Database, Mode, Options
-from vicino.env import Env, MemoryEnv, RealEnv
+from vicino.env import Env, MemoryEnv, RealEnv, in_forked_child
 from vicino.errors import InvalidArgument, NotFoundError
 from vicino.segment.memory import parse_bytes
 from vicino.storage.backup import restore_database
@@ -47,6 +47,16 @@ def _release(database: Database) -> bool:
                     del _opened[key]
                 return opened.holders == 0
     return True
+
+
+def _forget_in_child() -> None:
+    """What is open is the parent's, and a thread that the child does not have may be holding the guard."""
+    global _guard
+    _guard = threading.Lock()
+    _opened.clear()
+
+
+in_forked_child(_forget_in_child)
 
 
 @atexit.register
@@ -92,7 +102,7 @@ def open(
     env = RealEnv()
     with _guard:
         key = env.files.identity(root)
-        if key is not None and (found := _opened.get(key)) is not None and not found.database.is_closed and not env.forked():
+        if key is not None and (found := _opened.get(key)) is not None and not found.database.is_closed:
             _expect_same(found.database, options)
             found.holders += 1
             return found.database

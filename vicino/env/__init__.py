@@ -11,7 +11,7 @@ write can tear, every sync can fail and the machine can lose power between any t
 
 from vicino.env.base import Buffer, Env, File, FileLock, Files, Task, is_missing, storage_error
 from vicino.env.memory import MemoryEnv, MemoryFiles
-from vicino.env.real import Machine, RealEnv, RealFiles
+from vicino.env.real import Machine, RealEnv, RealFiles, in_forked_child
 
 __all__ = [
     "Buffer",
@@ -25,6 +25,7 @@ __all__ = [
     "RealEnv",
     "RealFiles",
     "Task",
+    "in_forked_child",
     "is_missing",
     "storage_error",
 ]

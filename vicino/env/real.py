@@ -38,6 +38,11 @@ def _let_go_in_child() -> None:
 os.register_at_fork(after_in_child=_let_go_in_child)
 
 
+def in_forked_child(action: Callable[[], None]) -> None:
+    """Has `action` run in every child that this process forks, before anything else of the child does."""
+    os.register_at_fork(after_in_child=action)
+
+
 def _refuse(operation: str, path: str, error: OSError) -> NoReturn:
     raise storage_error(operation, path, error.errno or errno.EIO) from error
 
