@@ -13,7 +13,7 @@ def check(outcome, at_least):
 
 
 def test_every_operation_of_a_short_script_fails_cleanly():
-    check(fail_every_operation(seed=2, n_calls=24), at_least=500)
+    check(fail_every_operation(seed=2, n_calls=26), at_least=500)
 
 
 @pytest.mark.long

@@ -24,7 +24,8 @@ from vicino.types import SyncLevel
 FOLDER = "catalog"
 RECORD = 1
 NAME_BYTES_MAX = 255
-CHECKPOINT_BYTES = 1 << 20
+CHECKPOINT_BYTES = 64 << 10
+"""Log at which it is folded into the manifest: some hundred changes, each of which copies the maps of names when it is replayed."""
 
 
 @dataclass(frozen=True, slots=True)

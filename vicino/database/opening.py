@@ -16,7 +16,7 @@ from vicino.env import Env, MemoryEnv, RealEnv, in_forked_child
 from vicino.errors import InvalidArgument, NotFoundError
 from vicino.segment.memory import parse_bytes
 from vicino.storage.backup import restore_database
-from vicino.storage.files import absolute, remove_tree
+from vicino.storage.files import absolute, make_folders, remove_tree
 from vicino.storage.journal import Journal
 from vicino.storage.lock import DatabaseLock
 from vicino.types import SyncLevel
@@ -134,7 +134,7 @@ def _open(env: Env, root: str, options: Options, lock_timeout: float) -> Databas
     if not files.is_dir(root):
         if files.exists(root):
             raise InvalidArgument(f"{root} is a file; open() takes the folder of a database, or a new one")
-        _make_folders(env, root)
+        make_folders(files, root)
     lock = DatabaseLock.acquire(env, root, timeout=lock_timeout)
     try:
         if not Journal.exists(env, catalog):
@@ -144,14 +144,6 @@ def _open(env: Env, root: str, options: Options, lock_timeout: float) -> Databas
     except BaseException:
         lock.release()
         raise
-
-
-def _make_folders(env: Env, root: str) -> None:
-    parent = root.rpartition("/")[0]
-    if parent and not env.files.is_dir(parent):
-        _make_folders(env, parent)
-    env.files.mkdir(root)
-    env.files.sync_dir(parent or "/")
 
 
 def _expect_empty(env: Env, root: str) -> None:

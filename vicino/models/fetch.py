@@ -33,6 +33,7 @@ from vicino.errors import CorruptionError, Error, StorageError
 from vicino.models.catalog import ModelInfo, ModelSpec, PinnedFile, find_spec, info, missing_model
 from vicino.models.loading import sha256_of
 from vicino.models.progress import Progress, follow
+from vicino.storage.files import make_folders
 
 _CHUNK_BYTES = 1 << 18
 _CONNECT_TIMEOUT_S = 20.0
@@ -54,7 +55,7 @@ def pull_model(name: str, *, progress: Progress = None, config: Config | None = 
     if not _is_whole(files, spec, target):
         if config.offline:
             raise missing_model(spec, config)
-        _make_folders(files, config.models.folder)
+        make_folders(files, config.models.folder)
         with _only_puller(env, config.models.folder):
             if not _is_whole(files, spec, target):  # somebody else may have pulled it while this process waited
                 _pull(env, spec, config, target, progress)
@@ -64,12 +65,6 @@ def pull_model(name: str, *, progress: Progress = None, config: Config | None = 
 def _is_whole(files: Files, spec: ModelSpec, folder: str) -> bool:
     paths = [(os.path.join(folder, file.path), file.sha256) for file in spec.files]
     return all(files.exists(path) for path, _ in paths) and all(sha256_of(files, path) == digest for path, digest in paths)
-
-
-def _make_folders(files: Files, folder: str) -> None:
-    if not files.exists(folder):
-        _make_folders(files, os.path.dirname(folder))
-        files.mkdir(folder)
 
 
 @contextlib.contextmanager
@@ -191,7 +186,7 @@ def _pip_version(pip: list[str]) -> tuple[int, ...]:
 def _store(files: Files, file: PinnedFile, folder: str, content: IO[bytes], source: str, show: Callable[[int], None]) -> None:
     """Write `content` to its place in `folder`, synced; CorruptionError naming `source` unless it has the pinned size and hash."""
     path = os.path.join(folder, file.path)
-    _make_folders(files, os.path.dirname(path))
+    make_folders(files, os.path.dirname(path))
     digest, written = hashlib.sha256(), 0
     target = files.create(path)
     try:

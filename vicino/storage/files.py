@@ -41,6 +41,20 @@ def size_if_present(files: Files, path: str) -> int:
         return 0
 
 
+def make_folders(files: Files, path: str) -> None:
+    """Makes a folder and those above it, durable, where they are missing; somebody else may make them at the same time."""
+    if files.is_dir(path):
+        return
+    parent = path.rpartition("/")[0] or "/"
+    make_folders(files, parent)
+    try:
+        files.mkdir(path)
+    except StorageError:
+        if not files.is_dir(path):
+            raise
+    files.sync_dir(parent)
+
+
 def unlink_if_present(files: Files, path: str) -> None:
     try:
         files.unlink(path)

@@ -15,6 +15,7 @@ from collections import Counter
 from vicino import _core
 from vicino.env import Env, FileLock, is_missing
 from vicino.errors import ClosedError, StorageError
+from vicino.storage.files import make_folders
 
 FOLDER = "readers"
 
@@ -78,20 +79,10 @@ class ReaderPins:
             except StorageError as error:
                 if not is_missing(error):
                     raise
-                make_folder(self._env, self._folder)
+                make_folders(self._env.files, self._folder)
                 continue
             if lock is not None:  # None: the writer is looking whether this new file belongs to the dead; take another name
                 return lock
-
-
-def make_folder(env: Env, path: str) -> None:
-    if env.files.exists(path):
-        return
-    try:
-        env.files.mkdir(path)
-    except StorageError:
-        if not env.files.is_dir(path):  # another process was quicker
-            raise
 
 
 def read_pins(env: Env, root: str) -> set[tuple[str, str]] | None:
