@@ -9,7 +9,8 @@ from vicino import _core
 from vicino.collection.manifest import Manifest
 from vicino.collection.schema import Settings
 from vicino.collection.shard import ALL_VERSIONS, Shard, closed_error, open_state
-from vicino.env import Env
+from vicino.env import Env, is_missing
+from vicino.errors import StorageError
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
 
@@ -25,9 +26,19 @@ class ReadShard:
         budget.track(self, lambda: self.state.memory_bytes)
 
     def _load(self) -> None:
-        self.manifest = Manifest.from_json(self.journal.manifest)
-        self.settings = self.manifest.settings
-        self.state = open_state(self.journal, self.manifest)
+        """Takes over the journal's present base.
+
+        Where this process may not write it pins nothing, and the writer may remove a file before it is opened: then there is a newer base.
+        """
+        while True:
+            manifest = Manifest.from_json(self.journal.manifest)
+            try:
+                state = open_state(self.journal, manifest)
+                break
+            except StorageError as error:
+                if not is_missing(error) or not self.journal.poll().manifest_changed:
+                    raise
+        self.manifest, self.settings, self.state = manifest, manifest.settings, state
         self._replay((number, blob, 0) for number, blob in self.journal.log_blobs())
 
     def _replay(self, slices: Iterable[tuple[int, _core.Blob, int]]) -> None:
