@@ -1,7 +1,7 @@
 """Crash images by the hundred thousand: how many disks that a power failure or a kill could leave open well, with nothing lost.
 
-`python -m benchmarks.durability.crash_images --seeds A:B` runs the scripts of these seeds, each crashed at many moments, and appends one line
-of results. A seed gives the same script and the same crashes on every machine, so ranges can be split over machines and days; the file
+`python -m benchmarks.durability.crash_images --seeds A:B` runs the scripts of these seeds, each crashed at many moments, and appends one
+line of results. A seed gives the same script and the same crashes on every machine, so ranges can be split over machines and days; the file
 says which ranges are done. Even seeds do background work at once, odd ones let it lag.
 
 It does not answer whether the file system keeps its own promises: the images follow what POSIX leaves open, not what one disk does.
@@ -10,6 +10,7 @@ It does not answer whether the file system keeps its own promises: the images fo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -18,30 +19,28 @@ from typing import Any
 
 from benchmarks.report import RESULTS, commit, machine
 from tests.durability.database_scenario import DatabaseScenario
-from tests.durability.harness import check_crashes
+from tests.durability.harness import Report, check_crashes
 from tests.durability.journal_scenario import JournalScenario
 
 RESULT = RESULTS / "crash_images.json"
-STEPS = {"database": 25, "journal": 25}
+N_STEPS = 25
 PORTION = 50
 """Seeds between two lines of progress; the lines in the results file cover a whole call."""
 
 
 def run(kind: str, seeds: range, images: int) -> dict[str, Any]:
-    """One range of seeds. Stops early when the promises are broken."""
+    """One range of seeds. Stops early when the promises are broken, or at Ctrl-C; the result says which seeds are done."""
     n_images, failures, start = 0, [], time.perf_counter()
     done = seeds.start
-    for first in range(seeds.start, seeds.stop, PORTION):
-        part = range(first, min(first + PORTION, seeds.stop))
-        for deferred in (False, True) if kind == "database" else (False,):
-            chosen = range(part.start + deferred, part.stop, 2) if kind == "database" else part
-            report = check_crashes(lambda deferred=deferred: _scenario(kind, deferred), chosen, n_steps=STEPS[kind], images_per_seed=images)
+    with contextlib.suppress(KeyboardInterrupt):
+        for first in range(seeds.start, seeds.stop, PORTION):
+            report = _portion(kind, range(first, min(first + PORTION, seeds.stop)), images)
             n_images += report.n_images
             failures += report.failures
-        done = part.stop
-        print(f"seeds {seeds.start}:{done}: {n_images} images, {len(failures)} failures", file=sys.stderr, flush=True)
-        if len(failures) > 20:
-            break
+            done = min(first + PORTION, seeds.stop)
+            print(f"seeds {seeds.start}:{done}: {n_images} images, {len(failures)} failures", file=sys.stderr, flush=True)
+            if len(failures) > 20:
+                break
     return {
         "kind": kind,
         "seeds": f"{seeds.start}:{done}",
@@ -52,8 +51,17 @@ def run(kind: str, seeds: range, images: int) -> dict[str, Any]:
     }
 
 
-def _scenario(kind: str, deferred: bool) -> Any:
-    return DatabaseScenario(deferred=deferred) if kind == "database" else JournalScenario()
+def _portion(kind: str, seeds: range, images: int) -> Report:
+    if kind == "journal":
+        return check_crashes(JournalScenario, seeds, n_steps=N_STEPS, images_per_seed=images)
+    total = Report()
+    for deferred in (False, True):
+        chosen = range(seeds.start + (seeds.start + deferred) % 2, seeds.stop, 2)
+        report = check_crashes(
+            lambda deferred=deferred: DatabaseScenario(deferred=deferred), chosen, n_steps=N_STEPS, images_per_seed=images
+        )
+        total = Report(total.n_images + report.n_images, total.failures + report.failures)
+    return total
 
 
 def append(result: dict[str, Any], path: Path = RESULT) -> None:
@@ -75,7 +83,7 @@ def main() -> int:
     first, last = (int(part) for part in given.seeds.split(":"))
     result = run(given.kind, range(first, last), given.images)
     append(result)
-    print(json.dumps({name: value for name, value in result.items()}, indent=1))
+    print(json.dumps(result, indent=1))
     return 1 if result["failures"] else 0
 
 

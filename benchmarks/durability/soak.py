@@ -1,7 +1,7 @@
 """A bounded soak: one writer with deletes and updates, readers in threads and in processes, for twenty minutes. Does anything grow?
 
-The number of records is bounded, so memory, file descriptors and disk must be flat after the first minutes. The slope of each is fitted over the
-second half of the run. It does not measure speed: the rates are there to show that work was done.
+The number of records is bounded, so memory, file descriptors and disk must be flat after the first minutes. The slope of each is fitted
+over the second half of the run. It does not measure speed: the rates are there to show that work was done.
 
 `python -m benchmarks.durability.soak --minutes 20` writes benchmarks/results/soak.json.
 """
@@ -72,7 +72,9 @@ class Load:
             fields = [{"group": int(one) % 10, "turn": turn, "text": "x" * int(chance.integers(0, 200))} for one in ids]
             self.counts["upserted"] += self.collection.upsert(ids=ids.tolist(), vectors=rows, fields=fields).count
             if turn % 3 == 0:
-                self.counts["updated"] += self.collection.update(where={"group": int(chance.integers(10)), "turn": turn - 1}, set={"seen": turn}).count
+                self.counts["updated"] += self.collection.update(
+                    where={"group": int(chance.integers(10)), "turn": turn - 1}, set={"seen": turn}
+                ).count
             if turn % 5 == 0:
                 gone = chance.integers(0, RECORDS_MAX, BATCH // 2).tolist()
                 self.counts["deleted"] += self.collection.delete(gone).count

@@ -26,7 +26,9 @@ def small_database() -> Folder:
     with vicino.open(ROOT, _env=cast(Env, env), limits=Limits(head_rows_max=1000)) as database:
         docs = database.create_collection("docs", vectors={"v": VectorSpec(4, "l2", index="flat")})
         chance = np.random.default_rng(1)
-        docs.upsert(ids=list(range(30)), vectors={"v": chance.random((30, 4), np.float32)}, fields=[{"n": n, "text": f"row {n}"} for n in range(30)])
+        docs.upsert(
+            ids=list(range(30)), vectors={"v": chance.random((30, 4), np.float32)}, fields=[{"n": n, "text": f"row {n}"} for n in range(30)]
+        )
         docs.optimize()
         docs.delete([3, 4])
         docs.update(5, set={"n": 50})
@@ -46,7 +48,7 @@ def files_of(folder: Folder, path: str = "") -> Iterator[tuple[str, Node]]:
 
 
 def outcome(tree: Folder, intact: DatabaseState, mode: str) -> str:
-    """"refused", "named", "harmless", or what is wrong in words. The tree is left as it was: opening to write works on a copy."""
+    """ "refused", "named", "harmless", or what is wrong in words. The tree is left as it was: opening to write works on a copy."""
     env = RecordingEnv(2, files=RecordingFiles(tree), boot=7)
     if mode == "rw":
         state = env.crash_state()

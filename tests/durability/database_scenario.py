@@ -71,8 +71,7 @@ class DatabaseScenario:
         env.files.sync_dir("/")
         self._open(env)
         self.database.create_collection("ant", vectors=dict(_SPECS))
-        state = DatabaseState().with_collection("ant", _new_collection(_SPECS))
-        return state
+        return DatabaseState().with_collection("ant", _new_collection(_SPECS))
 
     def reopen(self, env: Env) -> State:
         self._abandon(env)
@@ -442,4 +441,3 @@ def _some_fields(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.2:
         fields["deep"] = {"a": {"b": chance.random()}}
     return fields
-

@@ -1,4 +1,4 @@
-"""Every file operation of a script fails once, in every way it can: the call ends well or with a clean error, and nothing acknowledged is lost.
+"""Every file operation of a script fails once, in every way: the call ends well or with a clean error, nothing acknowledged is lost.
 
 The script is cut into its calls. Before each the disk is remembered; then the call is made again and again from there, with its first
 operation failing, its second, and so on, until it runs through without meeting the fault. So a script of n operations costs n calls, not

@@ -18,7 +18,9 @@ PARTS = 10
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_crash_loses_what_was_acknowledged(part: int) -> None:
     """Every other part with background work that lags behind."""
-    report = check_crashes(lambda: DatabaseScenario(deferred=part % 2 == 1), range(part * 20, part * 20 + 20), n_steps=25, images_per_seed=50)
+    report = check_crashes(
+        lambda: DatabaseScenario(deferred=part % 2 == 1), range(part * 20, part * 20 + 20), n_steps=25, images_per_seed=50
+    )
     assert report.n_images == 1000
     assert not report.failures, str(report)
 

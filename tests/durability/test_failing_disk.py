@@ -38,6 +38,12 @@ def open_with_small_heads(disk):
     return vicino.open("/db", _env=cast(Env, disk), limits=Limits(head_rows_max=8, backlog_max=2))
 
 
+def fill(docs):
+    """More heads than may wait to be sealed."""
+    for first in range(0, 80, 8):
+        docs.upsert(records(first, 8))
+
+
 def killed(disk):
     """What the next process finds after this one was killed."""
     state = disk._inner.crash_state()
@@ -63,8 +69,7 @@ def test_writes_say_that_sealing_fails_when_the_backlog_is_full(disk):
     docs = open_with_small_heads(disk).create_collection("docs", dim=2)
     disk.full = True
     with pytest.raises(StorageError, match=r"full heads wait to be sealed, and sealing fails.*nothing is lost"):
-        for first in range(0, 80, 8):
-            docs.upsert(records(first, 8))
+        fill(docs)
     assert docs.count() >= 24
 
 
@@ -73,8 +78,7 @@ def test_writes_go_on_when_there_is_room_again(disk):
     docs = open_with_small_heads(disk).create_collection("docs", dim=2)
     disk.full = True
     with pytest.raises(StorageError):
-        for first in range(0, 80, 8):
-            docs.upsert(records(first, 8))
+        fill(docs)
     disk.full = False
     before = docs.count()
     docs.upsert(records(1000, 8))

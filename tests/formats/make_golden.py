@@ -1,7 +1,7 @@
 """Makes the golden folder of the present format: `python -m tests.formats.make_golden`. Run once for each format; what is committed stays.
 
-It holds what a folder can hold: every dtype, tombstones, a patch, graphs, both kinds of field indexes, history, aliases, several collections,
-ids and fields of every type, and a log that is not sealed. `describe` says what must be read from it, for ever.
+It holds what a folder can hold: every dtype, tombstones, a patch, graphs, both kinds of field indexes, history, aliases, several
+collections, ids and fields of every type, and a log that is not sealed. `describe` says what must be read from it, for ever.
 """
 
 from __future__ import annotations
@@ -101,9 +101,12 @@ def describe(database: Database) -> dict[str, Any]:
         name: [repr(hit.id) for hit in every.search(vectors(2)[name], vector=name, limit=3, exact=True)][:1] for name in SPECS
     }
     found["filters"] = {
-        text: sorted(repr(view.id) for view in every.iter(where=text)) for text in ("n >= 500", "flag == True and price < 2", "deep.a.b == 9")
+        text: sorted(repr(view.id) for view in every.iter(where=text))
+        for text in ("n >= 500", "flag == True and price < 2", "deep.a.b == 9")
     }
-    found["history"] = {str(version): sorted(repr(view.id) for view in every.at(version).iter()) for version in range(every.version - 4, every.version)}
+    found["history"] = {
+        str(version): sorted(repr(view.id) for view in every.at(version).iter()) for version in range(every.version - 4, every.version)
+    }
     return found
 
 

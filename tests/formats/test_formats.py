@@ -50,17 +50,20 @@ def test_golden_folder_can_be_written_and_merged(golden):
 @pytest.mark.parametrize("pattern", ["catalog/CURRENT", "c-*/CURRENT"])
 def test_newer_format_of_a_journal_is_refused(golden, pattern):
     path = _newer(golden[0], pattern, offset=8)
-    with pytest.raises(FormatError, match="this version reads format"), vicino.open(path, mode="r") as database:
-        for name in database.names():
-            database[name].count()
+    with pytest.raises(FormatError, match="this version reads format"):
+        _read_everything(path)
 
 
 @pytest.mark.parametrize("pattern", ["c-*/*.ids", "c-*/*.fields", "c-*/*.vectors", "c-*/*.graph", "c-*/*.manifest", "c-*/wal-*"])
 def test_newer_format_of_a_file_is_refused(golden, pattern):
     path = _newer(golden[0], pattern, offset=8)
-    with pytest.raises(FormatError), vicino.open(path, mode="r") as database:
+    with pytest.raises(FormatError):
+        _read_everything(path)
+
+
+def _read_everything(path):
+    with vicino.open(path, mode="r") as database:
         for name in database.names():
-            database[name].count()
             list(database[name].iter(vectors=True))
 
 

@@ -40,7 +40,9 @@ def test_vectors_come_back_bit_for_bit_and_are_ranked_by_the_metric(db, metric, 
     if sealed:
         docs.optimize()
     read = docs.get(list(range(150)), vectors=True)
-    assert all(view.vectors["v"].dtype == rows.dtype and view.vectors["v"].tobytes() == row.tobytes() for view, row in zip(read, rows, strict=True))
+    assert all(
+        view.vectors["v"].dtype == rows.dtype and view.vectors["v"].tobytes() == row.tobytes() for view, row in zip(read, rows, strict=True)
+    )
     query = rows_of(spec, 1, seed=1)[0]
     wanted = sorted(distance(spec, query, row) for row in rows)[:20]
     np.testing.assert_allclose([hit.distance for hit in docs.search(query, limit=20, exact=True)], wanted, rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""`memory_limit` in a real process: what vicino adds to the process's anonymous memory stays below it, or the call says how much is missing.
+"""`memory_limit` in a real process: what vicino adds to its anonymous memory stays below it, or the call says how much is missing.
 
 The child opens, writes, builds, merges, searches and reads while a thread samples RssAnon. It also runs under RLIMIT_DATA, so that an
 allocation nobody counted ends it instead of going by unseen.
@@ -74,7 +74,9 @@ def run(path, limit):
 def test_anonymous_memory_stays_below_the_limit(tmp_path, limit_mib):
     limit = limit_mib << 20
     found = run(tmp_path / "data", limit)
-    assert found["peak"] <= limit + SLACK, f"{found['peak'] >> 20} MiB over the start, allowed {limit_mib} MiB and {SLACK >> 20} MiB of slack"
+    assert found["peak"] <= limit + SLACK, (
+        f"{found['peak'] >> 20} MiB over the start, allowed {limit_mib} MiB and {SLACK >> 20} MiB of slack"
+    )
     assert found["used"] <= limit
     assert found["found"] == 10
     assert found["count"] == 10_000 or found["refused"]

@@ -108,7 +108,9 @@ print("fine")
 
 
 def test_forked_childs_handle_raises_and_holds_no_lock(path):
-    done = subprocess.run([sys.executable, "-c", FORK, path], capture_output=True, text=True, timeout=60, cwd=os.getcwd(), stdin=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, path], capture_output=True, text=True, timeout=60, cwd=os.getcwd(), stdin=subprocess.PIPE
+    )
     assert done.stdout == "fine\n", done.stderr
 
 

@@ -1,4 +1,4 @@
-"""What the process asks of the system, seen from outside: the core opens no file for writing, all writes come from the environment's code."""
+"""What the process asks of the system, seen from outside: the core opens no file for writing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ with vicino.open(sys.argv[1], limits=Limits(head_rows_max=100, merge_fan_in=2, g
     docs.optimize()
     docs.search(rows[0]), docs.count(where={"n": 100}), db.check()
 """
-OWN = re.compile(r"/(LOCK|readers/.*|CURRENT|position|wal-\d+|[0-9a-f]{16}\.(current|manifest|ids|fields|vectors|graph|index|patch|tombstones))$")
+OWN = re.compile(
+    r"/(LOCK|readers/.*|CURRENT|position|wal-\d+|[0-9a-f]{16}\.(current|manifest|ids|fields|vectors|graph|index|patch|tombstones))$"
+)
 OPEN = re.compile(r'(?:openat|open|creat)\([^"]*"([^"]+)", ([A-Z_|]+)')
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.timeout(120)
 def test_only_the_environment_opens_files_for_writing(tmp_path):
-    """The core has no open of its own for writing: every file written is one that vicino.env names, and no mapping is writable and shared."""
+    """Every file written is one that the storage layer names, and no mapping is writable and shared."""
     trace = tmp_path / "trace"
     path = str(tmp_path / "data")
     command = ["strace", "-f", "-o", str(trace), "-e", "trace=openat,open,creat,mmap", sys.executable, "-B", "-c", SCRIPT, path]

@@ -26,7 +26,9 @@ def test_writers_and_readers_at_once(tmp_path):
             chance = np.random.default_rng(writer)
             for number in range(ROUNDS):
                 ids = [f"{writer}-{number % 10}-{row}" for row in range(PER_COMMIT)]
-                docs.upsert(ids=ids, vectors=chance.random((PER_COMMIT, 4), np.float32), fields=[{"round": number, "by": writer}] * PER_COMMIT)
+                docs.upsert(
+                    ids=ids, vectors=chance.random((PER_COMMIT, 4), np.float32), fields=[{"round": number, "by": writer}] * PER_COMMIT
+                )
                 if number % 3 == 0:
                     docs.update(ids, set={"seen": number})
                 if number % 7 == 0:
@@ -36,7 +38,9 @@ def test_writers_and_readers_at_once(tmp_path):
             while not ended.is_set():
                 groups: dict[tuple[int, int], list[object]] = {}
                 for view in docs.iter():
-                    groups.setdefault((view.fields["by"], view.fields["round"] % 10), []).append((view.fields["round"], view.fields.get("seen")))
+                    groups.setdefault((view.fields["by"], view.fields["round"] % 10), []).append(
+                        (view.fields["round"], view.fields.get("seen"))
+                    )
                 for key, rows in groups.items():
                     if len(rows) != PER_COMMIT or len(set(rows)) > 1:
                         failures.append(f"{key}: {rows}")

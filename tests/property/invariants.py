@@ -98,7 +98,9 @@ def check_search(collection: Collection[Any], state: CollectionState, name: str,
     """An exact search agrees with one in double precision over the oracle's records."""
     spec = state.vectors[name]
     wanted = sorted(
-        distance(spec, query, np.frombuffer(record.vectors[name], spec.numpy_dtype)) for record in state.records.values() if name in record.vectors
+        distance(spec, query, np.frombuffer(record.vectors[name], spec.numpy_dtype))
+        for record in state.records.values()
+        if name in record.vectors
     )[:limit]
     hits = collection.search(query, vector=name, limit=limit, exact=True, vectors=True)
     np.testing.assert_allclose([hit.distance for hit in hits], wanted, rtol=2e-4, atol=2e-4)

@@ -110,7 +110,9 @@ class DatabaseMachine(RuleBasedStateMachine):
         for record_id, own in zip(chosen, values, strict=False):
             if state.ttl is not None and lifetime is not None:
                 own = {**own, TTL: self.now() + dt.timedelta(seconds=lifetime)}
-            given.append(Given(record_id, {name: self.rows(spec) for name, spec in state.vectors.items() if self.chance.random() < 0.8}, own))
+            given.append(
+                Given(record_id, {name: self.rows(spec) for name, spec in state.vectors.items() if self.chance.random() < 0.8}, own)
+            )
         return given
 
     def existing(self, state: CollectionState) -> dict[Any, Stored]:
@@ -160,7 +162,12 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     # ---- writes
 
-    @rule(name=st.one_of(names, aliases), chosen=st.lists(ids, min_size=1, max_size=9), values=st.lists(fields, min_size=9, max_size=9), lifetime=lifetimes)
+    @rule(
+        name=st.one_of(names, aliases),
+        chosen=st.lists(ids, min_size=1, max_size=9),
+        values=st.lists(fields, min_size=9, max_size=9),
+        lifetime=lifetimes,
+    )
     def upsert(self, name: str, chosen: list[Any], values: list[dict[str, Any]], lifetime: float | None) -> None:
         if (found := self.resolve(name)) is None:
             return
@@ -184,7 +191,12 @@ class DatabaseMachine(RuleBasedStateMachine):
         collection.add([one.to_dict() for one in given])
         self.becomes(own, state.after_upsert(given))
 
-    @rule(name=names, chosen=st.lists(ids, min_size=1, max_size=4, unique_by=key_of), values=st.lists(fields, min_size=4, max_size=4), bound=bounds)
+    @rule(
+        name=names,
+        chosen=st.lists(ids, min_size=1, max_size=4, unique_by=key_of),
+        values=st.lists(fields, min_size=4, max_size=4),
+        bound=bounds,
+    )
     def conditional_upsert(self, name: str, chosen: list[Any], values: list[dict[str, Any]], bound: int) -> None:
         if (found := self.resolve(name)) is None:
             return
@@ -219,7 +231,9 @@ class DatabaseMachine(RuleBasedStateMachine):
         name=names, chosen=st.lists(ids, min_size=1, max_size=4, unique_by=key_of), values=fields,
         unset=st.sampled_from([(), ("n",), ("text", "list")]), replaced=st.booleans(), with_vectors=st.booleans(),
     )  # fmt: skip
-    def update(self, name: str, chosen: list[Any], values: dict[str, Any], unset: tuple[str, ...], replaced: bool, with_vectors: bool) -> None:
+    def update(
+        self, name: str, chosen: list[Any], values: dict[str, Any], unset: tuple[str, ...], replaced: bool, with_vectors: bool
+    ) -> None:
         if (found := self.resolve(name)) is None:
             return
         own, state, collection = found
@@ -403,9 +417,14 @@ class DatabaseMachine(RuleBasedStateMachine):
         from dataclasses import replace
 
         bare = {name: replace(one, retain=0) for name, one in wanted.collections.items()}
-        got = {name: replace(one, retain=0, past=one.past if one.retain else wanted.collections[name].past) for name, one in found.collections.items() if name in bare}
+        got = {
+            name: replace(one, retain=0, past=one.past if one.retain else wanted.collections[name].past)
+            for name, one in found.collections.items()
+            if name in bare
+        }
         lines = difference(DatabaseState(bare, wanted.aliases), DatabaseState(got, found.aliases))
-        assert not lines and bare.keys() == found.collections.keys(), lines
+        assert not lines, lines
+        assert bare.keys() == found.collections.keys()
 
 
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
