@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from vicino import _core
 from vicino.collection.manifest import Manifest
 from vicino.collection.schema import Settings
 from vicino.collection.shard import ALL_VERSIONS, Shard, closed_error, open_state
 from vicino.env import Env, is_missing
-from vicino.errors import StorageError
+from vicino.errors import CorruptionError, NotFoundError, StorageError
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
 
@@ -18,10 +18,16 @@ from vicino.storage.journal import Journal
 class ReadShard:
     """A shard another process writes, or read-only media: follows the published position, never writes."""
 
-    def __init__(self, env: Env, journal: Journal, *, budget: MemoryBudget, name: str) -> None:
+    def __init__(
+        self, env: Env, journal: Journal, *, budget: MemoryBudget, name: str, was_deleted: Callable[[], bool] = lambda: False
+    ) -> None:
+        """was_deleted: asks the catalog, when the files turn out to be gone."""
         self.env, self.journal, self.budget, self.name = env, journal, budget, name
+        self.is_deleted = False
+        self._was_deleted = was_deleted
         self._lock = threading.Lock()
         self._closed = False
+        self._is_behind = False
         self._load()
         budget.track(self, lambda: self.state.memory_bytes)
 
@@ -49,18 +55,28 @@ class ReadShard:
 
     def refresh(self) -> None:
         """Catches up with what the writer has published; costs one small read when there is nothing new."""
-        with self._lock:
-            if self._closed:
-                return
-            news = self.journal.poll()
-            if news.manifest_changed:
-                self._load()
-            elif news.slices:
-                self._replay(news.slices)
+        try:
+            with self._lock:
+                if not self._closed:
+                    self._catch_up()
+        except (StorageError, NotFoundError, CorruptionError):
+            if self._was_deleted():
+                raise closed_error(self) from None
+            raise
+
+    def _catch_up(self) -> None:
+        news = self.journal.poll()
+        # What the journal has told is told once: until the state has taken it over, the next look begins with the whole base.
+        is_behind, self._is_behind = self._is_behind, bool(news) or self._is_behind
+        if news.manifest_changed or is_behind:
+            self._load()
+        elif news.slices:
+            self._replay(news.slices)
+        self._is_behind = False
 
     def snapshot(self) -> _core.Snapshot:
         if self._closed or self.env.forked():
-            raise closed_error(self.name, self.env)
+            raise closed_error(self)
         self.refresh()
         return self.state.snapshot()
 

@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from vicino import _core
 from vicino.collection.committer import Committer
@@ -17,7 +18,7 @@ from vicino.collection.limits import Limits
 from vicino.collection.manifest import Manifest
 from vicino.collection.schema import Settings
 from vicino.env import Env
-from vicino.errors import ClosedError, Error, InternalError, StorageError
+from vicino.errors import ClosedError, Error, InternalError, NotFoundError, StorageError
 from vicino.segment.files import SegmentFiles, open_segment
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
@@ -87,6 +88,7 @@ class Shard:
         self._queue_lock = threading.Lock()
         self._failure: BaseException | None = None
         self._closed = False
+        self.is_deleted = False
         manifest = Manifest.from_json(journal.manifest)
         self.manifest = manifest
         self.segments: dict[int, SegmentFiles] = {}
@@ -117,7 +119,7 @@ class Shard:
     def snapshot(self) -> _core.Snapshot:
         """The latest published state. Raises ClosedError after close, and in a forked child."""
         if self._closed or self.env.forked():
-            raise closed_error(self.name, self.env)
+            raise closed_error(self)
         return self.state.snapshot()
 
     @property
@@ -136,7 +138,7 @@ class Shard:
         Raises what `decide` raises; StorageError when the log cannot be written, after which the shard only reads.
         """
         if self._closed or self.env.forked():  # asked here too: after a fork the threads and locks below are the parent's
-            raise closed_error(self.name, self.env)
+            raise closed_error(self)
         delayed = self._wait_for_backlog()
         request = _Request(decide, reads)
         with self._queue_lock:
@@ -231,7 +233,7 @@ class Shard:
 
     def _expect_writable(self) -> None:
         if self._closed or self.env.forked():
-            raise closed_error(self.name, self.env)
+            raise closed_error(self)
         if self._failure is not None:
             raise StorageError(
                 f'collection "{self.name}" only reads since a write failed ({self._failure}); close the database and open it again'
@@ -301,11 +303,26 @@ class Shard:
             self.journal.close()
 
 
-def closed_error(name: str, env: Env) -> ClosedError:
+class Closable(Protocol):
+    """What a handle's error speaks of."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def env(self) -> Env: ...
+    @property
+    def is_deleted(self) -> bool: ...
+
+
+def closed_error(shard: Closable) -> ClosedError | NotFoundError:
     """Why a collection's handle does not answer."""
-    if env.forked():
-        return ClosedError(f'collection "{name}" was opened by the parent of this forked process; open the database anew in the child')
-    return ClosedError(f'collection "{name}" is closed; open the database again')
+    if shard.env.forked():
+        return ClosedError(
+            f'collection "{shard.name}" was opened by the parent of this forked process; open the database anew in the child'
+        )
+    if shard.is_deleted:
+        return NotFoundError(f'collection "{shard.name}" was deleted')
+    return ClosedError(f'collection "{shard.name}" is closed; open the database again')
 
 
 def open_state(journal: Journal, manifest: Manifest) -> _core.ShardState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,11 +26,13 @@ from vicino.database.creation import load_embedder, settings_of
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
 from vicino.errors import (
     ClosedError,
+    CorruptionError,
     Error,
     ExistsError,
     InvalidArgument,
     NotFoundError,
     ReadOnlyError,
+    StorageError,
 )
 from vicino.segment.memory import MemoryBudget, show_bytes
 from vicino.storage.backup import Snapshot, copy_database
@@ -267,8 +270,14 @@ class Database:
         if self._options.mode == "rescue":
             return rescue_shard(self._env, folder, budget=self._budget, name=name), None
         if not self.is_writable:
-            journal = Journal.open(self._env, folder, writable=False, pins=self._pins)
-            return ReadShard(self._env, journal, budget=self._budget, name=name), None
+            try:
+                journal = Journal.open(self._env, folder, writable=False, pins=self._pins)
+                was_deleted = functools.partial(self._was_deleted, collection_id)
+                return ReadShard(self._env, journal, budget=self._budget, name=name, was_deleted=was_deleted), None
+            except (StorageError, NotFoundError, CorruptionError):
+                if self._was_deleted(collection_id):
+                    raise NotFoundError(f'collection "{name}" was deleted') from None
+                raise
         journal = Journal.open(self._env, folder, writable=True, sync=self._options.sync)
         shard = Shard(self._env, journal, limits=self._options.limits, budget=self._budget, name=name, committer=self._committer)
         maintenance = Maintenance(
@@ -308,10 +317,8 @@ class Database:
 
             def delete() -> None:
                 self._catalog.change(op="delete", name=name)
-                self._open_collections.pop(collection_id, None)
-                if (opened := self._shards.pop(collection_id, None)) is not None:
-                    self._scheduler.drop(collection_id)
-                    opened[0].close()
+                self._scheduler.drop(collection_id)
+                self._forget(collection_id)
                 remove_tree(self._env.files, self._folder(collection_id))
 
             self._whole(delete)
@@ -401,8 +408,19 @@ class Database:
             return
         known = set(self._catalog.state.collections.values())
         for collection_id in [known_id for known_id in self._shards if known_id not in known]:
-            self._open_collections.pop(collection_id, None)
-            self._shards.pop(collection_id)[0].close()
+            self._forget(collection_id)
+
+    def _forget(self, collection_id: str) -> None:
+        """Closes what is open of a collection that was deleted; its handles say so from now on."""
+        self._open_collections.pop(collection_id, None)
+        if (opened := self._shards.pop(collection_id, None)) is not None:
+            opened[0].is_deleted = True
+            opened[0].close()
+
+    def _was_deleted(self, collection_id: str) -> bool:
+        with self._guard:
+            self._follow()
+            return collection_id not in self._catalog.state.collections.values()
 
     def close(self) -> None:
         """Stops background work and lets go of the folder. What was acknowledged is durable, closed or not."""
