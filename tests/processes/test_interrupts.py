@@ -32,7 +32,12 @@ work = {
     "ordered": lambda: [sum(1 for _ in docs.iter(order_by="-n")) for _ in range(10**9)],
     "optimize": lambda: docs.optimize(),
     "catalog": lambda: [
-        (db.create_collection(f"c{i}", dim=2), db.rename_collection(f"c{i}", "moved"), db.alias("a", "moved"), db.delete_collection("moved"))
+        (
+            db.create_collection(f"c{i}", dim=2),
+            db.rename_collection(f"c{i}", "moved"),
+            db.alias("a", "moved"),
+            db.delete_collection("moved"),
+        )
         for i in range(10**9)
     ],
 }[args["what"]]

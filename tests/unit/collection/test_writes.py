@@ -274,7 +274,7 @@ def test_a_change_during_embedding_is_not_lost(texts, model):
 
 
 def test_a_record_without_text_is_named(texts):
-    with pytest.raises(vicino.errors.SchemaError, match="record 7 .* has neither a vector"):
+    with pytest.raises(vicino.errors.SchemaError, match=r"record 7 .* has neither a vector"):
         texts.upsert({"id": 7, "title": "no text"})
 
 
