@@ -272,6 +272,8 @@ def test_many_readers_open_and_close_while_the_writer_merges(tmp_path):
 AS_NOBODY = (
     PRELUDE
     + """
+with vicino.open(path, mode="r") as db:  # imports what is imported late, which the other user perhaps may not
+    db["docs"].search([7, 1], limit=1), db.check().is_sound, db["docs"].count()
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 with vicino.open(path, mode="r") as db:
     docs = db["docs"]

@@ -1,7 +1,7 @@
 """One shard: a journal on disk, the core's state machine in memory, and the order in which a commit touches both.
 
 A commit is decided, logged, applied, made durable, published and acknowledged, in this order. Threads that commit at the same time queue
-up; whoever holds the writer lock takes the whole queue, so that one fdatasync serves all of them.
+up; the first of them takes the whole queue, so that one fdatasync serves all of them.
 """
 
 from __future__ import annotations
@@ -66,11 +66,18 @@ class Frozen:
 
 @dataclass(slots=True)
 class _Request:
+    """One commit that waits. turn: set when it is done, or when its thread is to take the queue."""
+
     decide: Decide
     reads: bool
-    done: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Event = field(default_factory=threading.Event)
+    is_done: bool = False
     result: Committed | None = None
     error: BaseException | None = None
+
+    def finish(self, error: BaseException | None = None) -> None:
+        self.error, self.is_done = error, True
+        self.turn.set()
 
 
 class Shard:
@@ -85,6 +92,7 @@ class Shard:
         self.on_frozen: Callable[[], None] = lambda: None
         self.seal_error: Exception | None = None
         self._queue: list[_Request] = []
+        self._is_led = False
         self._queue_lock = threading.Lock()
         self._failure: BaseException | None = None
         self._closed = False
@@ -141,8 +149,6 @@ class Shard:
             raise closed_error(self)
         delayed = self._wait_for_backlog()
         request = _Request(decide, reads)
-        with self._queue_lock:
-            self._queue.append(request)
         if self._committer is None:
             self._commit_queued(request)
         else:
@@ -166,9 +172,25 @@ class Shard:
         return self.settings
 
     def _commit_queued(self, request: _Request) -> None:
-        with self.writer:
-            if not request.done.is_set():
-                self._drain()
+        """Waits until another thread has made this commit with its own, or makes it with all that wait.
+
+        The lead is handed on to the first that waits: a thread whose commit is done must not queue for the lock behind the next group,
+        or groups would stay small.
+        """
+        with self._queue_lock:
+            self._queue.append(request)
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            request.turn.wait()
+        if not request.is_done:
+            try:
+                with self.writer:
+                    self._drain()
+            finally:
+                with self._queue_lock:
+                    self._is_led = bool(self._queue)
+                    if self._queue:
+                        self._queue[0].turn.set()
         if request.error is None:
             self._maybe_freeze()
 
@@ -189,7 +211,7 @@ class Shard:
             effect = request.decide(self.state)
             if effect is None:
                 request.result = Committed(self.state.version, 0)
-                request.done.set()
+                request.finish()
                 return
             with self.budget.reserve(PAYLOAD_COPIES * len(effect.payload), "this write"):
                 version = self.state.version + 1
@@ -197,8 +219,7 @@ class Shard:
             request.result = Committed(version, effect.count)
             group.append(request)
         except Exception as error:
-            request.error = error
-            request.done.set()
+            request.finish(error)
 
     def _log_and_apply(self, effect: Effect, version: int) -> None:
         time_us = max(_now_us(self.env), self.last_time_us)
@@ -223,8 +244,7 @@ class Shard:
         except Exception as failure:  # of any kind: nobody in the group may take its commit for durable
             self._failure = error = failure
         for request in group:
-            request.error = error
-            request.done.set()
+            request.finish(error)
 
     @property
     def is_writable(self) -> bool:
