@@ -285,6 +285,9 @@ class Cancel:
     @property
     def cancelled(self) -> bool: ...
 
+def row_bytes(dtype: Dtype, dim: int) -> int:
+    """Bytes of one stored vector."""
+
 def encode_upsert(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], columns: Sequence[tuple[int, int, Dtype, Metric, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None]]) -> bytes:
     """
     Log payload of an upsert; documents and offsets as encode_documents returns them.
@@ -367,6 +370,11 @@ class Rewrite:
 
     @property
     def n_rows(self) -> int: ...
+
+    def working_bytes(self, slice_bytes: int) -> int:
+        """
+        Upper bound of the memory that writing it takes, in slices of this size or one row.
+        """
 
     def ids(self) -> tuple: ...
 

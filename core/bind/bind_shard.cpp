@@ -83,6 +83,10 @@ void bind_rewrite(nb::module_& m) {
         new (self) Rewrite(std::move(snapshot), std::move(inputs), keep_rows);
       }, "snapshot"_a, "inputs"_a, "keep_rows"_a = false)
       .def_prop_ro("n_rows", &Rewrite::n_rows)
+      .def("working_bytes", [](const Rewrite& r, std::size_t slice_bytes) {
+        nb::gil_scoped_release unlocked;
+        return r.working_bytes(slice_bytes);
+      }, "slice_bytes"_a, "Upper bound of the memory that writing it takes, in slices of this size or one row.")
       .def("ids", [](const Rewrite& r) {
         IdMap::Image image;
         {
@@ -197,6 +201,7 @@ void bind_shard(nb::module_& m) {
       .def("cancel", &Cancel::cancel)
       .def_prop_ro("cancelled", &Cancel::cancelled);
 
+  m.def("row_bytes", [](Dtype dtype, std::uint32_t dim) { return row_bytes(dtype, dim); }, "dtype"_a, "dim"_a, "Bytes of one stored vector.");
   m.def("encode_upsert", &encode_upsert_payload, "ids"_a, "documents"_a, "offsets"_a, "columns"_a,
         "Log payload of an upsert; documents and offsets as encode_documents returns them.");
   m.def("encode_delete", [](const nb::list& ids) { return to_bytes(encode_delete(ids_to_write(ids))); }, "ids"_a);

@@ -11,6 +11,7 @@ Rewrite::Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size
   for (const std::size_t position : inputs_) {
     const Entry& entry = snapshot_->entries().at(position);
     std::vector<std::uint32_t> mapping(entry.rows->size(), kDropped);
+    sources_.reserve(sources_.size() + (keep_rows ? entry.rows->size() : entry.n_live));
     for (std::uint32_t row = 0; row < entry.rows->size(); ++row) {
       if (entry.is_dead(row) && !keep_rows) continue;
       mapping[row] = static_cast<std::uint32_t>(sources_.size());
@@ -18,6 +19,17 @@ Rewrite::Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size
     }
     mapping_.push_back(std::move(mapping));
   }
+}
+
+std::size_t Rewrite::working_bytes(std::size_t slice_bytes) const {
+  // A row's source and mapping, and of the sections that are made whole the largest, twice: as made and as handed over.
+  constexpr std::size_t per_row = 64;
+  std::size_t id_bytes = 0, slice = slice_bytes;
+  for (const Locator at : sources_) {
+    id_bytes += snapshot_->id(at).size();
+    slice = std::max(slice, document(at).size());
+  }
+  return sources_.size() * per_row + 2 * id_bytes + 3 * slice;
 }
 
 IdMap::Image Rewrite::ids() const {

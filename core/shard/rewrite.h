@@ -28,6 +28,8 @@ class Rewrite {
   /// Output row of an input's row, or kDropped. `input` counts through inputs().
   std::uint32_t output_row(std::size_t input, std::uint32_t row) const { return mapping_[input][row]; }
 
+  /// Upper bound of the memory that writing the sections takes, with documents and vectors in slices of `slice_bytes` or one row.
+  std::size_t working_bytes(std::size_t slice_bytes) const;
   IdMap::Image ids() const;
   std::string versions() const;
   std::string document_offsets() const;

@@ -19,6 +19,7 @@ from vicino.collection.schema import Settings
 from vicino.collection.shard import Shard
 from vicino.errors import Error, MemoryLimitError
 from vicino.segment.files import (
+    SLICE_BYTES,
     Column,
     SegmentFiles,
     open_container,
@@ -32,9 +33,8 @@ from vicino.segment.files import (
 )
 from vicino.storage.manifest import HistoryEntry
 
-ROW_BYTES = 64
-"""Working memory of a rewrite per row: its source, its mapping, its part of the id table."""
-SLICE_BYTES = 32 << 20
+INDEX_ROW_BYTES = 64
+"""Working memory of building a field index per row, beside the values themselves."""
 
 
 def columns_of(settings: Settings) -> list[Column]:
@@ -125,7 +125,7 @@ class Maintenance:
         frozen = shard.frozen[0]
         entries = frozen.snapshot.entries
         rewrite = _core.Rewrite(frozen.snapshot, [len(entries) - 1])
-        output, files = self._write(rewrite, entries[-1]["key"], columns_of(frozen.settings), job)
+        output, files = self._write(rewrite, entries[-1]["key"], columns_of(frozen.settings), job, optional=False)
         with self._install_lock:
             with shard.writer:
                 shard.state.install(rewrite, output, True)
@@ -139,11 +139,11 @@ class Maintenance:
             self._write_manifest()
 
     def _write(
-        self, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], job: Job
+        self, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], job: Job, *, optional: bool
     ) -> tuple[_core.Segment | None, SegmentFiles | None]:
         if rewrite.n_rows == 0:
             return None, None
-        with self.shard.budget.reserve(rewrite.n_rows * ROW_BYTES + SLICE_BYTES, "writing a segment"):
+        with self.shard.budget.reserve(rewrite.working_bytes(SLICE_BYTES), "writing a segment", optional=optional):
             files = write_segment(self.shard.journal, rewrite, key, columns, job.cancel_token)
         return open_segment(self.shard.journal, files)[0], files
 
@@ -232,7 +232,7 @@ class Maintenance:
         base = shard.state.base()
         positions = [position for position, entry in enumerate(base.entries) if entry["key"] in action.keys]
         rewrite = _core.Rewrite(base, positions)
-        output, files = self._write(rewrite, shard.state.next_key(), columns_of(shard.manifest.settings), job)
+        output, files = self._write(rewrite, shard.state.next_key(), columns_of(shard.manifest.settings), job, optional=True)
         with self._install_lock:
             with shard.writer:
                 shard.state.install(rewrite, output, False)
@@ -246,7 +246,7 @@ class Maintenance:
         base = shard.state.base()
         position = next(position for position, entry in enumerate(base.entries) if entry["key"] == action.key)
         rewrite = _core.Rewrite(base, [position], True)
-        with shard.budget.reserve(rewrite.n_rows * ROW_BYTES + SLICE_BYTES, "rewriting fields"):
+        with shard.budget.reserve(rewrite.working_bytes(SLICE_BYTES), "rewriting fields", optional=True):
             name = write_fields(shard.journal, rewrite, job.cancel_token)
         container = open_container(shard.journal, name, "fields")
         with self._install_lock:
@@ -266,7 +266,7 @@ class Maintenance:
         files = shard.segments[action.key]
         entry = next(entry for entry in shard.settings.vectors.values() if entry.slot == action.slot)
         needed = _core.graph_build_bytes(files.rows, entry.spec.dim, entry.spec.dtype, self._threads)
-        with shard.budget.reserve(needed, f"building the graph of {files.rows} rows"):
+        with shard.budget.reserve(needed, f"building the graph of {files.rows} rows", optional=True):
             graph = shard.state.base().build_graph(action.key, action.slot, self._threads, job.cancel_token)
             name = write_graph(shard.journal, action.slot, graph)
             del graph
@@ -280,7 +280,9 @@ class Maintenance:
     def _build_index(self, action: BuildIndex, job: Job) -> None:
         shard = self.shard
         files = shard.segments[action.key]
-        with shard.budget.reserve(files.rows * ROW_BYTES + SLICE_BYTES, f'indexing field "{action.path}"'):
+        # At most every document holds nothing but this field; its values are sorted, then encoded.
+        needed = files.rows * INDEX_ROW_BYTES + 2 * shard.journal.open_file(files.fields).size
+        with shard.budget.reserve(needed, f'indexing field "{action.path}"', optional=True):
             index = shard.state.base().build_index(action.key, action.path, action.kind, job.cancel_token)
             name = write_index(shard.journal, action.path, index)
         container = open_container(shard.journal, name, "index")

@@ -18,7 +18,7 @@ from vicino.collection.limits import Limits
 from vicino.collection.manifest import Manifest
 from vicino.collection.schema import Settings
 from vicino.env import Env
-from vicino.errors import ClosedError, Error, InternalError, NotFoundError, StorageError
+from vicino.errors import ClosedError, Error, InternalError, MemoryLimitError, NotFoundError, StorageError
 from vicino.segment.files import SegmentFiles, open_segment
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
@@ -263,20 +263,30 @@ class Shard:
 
     def _wait_for_backlog(self) -> float:
         """Waits while too many frozen heads await sealing. Memory stays bounded; nothing is hidden."""
-        if len(self.frozen) <= self.limits.backlog_max:
+        if not self._must_wait():
             return 0.0
         start = self.env.monotonic()
         if self.seal_error is not None:  # of an earlier attempt; there may be room by now
             self.seal_error = None
             self.on_frozen()
         # No lock is held while waiting: Ctrl-C may strike anywhere here, and a lock that it leaves behind would stop every other thread.
-        while len(self.frozen) > self.limits.backlog_max and self._failure is None and not self._closed:
+        while self._must_wait() and self._failure is None and not self._closed:
             if (error := self.seal_error) is not None:
-                raise StorageError(
-                    f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry"
-                ) from error
+                reason = f"{len(self.frozen)} full heads wait to be sealed, and sealing fails: {error}; nothing is lost, retry"
+                if isinstance(error, MemoryLimitError):
+                    raise MemoryLimitError(reason, needed=error.needed, available=error.available) from error
+                raise StorageError(reason) from error
             self.env.sleep(_BACKLOG_POLL_S)
         return self.env.monotonic() - start
+
+    def _must_wait(self) -> bool:
+        """Whether a write would make the backlog, or the memory that it holds, too large."""
+        if not self.frozen:
+            return False
+        if len(self.frozen) > self.limits.backlog_max:
+            return True
+        available = self.budget.available()
+        return available is not None and self.budget.limit is not None and available < self.budget.limit // 2
 
     def _maybe_freeze(self) -> None:
         settings = self.settings

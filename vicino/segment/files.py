@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from vicino import _core
 from vicino.errors import CorruptionError
 from vicino.storage.container import ContainerWriter
@@ -22,8 +24,8 @@ SLOT_LIMIT = 2**32
 Column = tuple[int, int, Any, Any]
 """slot, dim, core dtype, core metric: what the core needs to know of a vector."""
 
-SLICE_ROWS = 4096
-"""Rows written at a time; bounds the memory of a rewrite at some megabytes whatever its size."""
+SLICE_BYTES = 1 << 20
+"""Bytes of vectors or documents written at a time, if a row is not larger; bounds the memory of a rewrite whatever its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +135,22 @@ def _stream(file: ContainerWriter, name: str, pieces: Iterator[bytes]) -> None:
             section.write(piece)
 
 
-def slices(rows: int) -> Iterator[tuple[int, int]]:
-    """(first, count) pairs that cover `rows`, SLICE_ROWS at a time."""
-    for first in range(0, rows, SLICE_ROWS):
-        yield first, min(SLICE_ROWS, rows - first)
+def slices(rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:
+    """(first, count) pairs that cover `rows` rows of one size, about SLICE_BYTES at a time."""
+    step = max(1, SLICE_BYTES // row_bytes)
+    for first in range(0, rows, step):
+        yield first, min(step, rows - first)
+
+
+def document_slices(offsets: bytes) -> Iterator[tuple[int, int]]:
+    """The same for documents, which begin and end at `offsets`."""
+    ends = np.frombuffer(offsets, np.uint64)
+    rows, first = len(ends) - 1, 0
+    while first < rows:
+        stop = int(np.searchsorted(ends, ends[first] + np.uint64(SLICE_BYTES), side="right")) - 1
+        stop = min(rows, max(first + 1, stop))
+        yield first, stop - first
+        first = stop
 
 
 def write_segment(journal: Journal, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], cancel: _core.Cancel) -> SegmentFiles:
@@ -164,21 +178,24 @@ def _write_ids(journal: Journal, rewrite: _core.Rewrite) -> str:
 def write_fields(journal: Journal, rewrite: _core.Rewrite, cancel: _core.Cancel) -> str:
     """Writes only the documents of a rewrite: a segment whose vectors stay."""
 
-    def documents() -> Iterator[bytes]:
-        for first, count in slices(rewrite.n_rows):
+    def documents(offsets: bytes) -> Iterator[bytes]:
+        for first, count in document_slices(offsets):
             _check(cancel)
             yield rewrite.documents(first, count)
 
     with new_file(journal, "fields") as file:
         file.add("versions", rewrite.versions())
-        file.add("offsets", rewrite.document_offsets())
-        _stream(file, "documents", documents())
+        offsets = rewrite.document_offsets()
+        file.add("offsets", offsets)
+        _stream(file, "documents", documents(offsets))
     return file.name
 
 
 def _write_vectors(journal: Journal, rewrite: _core.Rewrite, column: Column, cancel: _core.Cancel) -> str:
+    row_bytes = _core.row_bytes(column[2], column[1])
+
     def rows() -> Iterator[bytes]:
-        for first, count in slices(rewrite.n_rows):
+        for first, count in slices(rewrite.n_rows, row_bytes):
             _check(cancel)
             yield rewrite.vectors(column, first, count)
 
@@ -186,7 +203,7 @@ def _write_vectors(journal: Journal, rewrite: _core.Rewrite, column: Column, can
         file.add("meta", rewrite.column_meta(column))
         _stream(file, "rows", rows())
         if column[3] == _core.Metric.cosine:
-            _stream(file, "norms", (rewrite.norms(column, first, count) for first, count in slices(rewrite.n_rows)))
+            _stream(file, "norms", (rewrite.norms(column, first, count) for first, count in slices(rewrite.n_rows, row_bytes)))
         if presence := rewrite.presence(column):
             file.add("presence", presence)
     return file.name

@@ -47,6 +47,7 @@ class MemoryBudget:
             raise InvalidArgument(f"memory_limit must be at least {show_bytes(LIMIT_MIN)}, got {show_bytes(limit)}")
         self.limit = limit
         self._lock = threading.Lock()
+        self._taking = threading.Lock()
         self._reserved = 0
         self._measures: dict[object, Callable[[], int]] = {}
 
@@ -70,19 +71,28 @@ class MemoryBudget:
         return None if self.limit is None else max(0, self.limit - self.used())
 
     @contextmanager
-    def reserve(self, size: int, purpose: str) -> Iterator[None]:
-        """Counts `size` bytes while the block runs. Raises MemoryLimitError with the shortfall when they are not there."""
-        if self.limit is not None and (available := self.available()) is not None and size > available:
-            raise MemoryLimitError(
-                f"{purpose} needs {show_bytes(size)}, memory_limit of {show_bytes(self.limit)} leaves {show_bytes(available)}: "
-                f"{show_bytes(size - available)} short; raise memory_limit or do it in smaller parts",
-                needed=size,
-                available=available,
-            )
-        with self._lock:
-            self._reserved += size
+    def reserve(self, size: int, purpose: str, *, optional: bool = False) -> Iterator[None]:
+        """Counts `size` bytes while the block runs. Raises MemoryLimitError with the shortfall when they are not there.
+
+        optional: work that may wait takes at most what leaves half of the limit free, so that writes and their sealing go on beside it.
+        """
+        self._take(size, purpose, 0 if self.limit is None or not optional else self.limit // 2)
         try:
             yield
         finally:
             with self._lock:
                 self._reserved -= size
+
+    def _take(self, size: int, purpose: str, kept_free: int) -> None:
+        with self._taking:  # two that take at once would each find the room that there is for one
+            available = self.available()
+            if self.limit is not None and available is not None and size > (free := max(0, available - kept_free)):
+                kept = f" ({show_bytes(kept_free)} are kept for writes)" if kept_free else ""
+                raise MemoryLimitError(
+                    f"{purpose} needs {show_bytes(size)}, memory_limit of {show_bytes(self.limit)} leaves {show_bytes(free)}{kept}: "
+                    f"{show_bytes(size - free)} short; raise memory_limit or do it in smaller parts",
+                    needed=size,
+                    available=free,
+                )
+            with self._lock:
+                self._reserved += size
