@@ -27,6 +27,7 @@ def warm_up():  # imports, and what is allocated once, count for nobody
         docs.search([1] * 8, where="n > 3")
         docs.update([1], set={"n": 5})
         docs.delete([2])
+threading.stack_size(1 << 20)  # the system counts the whole stack of a thread as data, though hardly any of it is ever touched
 warm_up()
 chance = np.random.default_rng(7)
 class Peak(threading.Thread):

@@ -13,7 +13,7 @@ from typing import Literal
 
 from vicino import _core
 from vicino.env import Env
-from vicino.errors import Error, TimeoutError
+from vicino.errors import Error, StorageError, TimeoutError
 
 JobState = Literal["queued", "running", "done", "cancelled", "failed"]
 
@@ -72,6 +72,11 @@ class Job:
         finally:
             self._ended.set()
 
+    def _fail(self, error: BaseException) -> None:
+        """Ends a job that never ran."""
+        self.state, self.error = "failed", error
+        self._ended.set()
+
     def __repr__(self) -> str:
         return f"<Job {self.title}: {self.state}, {self.progress:.0%}>"
 
@@ -101,8 +106,20 @@ class Scheduler:
         if self._closed:
             job.run(work)
         else:
-            self._env.spawn(f"vicino-{lane}", lambda: self._work(lane))
+            self._start(lane)
         return job
+
+    def _start(self, lane: str) -> None:
+        try:
+            self._env.spawn(f"vicino-{lane}", lambda: self._work(lane))
+        except StorageError as error:  # no thread: what waits in this lane never runs, whoever submits next starts it anew
+            with self._lock:
+                queued, self._lanes[lane] = self._lanes[lane], deque()
+                del self._running[lane]
+                self._idle.notify_all()
+            for job, _ in queued:
+                job._fail(error)
+            raise
 
     def _work(self, lane: str) -> None:
         while True:

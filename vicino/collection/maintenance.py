@@ -17,7 +17,7 @@ from vicino.collection.limits import Limits
 from vicino.collection.policy import Action, BuildGraph, BuildIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action
 from vicino.collection.schema import Settings
 from vicino.collection.shard import Shard
-from vicino.errors import Error, MemoryLimitError
+from vicino.errors import Error, MemoryLimitError, StorageError
 from vicino.segment.files import (
     SLICE_BYTES,
     Column,
@@ -105,7 +105,12 @@ class Maintenance:
                 self.last_error = error
                 raise
 
-        return self._scheduler.submit(f"{self._lane}-{kind}", job, run)
+        try:
+            return self._scheduler.submit(f"{self._lane}-{kind}", job, run)
+        except StorageError:
+            with self._state_lock:
+                self._queued.pop(kind, None)
+            raise
 
     # ---- sealing
 

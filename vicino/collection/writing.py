@@ -21,7 +21,9 @@ from vicino.types import RecordId, VectorColumn
 
 IfExists = Literal["replace", "raise", "keep"]
 IDS_PER_COMMIT = 100_000
-"""A delete or update by filter is committed in slices of this many records, so that its log records stay small."""
+"""A delete by filter is committed in slices of this many records, so that its log records stay small."""
+LIMIT_PER_ID = 8192
+"""Bytes of memory_limit for each id of such a slice: ids of some hundred bytes, a few times, and room for everything else."""
 
 
 def without_repeats(batch: Batch) -> Batch:
@@ -152,7 +154,7 @@ class Writes:
 
             last = self._shard.commit(decide, reads=True)
             total += last.count
-            if last.count < IDS_PER_COMMIT:
+            if last.count < self._ids_per_commit():
                 return Committed(last.version, total, last.delayed_s)
 
     def _ids_where(self, snapshot: _core.Snapshot, condition: Condition, with_expired: bool) -> list[RecordId]:
@@ -160,7 +162,11 @@ class Writes:
             matches = snapshot.match(self._reader.compiled(condition), {}, _core.Cancel())
         else:
             matches = self._reader.match(snapshot, condition, self._shard.settings, _core.Cancel())
-        return snapshot.ids(snapshot.locators(matches, -1, IDS_PER_COMMIT))
+        return snapshot.ids(snapshot.locators(matches, -1, self._ids_per_commit()))
+
+    def _ids_per_commit(self) -> int:
+        limit = self._shard.budget.limit
+        return IDS_PER_COMMIT if limit is None else min(IDS_PER_COMMIT, limit // LIMIT_PER_ID)
 
     def update(
         self,

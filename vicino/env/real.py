@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vicino.env.base import Buffer, FileLock, Task, storage_error
+from vicino.errors import StorageError
 
 if TYPE_CHECKING:
     from vicino._core import Blob
@@ -293,7 +294,10 @@ class ThreadTask:
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"vicino {name}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise StorageError(f"no thread could be started for {name} ({error}); the system limits threads or memory, retry") from error
 
     def _run(self) -> None:
         try:

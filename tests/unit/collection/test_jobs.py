@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from vicino.collection.jobs import Job, Scheduler
-from vicino.env import RealEnv
-from vicino.errors import InvalidArgument, TimeoutError
+from vicino.env import MemoryEnv, RealEnv
+from vicino.errors import InvalidArgument, StorageError, TimeoutError
 
 
 def test_a_job_ends_done():
@@ -83,3 +83,22 @@ def test_after_closing_jobs_are_cancelled_at_once():
     scheduler = Scheduler(RealEnv())
     scheduler.close()
     assert scheduler.submit("lane", Job("late"), lambda job: None).state == "cancelled"
+
+
+class NoThreads(MemoryEnv):
+    """A machine at its limit of threads."""
+
+    def spawn(self, name, target):
+        raise StorageError("no thread could be started")
+
+
+def test_a_job_that_gets_no_thread_fails_and_leaves_its_lane_free():
+    env = NoThreads()
+    scheduler = Scheduler(env)
+    job = Job("sealing")
+    with pytest.raises(StorageError, match="no thread could be started"):
+        scheduler.submit("lane", job, lambda _job: None)
+    assert job.state == "failed"
+    env.spawn = MemoryEnv().spawn
+    assert scheduler.submit("lane", Job("sealing"), lambda _job: None).wait(5).state == "done"
+    scheduler.close()
