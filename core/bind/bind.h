@@ -10,6 +10,7 @@ void bind_kernels(nanobind::module_& m);  // kernels and their dispatch, for tes
 void bind_index(nanobind::module_& m);    // exact scan and graph over arrays
 void bind_fields(nanobind::module_& m);   // documents: encode, decode
 void bind_filter(nanobind::module_& m);   // conditions, field indexes
+void bind_sparse(nanobind::module_& m);   // text queries, sparse vectors; after bind_shard
 void bind_shard(nanobind::module_& m);    // shard state, snapshots, search, rewrite
 
 }  // namespace vicino::bind

@@ -47,8 +47,11 @@ BytesToWrite documents_to_write(const nb::bytes& data, const OffsetArray& offset
 /// columns: (slot, dim, dtype, metric, rows as bytes, presence words as bytes or None)
 using ColumnToWrite = std::tuple<std::uint32_t, std::uint32_t, Dtype, Metric, RawArray, std::optional<RawArray>>;
 
+/// values: (slot, kind, dim, dtype, metric, bytes, offsets)
+using ValuesArgument = std::tuple<std::uint32_t, ValueKind, std::uint32_t, Dtype, Metric, nb::bytes, OffsetArray>;
+
 nb::bytes encode_upsert_payload(const nb::list& ids, const nb::bytes& documents, const OffsetArray& offsets,
-                                const std::vector<ColumnToWrite>& columns) {
+                                const std::vector<ColumnToWrite>& columns, const std::vector<ValuesArgument>& values) {
   const BytesToWrite id_column = ids_to_write(ids), document_column = documents_to_write(documents, offsets);
   if (document_column.offsets.size() != id_column.offsets.size()) throw InvalidArgument("as many documents as ids are needed");
   std::vector<VectorColumn> vectors;
@@ -62,18 +65,24 @@ nb::bytes encode_upsert_payload(const nb::list& ids, const nb::bytes& documents,
     }
     vectors.push_back(std::move(column));
   }
+  std::vector<ValuesToWrite> written;
+  for (const auto& [slot, kind, dim, dtype, metric, data, value_offsets] : values) {
+    written.push_back({{slot, kind, dim, dtype, metric}, documents_to_write(data, value_offsets)});
+    if (written.back().values.offsets.size() != id_column.offsets.size()) throw InvalidArgument("as many values as ids are needed");
+  }
   std::string payload;
   {
     nb::gil_scoped_release unlocked;
-    payload = encode_upsert(id_column, document_column, vectors);
+    payload = encode_upsert(id_column, document_column, vectors, written);
   }
   return to_bytes(payload);
 }
 
 std::shared_ptr<const Segment> open_segment(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
-                                            const std::vector<Container>& graphs, const std::vector<Container>& indexes) {
+                                            const std::vector<Container>& graphs, const std::vector<Container>& indexes,
+                                            const std::vector<Container>& values, const std::vector<Container>& terms) {
   nb::gil_scoped_release unlocked;
-  return Segment::open(key, ids, fields, vectors, graphs, indexes);
+  return Segment::open(key, ids, fields, vectors, graphs, indexes, values, terms);
 }
 
 void bind_rewrite(nb::module_& m) {
@@ -108,12 +117,33 @@ void bind_rewrite(nb::module_& m) {
       .def("norms", [](const Rewrite& r, const Column& c, std::uint32_t first, std::uint32_t count) {
         return released([&] { return r.norms(spec_of(c), first, count); });
       }, "column"_a, "first"_a, "count"_a)
-      .def("presence", [](const Rewrite& r, const Column& c) { return to_bytes(r.presence(spec_of(c))); }, "column"_a);
+      .def("presence", [](const Rewrite& r, const Column& c) { return to_bytes(r.presence(spec_of(c))); }, "column"_a)
+      .def("has_values", [](const Rewrite& r, const Values& c) {
+        nb::gil_scoped_release unlocked;
+        return r.has_values(spec_of(c));
+      }, "column"_a)
+      .def("value_meta", [](const Rewrite& r, const Values& c) { return to_bytes(r.value_meta(spec_of(c))); }, "column"_a)
+      .def("value_offsets", [](const Rewrite& r, const Values& c) { return released([&] { return r.value_offsets(spec_of(c)); }); }, "column"_a)
+      .def("values", [](const Rewrite& r, const Values& c, std::uint32_t first, std::uint32_t count) {
+        return released([&] { return r.values(spec_of(c), first, count); });
+      }, "column"_a, "first"_a, "count"_a)
+      .def("terms_bytes", [](const Rewrite& r, const Values& c) {
+        nb::gil_scoped_release unlocked;
+        return r.terms_bytes(spec_of(c));
+      }, "column"_a, "Upper bound of the memory that `terms` takes.")
+      .def("terms", [](const Rewrite& r, const Values& c, const Cancel& cancel) {
+        lexical::TermsBuilder::Image image;
+        {
+          nb::gil_scoped_release unlocked;
+          image = r.terms(spec_of(c), cancel);
+        }
+        return to_sections(image);
+      }, "column"_a, "cancel"_a, "The inverted index of a text or sparse column: (name, bytes) of each section.");
 }
 
 void bind_state(nb::module_& m) {
   nb::class_<Segment>(m, "Segment", "A sealed segment, opened from its containers.");
-  m.def("open_segment", &open_segment, "key"_a, "ids"_a, "fields"_a, "vectors"_a, "graphs"_a, "indexes"_a);
+  m.def("open_segment", &open_segment, "key"_a, "ids"_a, "fields"_a, "vectors"_a, "graphs"_a, "indexes"_a, "values"_a, "terms"_a);
 
   nb::class_<ShardState>(m, "ShardState", "The state machine of one shard; one writer, any number of readers of its snapshots.")
       .def(nb::init<std::uint64_t, bool>(), "version"_a, "lenient"_a = false)
@@ -160,6 +190,8 @@ void bind_state(nb::module_& m) {
       }, "rewrite"_a, "output"_a.none(), "advances_base"_a)
       .def("attach_graph", [](ShardState& s, std::uint64_t key, const Container& graph) { s.replace(segment_at(*s.snapshot(), key).with_graph(graph)); },
            "key"_a, "graph"_a)
+      .def("attach_terms", [](ShardState& s, std::uint64_t key, const Container& terms) { s.replace(segment_at(*s.snapshot(), key).with_terms(terms)); },
+           "key"_a, "terms"_a)
       .def("attach_index", [](ShardState& s, std::uint64_t key, const Container& index) { s.replace(segment_at(*s.snapshot(), key).with_index(index)); },
            "key"_a, "index"_a)
       .def("drop_index", [](ShardState& s, std::uint64_t key, const std::string& path) { s.replace(segment_at(*s.snapshot(), key).without_indexes(path)); },
@@ -189,6 +221,10 @@ void bind_shard(nb::module_& m) {
       .value("l1", Metric::l1)
       .value("hamming", Metric::hamming)
       .value("jaccard", Metric::jaccard);
+  nb::enum_<ValueKind>(m, "ValueKind", "What a value column holds.")
+      .value("text", ValueKind::text)
+      .value("sparse", ValueKind::sparse)
+      .value("multi", ValueKind::multi);
   nb::class_<Cancel>(m, "Cancel", "Stops a long call: `cancel()` from another thread, a timeout in seconds, or Ctrl-C in the main thread.")
       .def("__init__", [](Cancel* self, std::optional<double> timeout, bool signals) {
         new (self) Cancel(timeout);
@@ -202,7 +238,7 @@ void bind_shard(nb::module_& m) {
       .def_prop_ro("cancelled", &Cancel::cancelled);
 
   m.def("row_bytes", [](Dtype dtype, std::uint32_t dim) { return row_bytes(dtype, dim); }, "dtype"_a, "dim"_a, "Bytes of one stored vector.");
-  m.def("encode_upsert", &encode_upsert_payload, "ids"_a, "documents"_a, "offsets"_a, "columns"_a,
+  m.def("encode_upsert", &encode_upsert_payload, "ids"_a, "documents"_a, "offsets"_a, "columns"_a, "values"_a,
         "Log payload of an upsert; documents and offsets as encode_documents returns them.");
   m.def("encode_delete", [](const nb::list& ids) { return to_bytes(encode_delete(ids_to_write(ids))); }, "ids"_a);
   m.def("encode_fields", [](const nb::list& ids, const nb::bytes& documents, const OffsetArray& offsets) {

@@ -46,6 +46,7 @@ const char* name_of(Strategy strategy) {
     case Strategy::scan: return "scan";
     case Strategy::walk: return "graph";
     case Strategy::walk_then_scan: return "graph, then scan";
+    case Strategy::postings: return "postings";
   }
   return "none";
 }
@@ -237,6 +238,12 @@ const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key) {
   throw InvalidArgument("there is no sealed segment with key " + std::to_string(key));
 }
 
+nb::list to_list(const std::vector<EntryStats>& all) {
+  nb::list stats;
+  for (const EntryStats& entry : all) stats.append(to_dict(entry));
+  return stats;
+}
+
 void bind_snapshot(nb::module_& m) {
   nb::class_<Matches>(m, "Matches", "Live rows of a snapshot that meet a condition.")
       .def_ro("count", &Matches::count)
@@ -285,6 +292,21 @@ void bind_snapshot(nb::module_& m) {
         const Cardinality found = s.estimate(condition, slots);
         return nb::make_tuple(found.low, found.likely, found.high);
       }, "filter"_a, "slots"_a, "(low, likely, high) number of records that meet the condition.")
+      .def("matches_of", [](const Snapshot& s, const LocatorArray& at) { return s.matches_of({at.data(), at.size()}); }, "locators"_a,
+           "Those of these records that are live, to search among them.")
+      .def("rows_of", [](const Snapshot& s, std::size_t entry, std::uint32_t after, std::uint32_t limit) {
+        std::vector<std::int64_t> found;
+        const Entry& rows = s.entries().at(entry);
+        for (std::uint32_t row = after; row < rows.rows->size() && found.size() < limit; ++row)
+          if (!rows.is_dead(row)) found.push_back(locator(entry, row));
+        return to_array(std::move(found));
+      }, "entry"_a, "first"_a, "limit"_a, "Locators of the live rows of an entry, from row `first` on.")
+      .def("value", [](const Snapshot& s, std::uint32_t slot, const LocatorArray& at) {
+        nb::list out;
+        for (std::size_t i = 0; i < at.size(); ++i) out.append(to_bytes(s.value(slot, at.data()[i])));
+        return out;
+      }, "slot"_a, "locators"_a, "Stored bytes of a sparse or multi-vector, empty where there is none.")
+      .def("n_uncovered", &Snapshot::n_uncovered, "slot"_a, "Live records that a text index does not hold yet.")
       .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a)
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
       .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a)

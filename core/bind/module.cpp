@@ -11,4 +11,5 @@ NB_MODULE(_core, m) {
   vicino::bind::bind_fields(m);
   vicino::bind::bind_filter(m);
   vicino::bind::bind_shard(m);
+  vicino::bind::bind_sparse(m);
 }

@@ -11,11 +11,14 @@
 
 #include "shard/segment.h"
 #include "shard/snapshot.h"
+#include "lexical/terms_builder.h"
 
 namespace vicino::bind {
 
 /// slot, dim, dtype, metric
 using Column = std::tuple<std::uint32_t, std::uint32_t, Dtype, Metric>;
+/// slot, kind, dim, dtype, metric
+using Values = std::tuple<std::uint32_t, ValueKind, std::uint32_t, Dtype, Metric>;
 using RawArray = nanobind::ndarray<const std::uint8_t, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
 using LocatorArray = nanobind::ndarray<const std::int64_t, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
 
@@ -24,8 +27,19 @@ inline ColumnSpec spec_of(const Column& column) {
   return {slot, dim, dtype, metric};
 }
 
+inline ValueSpec spec_of(const Values& values) {
+  const auto& [slot, kind, dim, dtype, metric] = values;
+  return {slot, kind, dim, dtype, metric};
+}
+
 inline nanobind::bytes to_bytes(const std::string& data) { return nanobind::bytes(data.data(), data.size()); }
 inline nanobind::bytes to_bytes(Bytes data) { return nanobind::bytes(reinterpret_cast<const char*>(data.data()), data.size()); }
+
+inline nanobind::list to_sections(const lexical::TermsBuilder::Image& image) {
+  nanobind::list sections;
+  for (const auto& [name, data] : image) sections.append(nanobind::make_tuple(name, to_bytes(data)));
+  return sections;
+}
 
 template <class T>
 nanobind::ndarray<nanobind::numpy, T> to_array(std::vector<T> values) {
@@ -47,6 +61,9 @@ nanobind::bytes released(Make&& make) {
 
 /// A sealed segment of a snapshot. Throws InvalidArgument when there is none with this key.
 const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key);
+
+/// Stats of a search, one mapping per entry.
+nanobind::list to_list(const std::vector<EntryStats>& all);
 
 void bind_snapshot(nanobind::module_& m);
 

@@ -49,6 +49,18 @@ VectorColumn read_vectors(ByteReader& in, std::uint32_t n) {
   return column;
 }
 
+ValueColumn read_values(ByteReader& in, std::uint32_t n) {
+  ValueColumn column;
+  column.spec.slot = in.read<std::uint32_t>();
+  column.spec.dim = in.read<std::uint32_t>();
+  const auto kind = in.read<std::uint8_t>(), dtype = in.read<std::uint8_t>(), metric = in.read<std::uint8_t>();
+  in.read<std::uint8_t>();
+  column.spec = value_spec(column.spec.slot, column.spec.dim, kind, dtype, metric, "log record (upsert)");
+  column.values = read_column(in, n);
+  for (std::uint32_t i = 0; i < n; ++i) check_value(column.spec, column.values[i], "log record (upsert)");
+  return column;
+}
+
 void expect_end(const ByteReader& in) {
   if (in.remaining()) in.fail(std::to_string(in.remaining()) + " bytes too many");
 }
@@ -61,10 +73,12 @@ void BytesToWrite::add(Bytes bytes) {
   offsets.push_back(static_cast<std::uint32_t>(data.size()));
 }
 
-std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns) {
+std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
+                          std::span<const ValuesToWrite> values) {
   std::string out;
   std::size_t size = ids.data.size() + documents.data.size() + 8 * ids.offsets.size() + 64;
   for (const auto& column : columns) size += column.rows.size() + column.presence.size() * 8 + 16;
+  for (const auto& column : values) size += column.values.data.size() + column.values.offsets.size() * 4 + 16;
   out.reserve(size);
   append_value(out, static_cast<std::uint32_t>(ids.offsets.size() - 1));
   append_value(out, static_cast<std::uint32_t>(columns.size()));
@@ -79,6 +93,17 @@ std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents
     append_value(out, std::uint8_t{0});
     append_bytes(out, {reinterpret_cast<const std::uint8_t*>(column.presence.data()), column.presence.size() * 8});
     append_bytes(out, column.rows);
+  }
+  if (values.empty()) return out;
+  append_value(out, static_cast<std::uint32_t>(values.size()));
+  for (const auto& [spec, column] : values) {
+    append_value(out, spec.slot);
+    append_value(out, spec.dim);
+    append_value(out, static_cast<std::uint8_t>(spec.kind));
+    append_value(out, static_cast<std::uint8_t>(spec.dtype));
+    append_value(out, static_cast<std::uint8_t>(spec.metric));
+    append_value(out, std::uint8_t{0});
+    append_column(out, column);
   }
   return out;
 }
@@ -96,7 +121,7 @@ std::string encode_fields(const BytesToWrite& ids, const BytesToWrite& documents
   return out;
 }
 
-UpsertBatch decode_upsert(Bytes payload) {
+UpsertBatch decode_upsert(Bytes payload, bool with_values) {
   ByteReader in(payload, "log record (upsert)");
   const auto n = in.read<std::uint32_t>();
   const auto n_columns = in.read<std::uint32_t>();
@@ -108,6 +133,13 @@ UpsertBatch decode_upsert(Bytes payload) {
     if (std::ranges::any_of(batch.columns, [&](const VectorColumn& other) { return other.spec.slot == column.spec.slot; }))
       in.fail("vector slot " + std::to_string(column.spec.slot) + " comes twice");
     batch.columns.push_back(std::move(column));
+  }
+  const std::uint32_t n_values = with_values ? in.read<std::uint32_t>() : 0;
+  for (std::uint32_t i = 0; i < n_values; ++i) {
+    ValueColumn column = read_values(in, n);
+    if (std::ranges::any_of(batch.values, [&](const ValueColumn& other) { return other.spec.slot == column.spec.slot; }))
+      in.fail("value slot " + std::to_string(column.spec.slot) + " comes twice");
+    batch.values.push_back(std::move(column));
   }
   expect_end(in);
   return batch;

@@ -5,6 +5,7 @@
 //   delete   u32 n | ids
 //   fields   u32 n | ids | documents        (the whole new document of each id)
 //   control  opaque to the core (settings as JSON)
+//   values   an upsert, followed by u32 columns | per column: u32 slot, u32 dim, u8 kind, u8 dtype, u8 metric, u8 0, u32 offsets[n+1], bytes
 //
 // Ids are encoded as in bind/ids.h, documents as in fields/document.h. Offsets start at 0 and never fall.
 #pragma once
@@ -14,11 +15,13 @@
 #include <vector>
 
 #include "kernels/vectors.h"
+#include "shard/byte_column.h"
+#include "shard/value_column.h"
 #include "util/blob.h"
 
 namespace vicino {
 
-enum class RecordType : std::uint8_t { upsert = 1, remove = 2, fields = 3, control = 4 };
+enum class RecordType : std::uint8_t { upsert = 1, remove = 2, fields = 3, control = 4, upsert_values = 5 };
 
 /// What identifies a vector of a collection inside the files: its slot, never reused, and its shape.
 struct ColumnSpec {
@@ -27,14 +30,6 @@ struct ColumnSpec {
   Dtype dtype;
   Metric metric;
   friend bool operator==(const ColumnSpec&, const ColumnSpec&) = default;
-};
-
-/// n byte strings one after the other.
-struct ByteColumn {
-  std::vector<std::uint32_t> offsets;  // n + 1; copied out, because a payload starts at any byte of the log
-  Bytes data;
-  std::uint32_t size() const { return static_cast<std::uint32_t>(offsets.size() - 1); }
-  Bytes operator[](std::uint32_t i) const { return data.subspan(offsets[i], offsets[i + 1] - offsets[i]); }
 };
 
 struct VectorColumn {
@@ -47,6 +42,7 @@ struct VectorColumn {
 struct UpsertBatch {
   ByteColumn ids, documents;
   std::vector<VectorColumn> columns;
+  std::vector<ValueColumn> values;
 };
 struct DeleteBatch {
   ByteColumn ids;
@@ -55,19 +51,20 @@ struct FieldsBatch {
   ByteColumn ids, documents;
 };
 
-/// Columns on their way into a payload; `offsets` has one more element than there are records.
-struct BytesToWrite {
-  std::vector<std::uint32_t> offsets{0};
-  std::string data;
-  void add(Bytes bytes);
+/// Values on their way into a payload.
+struct ValuesToWrite {
+  ValueSpec spec;
+  BytesToWrite values;
 };
 
-std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns);
+/// Of type upsert_values if there are values, else of type upsert.
+std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
+                          std::span<const ValuesToWrite> values = {});
 std::string encode_delete(const BytesToWrite& ids);
 std::string encode_fields(const BytesToWrite& ids, const BytesToWrite& documents);
 
 /// Views into a payload, which must outlive them. Throw CorruptionError when anything is out of bounds.
-UpsertBatch decode_upsert(Bytes payload);
+UpsertBatch decode_upsert(Bytes payload, bool with_values = false);
 DeleteBatch decode_delete(Bytes payload);
 FieldsBatch decode_fields(Bytes payload);
 

@@ -65,6 +65,9 @@ void Head::expect_shapes(const UpsertBatch& batch) const {
   for (const VectorColumn& column : batch.columns)
     if (const auto found = columns_.find(column.spec.slot); found != columns_.end() && found->second.spec != column.spec)
       throw InvalidArgument("vector slot " + std::to_string(column.spec.slot) + " came with another shape than before");
+  for (const ValueColumn& column : batch.values)
+    if (const auto found = values_.find(column.spec.slot); found != values_.end() && found->second.spec != column.spec)
+      throw InvalidArgument("value slot " + std::to_string(column.spec.slot) + " came with another shape than before");
 }
 
 void Head::append(const UpsertBatch& batch, std::uint64_t version) {
@@ -80,6 +83,7 @@ void Head::append(const UpsertBatch& batch, std::uint64_t version) {
   }
   for (const VectorColumn& column : batch.columns) append_column(column, first, n);
   for (auto& [slot, column] : columns_) column.presence.resize(first + n);
+  for (const ValueColumn& column : batch.values) append_values(column, first);
   size_ = first + n;
   std::unique_lock lock(table_mutex_);
   for (std::uint32_t row = first; row < size_; ++row) insert_id(row);
@@ -111,6 +115,29 @@ void Head::append_column(const VectorColumn& from, std::uint32_t first_row, std:
     for (std::uint32_t j = i; j < i + count; ++j)
       if (from.has(j)) { column.presence.set(first_row + j); ++column.n_present; }
     i += count;
+  }
+}
+
+void Head::append_values(const ValueColumn& from, std::uint32_t first_row) {
+  Values& column = values_.try_emplace(from.spec.slot, Values{from.spec, {}, nullptr, 0}).first->second;
+  if (!column.terms && from.spec.kind != ValueKind::multi)
+    column.terms = std::make_shared<lexical::HeadTerms>(from.spec.kind == ValueKind::text ? lexical::TermsKind::text : lexical::TermsKind::sparse);
+  column.chunks.resize(chunks_.size());
+  const std::uint32_t n = from.values.size();
+  column.n_covered += n;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    if (from.values[i].empty()) continue;
+    const std::uint32_t number = chunk_number(first_row + i), capacity = chunk_capacity(number);
+    auto& chunk = column.chunks[number];
+    if (!chunk) {
+      chunk = std::shared_ptr<Bytes[]>(new Bytes[capacity]);
+      memory_bytes_ += capacity * sizeof(Bytes);
+    }
+    const Bytes kept = chunk[first_row + i - chunk_start(number)] = keep(from.values[i]);
+    if (!column.terms) continue;
+    const std::size_t before = column.terms->memory_bytes();
+    column.terms->append(first_row + i, kept);
+    memory_bytes_ += column.terms->memory_bytes() - before;
   }
 }
 
@@ -186,6 +213,8 @@ HeadView::HeadView(std::shared_ptr<const Head> head) : Rows(head->key()), head_(
     const bool all = column.n_present == size_;
     columns_.push_back({column.spec, column.chunks, all ? nullptr : std::make_unique<Bitmap>(column.presence)});
   }
+  for (const auto& [slot, column] : head_->values_)
+    values_.push_back({column.spec, column.chunks, column.terms ? column.terms->view(size_) : nullptr, column.n_covered == size_});
 }
 
 const Head::RowChunk& HeadView::chunk_of(std::uint32_t row, std::uint32_t* at) const {
@@ -256,6 +285,34 @@ const std::uint8_t* HeadView::vector(std::uint32_t slot, std::uint32_t row) cons
   if (!found || (found->presence && !found->presence->test(row))) return nullptr;
   const std::uint32_t number = chunk_number(row);
   return found->chunks[number].rows.get() + std::size_t{row - chunk_start(number)} * row_bytes(found->spec.dtype, found->spec.dim);
+}
+
+std::vector<ValueSpec> HeadView::values() const {
+  std::vector<ValueSpec> specs;
+  for (const Values& column : values_) specs.push_back(column.spec);
+  return specs;
+}
+
+const HeadView::Values* HeadView::values_at(std::uint32_t slot) const {
+  const auto found = std::ranges::find(values_, slot, [](const Values& column) { return column.spec.slot; });
+  return found == values_.end() ? nullptr : &*found;
+}
+
+Bytes HeadView::value(std::uint32_t slot, std::uint32_t row) const {
+  const Values* found = values_at(slot);
+  const std::uint32_t number = chunk_number(row);
+  if (!found || number >= found->chunks.size() || !found->chunks[number]) return {};
+  return found->chunks[number][row - chunk_start(number)];
+}
+
+const lexical::TermIndex* HeadView::terms(std::uint32_t slot) const {
+  const Values* found = values_at(slot);
+  return found ? found->terms.get() : nullptr;
+}
+
+bool HeadView::covers(std::uint32_t slot) const {
+  const Values* found = values_at(slot);
+  return size_ == 0 || (found && found->is_complete);
 }
 
 }  // namespace vicino

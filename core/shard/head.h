@@ -9,6 +9,7 @@
 #include <shared_mutex>
 
 #include "shard/rows.h"
+#include "lexical/head_terms.h"
 
 namespace vicino {
 
@@ -53,10 +54,17 @@ class Head : public std::enable_shared_from_this<Head> {
     Bitmap presence;
     std::uint32_t n_present = 0;
   };
+  struct Values {
+    ValueSpec spec;
+    std::vector<std::shared_ptr<Bytes[]>> chunks;  // null: no row of the chunk has a value
+    std::shared_ptr<lexical::HeadTerms> terms;              // null for multi
+    std::uint32_t n_covered = 0;                   // rows whose batch came with this column
+  };
 
   void reserve_rows(std::uint32_t n);
   Bytes keep(Bytes bytes);
   void append_column(const VectorColumn& from, std::uint32_t first_row, std::uint32_t n);
+  void append_values(const ValueColumn& from, std::uint32_t first_row);
   void insert_id(std::uint32_t row);
   void grow_table();
   const RowChunk& chunk_of(std::uint32_t row, std::uint32_t* at) const;
@@ -65,6 +73,7 @@ class Head : public std::enable_shared_from_this<Head> {
   std::uint32_t size_ = 0;
   std::vector<std::shared_ptr<RowChunk>> chunks_;
   std::map<std::uint32_t, Column> columns_;
+  std::map<std::uint32_t, Values> values_;
   std::vector<std::shared_ptr<std::uint8_t[]>> arena_;
   std::uint8_t* arena_at_ = nullptr;
   std::size_t arena_left_ = 0, arena_block_ = 4096;
@@ -88,6 +97,10 @@ class HeadView final : public Rows {
   std::vector<Chunk> chunks(std::uint32_t slot) const override;
   const Bitmap* presence(std::uint32_t slot) const override;
   const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const override;
+  std::vector<ValueSpec> values() const override;
+  Bytes value(std::uint32_t slot, std::uint32_t row) const override;
+  const lexical::TermIndex* terms(std::uint32_t slot) const override;
+  bool covers(std::uint32_t slot) const override;
   const Graph* graph(std::uint32_t) const override { return nullptr; }
   const FieldIndex* index(std::string_view) const override { return nullptr; }
   std::size_t memory_bytes() const override { return head_->memory_bytes(); }
@@ -98,13 +111,21 @@ class HeadView final : public Rows {
     std::vector<Head::ColumnChunk> chunks;
     std::unique_ptr<Bitmap> presence;  // null: all rows
   };
+  struct Values {
+    ValueSpec spec;
+    std::vector<std::shared_ptr<Bytes[]>> chunks;
+    std::shared_ptr<const lexical::TermIndex> terms;
+    bool is_complete;
+  };
   const Head::RowChunk& chunk_of(std::uint32_t row, std::uint32_t* at) const;
   const Column* column(std::uint32_t slot) const;
+  const Values* values_at(std::uint32_t slot) const;
 
   std::shared_ptr<const Head> head_;
   std::uint32_t size_;
   std::vector<std::shared_ptr<Head::RowChunk>> chunks_;
   std::vector<Column> columns_;
+  std::vector<Values> values_;
 };
 
 }  // namespace vicino

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "shard/segment.h"
 #include "util/byte_io.h"
 
 namespace vicino {
@@ -103,6 +104,70 @@ std::string Rewrite::presence(const ColumnSpec& column) const {
     if (snapshot_->vector(column.slot, sources_[row])) present.set(row);
   if (present.count() == n_rows()) return {};
   return {reinterpret_cast<const char*>(present.words()), present.n_words() * sizeof(std::uint64_t)};
+}
+
+Bytes Rewrite::value(const ValueSpec& column, Locator at) const {
+  const Entry& entry = snapshot_->entries()[static_cast<std::size_t>(at >> 32)];
+  const auto row = static_cast<std::uint32_t>(at);
+  return entry.is_dead(row) ? Bytes{} : entry.rows->value(column.slot, row);
+}
+
+bool Rewrite::has_values(const ValueSpec& column) const {
+  snapshot_->expect_values(column);
+  if (column.kind == ValueKind::text)
+    return std::ranges::all_of(inputs_, [&](std::size_t input) { return snapshot_->entries()[input].rows->covers(column.slot); });
+  return std::ranges::any_of(sources_, [&](Locator at) { return !value(column, at).empty(); });
+}
+
+std::string Rewrite::value_meta(const ValueSpec& column) const {
+  std::string out;
+  append_value(out, column.slot);
+  append_value(out, column.dim);
+  append_value(out, static_cast<std::uint8_t>(column.kind));
+  append_value(out, static_cast<std::uint8_t>(column.dtype));
+  append_value(out, static_cast<std::uint8_t>(column.metric));
+  append_value(out, std::uint8_t{0});
+  append_value(out, n_rows());
+  return out;
+}
+
+std::string Rewrite::value_offsets(const ValueSpec& column) const {
+  std::string out;
+  out.reserve((sources_.size() + 1) * sizeof(std::uint64_t));
+  std::uint64_t end = 0;
+  append_value(out, end);
+  for (const Locator at : sources_) append_value(out, end += value(column, at).size());
+  return out;
+}
+
+std::string Rewrite::values(const ValueSpec& column, std::uint32_t first, std::uint32_t count) const {
+  std::string out;
+  for (std::uint32_t row = first; row < first + count; ++row) append_bytes(out, value(column, sources_.at(row)));
+  return out;
+}
+
+lexical::TermsBuilder::Image Rewrite::terms(const ValueSpec& column, const Cancel& cancel) const {
+  lexical::TermsBuilder builder(column.kind == ValueKind::text ? lexical::TermsKind::text : lexical::TermsKind::sparse, n_rows());
+  for (std::size_t input = 0; input < inputs_.size(); ++input) {
+    cancel.check();
+    const Entry& entry = snapshot_->entries()[inputs_[input]];
+    const lexical::TermIndex* index = entry.rows->terms(column.slot);
+    if (!index) continue;
+    if (dynamic_cast<const Segment*>(entry.rows.get())) {
+      builder.add(*index, mapping_[input], cancel);
+      continue;
+    }
+    for (std::uint32_t row = 0; row < entry.rows->size(); ++row)  // a head keeps the values themselves
+      if (mapping_[input][row] != kDropped) builder.add(mapping_[input][row], entry.rows->value(column.slot, row));
+  }
+  return builder.finish(cancel);
+}
+
+std::size_t Rewrite::terms_bytes(const ValueSpec& column) const {
+  std::size_t bytes = 0;
+  for (const std::size_t input : inputs_)
+    if (const lexical::TermIndex* index = snapshot_->entries()[input].rows->terms(column.slot)) bytes += lexical::TermsBuilder::working_bytes(*index);
+  return bytes;
 }
 
 }  // namespace vicino

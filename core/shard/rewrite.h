@@ -11,6 +11,7 @@
 
 #include "shard/id_map.h"
 #include "shard/snapshot.h"
+#include "lexical/terms_builder.h"
 
 namespace vicino {
 
@@ -43,10 +44,21 @@ class Rewrite {
   /// Presence words, empty when every row has the vector.
   std::string presence(const ColumnSpec& column) const;
 
+  /// Whether any row of the output has a value; for text, whether every input covers its rows, so that the terms are complete.
+  bool has_values(const ValueSpec& column) const;
+  std::string value_meta(const ValueSpec& column) const;
+  std::string value_offsets(const ValueSpec& column) const;
+  std::string values(const ValueSpec& column, std::uint32_t first, std::uint32_t count) const;
+  /// The inverted index of a text or sparse column, as sections of a file.
+  lexical::TermsBuilder::Image terms(const ValueSpec& column, const Cancel& cancel) const;
+  /// Upper bound of the memory that making the terms takes.
+  std::size_t terms_bytes(const ValueSpec& column) const;
+
  private:
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::size_t> inputs_;
   Bytes document(Locator at) const;
+  Bytes value(const ValueSpec& column, Locator at) const;
 
   std::vector<Locator> sources_;                     // per output row
   std::vector<std::vector<std::uint32_t>> mapping_;  // per input, per row

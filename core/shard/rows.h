@@ -11,6 +11,8 @@
 #include "index/graph.h"
 #include "kernels/vectors.h"
 #include "shard/batch.h"
+#include "shard/value_column.h"
+#include "lexical/term_index.h"
 #include "util/bitmap.h"
 #include "util/blob.h"
 
@@ -43,6 +45,15 @@ class Rows {
   virtual const Bitmap* presence(std::uint32_t slot) const = 0;
   /// The stored bytes of one vector, null when the row has none.
   virtual const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const = 0;
+
+  virtual std::vector<ValueSpec> values() const = 0;
+  /// Empty when the row has none, and for text in a sealed segment, which keeps the terms alone.
+  virtual Bytes value(std::uint32_t slot, std::uint32_t row) const = 0;
+  /// The inverted form of a text or sparse column; null when there is none.
+  virtual const lexical::TermIndex* terms(std::uint32_t slot) const = 0;
+  /// Whether every row that could have a value in the slot has had the chance: a text index that was made later covers rows once it is built.
+  virtual bool covers(std::uint32_t slot) const = 0;
+
   virtual const Graph* graph(std::uint32_t slot) const = 0;
   virtual const FieldIndex* index(std::string_view path) const = 0;
   /// Anonymous memory held, in bytes; mapped files do not count.

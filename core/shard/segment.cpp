@@ -6,7 +6,8 @@
 namespace vicino {
 
 std::shared_ptr<const Segment> Segment::open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
-                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes) {
+                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes,
+                                             const std::vector<Container>& values, const std::vector<Container>& terms) {
   std::shared_ptr<Segment> segment(new Segment(key));
   segment->ids_ = IdMap::open(ids);
   segment->ids_container_ = ids;
@@ -14,6 +15,8 @@ std::shared_ptr<const Segment> Segment::open(std::uint64_t key, const Container&
   for (const Container& container : vectors) segment->add_vectors(container);
   for (const Container& container : graphs) segment->set_graph(container);
   for (const Container& container : indexes) segment->add_index(container);
+  for (const Container& container : values) segment->add_values(container);
+  for (const Container& container : terms) segment->set_terms(container);
   return segment;
 }
 
@@ -65,6 +68,37 @@ void Segment::set_graph(const Container& container) {
   found->second.containers.push_back(container);
 }
 
+/// The column that a container of values or terms says it is of.
+Segment::Values& Segment::values_of(const Container& container) {
+  const std::string what = container.name() + ", section meta";
+  ByteReader meta(container.section("meta").bytes(), what);
+  const auto slot = meta.read<std::uint32_t>(), dim = meta.read<std::uint32_t>();
+  const auto kind = meta.read<std::uint8_t>(), dtype = meta.read<std::uint8_t>(), metric = meta.read<std::uint8_t>();
+  meta.read<std::uint8_t>();
+  const auto n = meta.read<std::uint32_t>();
+  const ValueSpec spec = value_spec(slot, dim, kind, dtype, metric, what);
+  if (n != size()) meta.fail("has " + std::to_string(n) + " rows, the segment has " + std::to_string(size()));
+  if (columns_.contains(slot)) meta.fail("values for slot " + std::to_string(slot) + ", which has vectors here");
+  Values& column = values_.try_emplace(slot, Values{spec, {}, {}, nullptr, {}}).first->second;
+  if (column.spec != spec) meta.fail("two files of slot " + std::to_string(slot) + " contradict each other");
+  return column;
+}
+
+void Segment::add_values(const Container& container) {
+  Values& column = values_of(container);
+  if (column.offsets.size()) throw CorruptionError(container.name() + ": a second file of values for slot " + std::to_string(column.spec.slot));
+  column.offsets = typed_section<std::uint64_t>(container.section("offsets").bytes(), std::size_t{size()} + 1, container.name() + ", section offsets");
+  column.bytes = container.section("bytes").bytes();
+  column.containers.push_back(container);
+}
+
+void Segment::set_terms(const Container& container) {
+  Values& column = values_of(container);
+  if (column.spec.kind == ValueKind::multi) throw CorruptionError(container.name() + ": terms of a multi-vector");
+  column.terms = lexical::SealedTerms::open(container, column.spec.kind == ValueKind::text ? lexical::TermsKind::text : lexical::TermsKind::sparse, size());
+  column.containers.push_back(container);
+}
+
 void Segment::add_index(const Container& container) {
   const Bytes path = container.section("path").bytes();
   auto index = std::make_shared<FieldIndex>(FieldIndex::open(container.section("index")));
@@ -86,6 +120,12 @@ std::shared_ptr<const Segment> Segment::with_graph(const Container& graph) const
   return copy;
 }
 
+std::shared_ptr<const Segment> Segment::with_terms(const Container& terms) const {
+  std::shared_ptr<Segment> copy(new Segment(*this));
+  copy->set_terms(terms);
+  return copy;
+}
+
 std::shared_ptr<const Segment> Segment::with_index(const Container& index) const {
   std::shared_ptr<Segment> copy(new Segment(*this));
   copy->add_index(index);
@@ -101,6 +141,7 @@ std::shared_ptr<const Segment> Segment::without_indexes(const std::string& path)
 std::shared_ptr<const Segment> Segment::without_column(std::uint32_t slot) const {
   std::shared_ptr<Segment> copy(new Segment(*this));
   copy->columns_.erase(slot);
+  copy->values_.erase(slot);
   return copy;
 }
 
@@ -112,6 +153,11 @@ void Segment::verify() const {
   for (const auto& [slot, column] : columns_)
     for (const Container& container : column.containers) container.verify();
   for (const auto& [path, index] : indexes_) index.container.verify();
+  for (const auto& [slot, column] : values_) {
+    for (const Container& container : column.containers) container.verify();
+    if (column.terms) column.terms->verify();
+    for (std::uint32_t row = 0; row < size(); ++row) check_value(column.spec, value(slot, row), column.containers.front().name());
+  }
 }
 
 Bytes Segment::document(std::uint32_t row) const {
@@ -144,6 +190,27 @@ const std::uint8_t* Segment::vector(std::uint32_t slot, std::uint32_t row) const
   return found->second.block.row(row);
 }
 
+std::vector<ValueSpec> Segment::values() const {
+  std::vector<ValueSpec> specs;
+  for (const auto& [slot, column] : values_) specs.push_back(column.spec);
+  return specs;
+}
+
+Bytes Segment::value(std::uint32_t slot, std::uint32_t row) const {
+  const auto found = values_.find(slot);
+  if (found == values_.end() || found->second.offsets.empty()) return {};
+  const Values& column = found->second;
+  const std::uint64_t begin = column.offsets[row], end = column.offsets[row + 1];
+  if (begin > end || end > column.bytes.size())
+    throw CorruptionError(column.containers.front().name() + ": the value of row " + std::to_string(row) + " is out of bounds");
+  return column.bytes.subspan(begin, end - begin);
+}
+
+const lexical::TermIndex* Segment::terms(std::uint32_t slot) const {
+  const auto found = values_.find(slot);
+  return found == values_.end() ? nullptr : found->second.terms.get();
+}
+
 const Graph* Segment::graph(std::uint32_t slot) const {
   const auto found = columns_.find(slot);
   return found == columns_.end() ? nullptr : found->second.graph.get();
@@ -157,6 +224,7 @@ const FieldIndex* Segment::index(std::string_view path) const {
 std::size_t Segment::memory_bytes() const {
   std::size_t bytes = sizeof(Segment);
   for (const auto& [slot, column] : columns_) bytes += column.presence ? column.presence->n_words() * 8 : 0;
+  for (const auto& [slot, column] : values_) bytes += column.terms ? column.terms->memory_bytes() : 0;
   return bytes;
 }
 

@@ -4,6 +4,8 @@
 //   .ids      id_map.h
 //   .fields   versions u64[n], offsets u64[n + 1], documents
 //   .vectors  meta (u32 slot, u32 dim, u8 dtype, u8 metric, u16 0, u32 n), rows, norms f32[n] (cosine), presence u64[] (when a row lacks it)
+//   .values   meta (u32 slot, u32 dim, u8 kind, u8 dtype, u8 metric, u8 0, u32 n), offsets u64[n + 1], bytes (value_column.h); not for text
+//   .terms    meta (the same), sections of sparse/sealed_terms.h; for text and sparse
 //   .graph    meta (u32 slot), graph (index/graph.h)
 //   .index    path (UTF-8), index (filter/field_index.h)
 #pragma once
@@ -12,6 +14,7 @@
 
 #include "shard/id_map.h"
 #include "shard/rows.h"
+#include "lexical/sealed_terms.h"
 #include "storage/container.h"
 
 namespace vicino {
@@ -20,10 +23,12 @@ class Segment final : public Rows {
  public:
   /// Throws CorruptionError when the containers do not fit together.
   static std::shared_ptr<const Segment> open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
-                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes);
+                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes,
+                                             const std::vector<Container>& values = {}, const std::vector<Container>& terms = {});
   /// The same rows with one part replaced or added; parts not named are shared.
   std::shared_ptr<const Segment> with_fields(const Container& fields) const;
   std::shared_ptr<const Segment> with_graph(const Container& graph) const;
+  std::shared_ptr<const Segment> with_terms(const Container& terms) const;
   std::shared_ptr<const Segment> with_index(const Container& index) const;
   std::shared_ptr<const Segment> without_indexes(const std::string& path) const;
   std::shared_ptr<const Segment> without_column(std::uint32_t slot) const;
@@ -39,6 +44,10 @@ class Segment final : public Rows {
   std::vector<Chunk> chunks(std::uint32_t slot) const override;
   const Bitmap* presence(std::uint32_t slot) const override;
   const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const override;
+  std::vector<ValueSpec> values() const override;
+  Bytes value(std::uint32_t slot, std::uint32_t row) const override;
+  const lexical::TermIndex* terms(std::uint32_t slot) const override;
+  bool covers(std::uint32_t slot) const override { return terms(slot) != nullptr; }
   const Graph* graph(std::uint32_t slot) const override;
   const FieldIndex* index(std::string_view path) const override;
   std::size_t memory_bytes() const override;
@@ -51,18 +60,29 @@ class Segment final : public Rows {
     std::shared_ptr<const Graph> graph;      // null: scanned
     std::vector<Container> containers;
   };
+  struct Values {
+    ValueSpec spec;
+    std::span<const std::uint64_t> offsets;  // empty for text
+    Bytes bytes;
+    std::shared_ptr<const lexical::SealedTerms> terms;
+    std::vector<Container> containers;
+  };
   explicit Segment(std::uint64_t key) : Rows(key) {}
   Segment(const Segment&) = default;
   void set_fields(const Container& container);
   void add_vectors(const Container& container);
   void set_graph(const Container& container);
   void add_index(const Container& container);
+  void add_values(const Container& container);
+  void set_terms(const Container& container);
+  Values& values_of(const Container& container);
 
   IdMap ids_;
   Container ids_container_, fields_container_;
   std::span<const std::uint64_t> versions_, offsets_;
   Bytes documents_;
   std::map<std::uint32_t, Column> columns_;
+  std::map<std::uint32_t, Values> values_;
   struct Index {
     Container container;
     std::shared_ptr<const FieldIndex> index;

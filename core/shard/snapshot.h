@@ -11,6 +11,7 @@
 #include "filter/evaluate.h"
 #include "shard/overlay.h"
 #include "shard/rows.h"
+#include "lexical/search.h"
 #include "util/cancel.h"
 #include "util/top_k.h"
 
@@ -28,6 +29,7 @@ struct Entry {
   std::shared_ptr<Overlay> overlay;       // never null
   std::uint32_t n_live = 0;
   std::uint32_t n_updated = 0;
+  std::shared_ptr<lexical::LiveStatistics> statistics = std::make_shared<lexical::LiveStatistics>();  // of these live rows; made anew with them
 
   bool is_dead(std::uint32_t row) const { return live && !live->test(row); }
 };
@@ -43,7 +45,7 @@ struct Matches {
   EvaluateStats stats;
 };
 
-enum class Strategy : std::uint8_t { none, scan, walk, walk_then_scan };
+enum class Strategy : std::uint8_t { none, scan, walk, walk_then_scan, postings };
 
 /// What a search did in one entry.
 struct EntryStats {
@@ -66,6 +68,12 @@ struct SearchOutcome {
   std::vector<EntryStats> stats;       // summed over the queries
 };
 
+/// What a search over values found.
+struct ValueOutcome {
+  std::vector<lexical::SparseHit> hits;  // best first, lexical::SparseHit::row is a Locator
+  std::vector<EntryStats> stats;
+};
+
 class Snapshot {
  public:
   Snapshot(std::uint64_t version, std::vector<Entry> entries);
@@ -82,6 +90,12 @@ class Snapshot {
   const std::uint8_t* vector(std::uint32_t slot, Locator at) const;
   /// Throws CorruptionError when rows hold vectors of another shape in this slot: settings and vectors come from different files.
   void expect_column(const ColumnSpec& column) const;
+  /// The stored value of a sparse or multi column, empty when the record has none.
+  Bytes value(std::uint32_t slot, Locator at) const;
+  /// The same for values.
+  void expect_values(const ValueSpec& column) const;
+  /// Live records whose terms a text index does not have yet, because it was made after them.
+  std::uint64_t n_uncovered(std::uint32_t slot) const;
 
   /// `condition` null: all live rows.
   Matches match(const Condition* condition, const SlotNames& slots, const Cancel& cancel) const;
@@ -90,6 +104,14 @@ class Snapshot {
   /// queries: n rows in the column's query type, see PreparedQuery. `matches` null: all live rows.
   SearchOutcome search(const SearchRequest& request, std::span<const std::uint8_t> queries, std::size_t n_queries, const Matches* matches,
                        const Cancel& cancel) const;
+
+  /// The k best records for words in text indexes; those that an index does not cover are not found, see n_uncovered.
+  ValueOutcome search_text(const lexical::TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) const;
+  /// The k records of the largest dot product with a sparse vector.
+  ValueOutcome search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::size_t k,
+                             const Matches* matches, const Cancel& cancel) const;
+  /// These records, less those that are dead: to search among them. Throws InvalidArgument for locators of another snapshot.
+  Matches matches_of(std::span<const Locator> locators) const;
 
   /// One entry as the filter evaluator sees it. The snapshot must outlive the source.
   std::unique_ptr<RowSource> source(std::size_t entry, const SlotNames& slots) const;

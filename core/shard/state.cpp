@@ -98,6 +98,7 @@ void ShardState::apply(RecordType type, Bytes payload, std::uint64_t version) {
     throw CorruptionError("a log record has version " + std::to_string(version) + ", expected " + std::to_string(version_ + 1));
   switch (type) {
     case RecordType::upsert: upsert(decode_upsert(payload), version); break;
+    case RecordType::upsert_values: upsert(decode_upsert(payload, true), version); break;
     case RecordType::remove: {
       const DeleteBatch batch = decode_delete(payload);
       for (std::uint32_t i = 0; i < batch.ids.size(); ++i)
@@ -163,6 +164,7 @@ Entry ShardState::published(Working& working) {
     if (working.n_dead) {
       working.live.resize(n, true);
       working.entry.live = std::make_shared<const Bitmap>(working.live);
+      working.entry.statistics = std::make_shared<lexical::LiveStatistics>();
     }
     if (working.n_updated) {
       working.updated.resize(n);

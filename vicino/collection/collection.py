@@ -17,9 +17,11 @@ from vicino.collection.read_shard import AnyShard
 from vicino.collection.readable import ReadableCollection
 from vicino.collection.record import Record
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
-from vicino.collection.schema import VectorSpec
+from vicino.collection.schema import AnyVectorSpec, VectorSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Committed, Shard
+from vicino.collection.value_specs import TextSpec
+from vicino.collection.values import to_values
 from vicino.collection.vectors import Context, to_column
 from vicino.collection.writing import IfExists, Writes, changed, check_versions
 from vicino.env import Env
@@ -129,6 +131,7 @@ class Collection(ReadableCollection[T]):
         with progress_of(progress, "writing", total) as advance:
             try:
                 for part in slices:
+                    self._note_languages(part)
                     done = writes.put(part, **conditions)
                     count, commits, version = count + done.count, commits + 1, done.version
                     delayed_s += done.delayed_s
@@ -177,11 +180,13 @@ class Collection(ReadableCollection[T]):
             raise InvalidArgument("nothing to change: give set=, unset= or vectors=")
         changes = dict(set or {})
         columns = None if vectors is None else self._vector_columns(chosen, vectors)
-        embeds = self.settings.model is not None and ({*changes, *names} & {*self.settings.embed} or replace)
+        touched = {*changes, *names}
+        embeds = self.settings.model is not None and DEFAULT_VECTOR not in (vectors or {}) and (touched & {*self.settings.embed} or replace)
+        rewords = self.settings.texts and (touched & self.settings.text_fields or replace)
         if not chosen:
             done = Committed(self.version, 0)
-        elif embeds and DEFAULT_VECTOR not in (vectors or {}):
-            done = self._update_embedded(chosen, changes, names, replace, if_version, columns)
+        elif embeds or rewords or (vectors is not None and (self.settings.values or self.settings.texts)):
+            done = self._update_whole(chosen, changes, names, replace, if_version, columns, keep_vector=not embeds)
         else:
             done = writes.update(
                 chosen,
@@ -194,16 +199,25 @@ class Collection(ReadableCollection[T]):
             )
         return WriteResult(done.count, done.version, self._env.monotonic() - start)
 
-    def _update_embedded(
+    def _note_languages(self, batch: Batch) -> None:
+        """Languages that an analyzer has met for the first time are stored before the records are: a query is read in all of them."""
+        known = {name: entry.languages for name, entry in self.settings.texts.items()}
+        if any(not found <= known.get(name, found) for name, found in batch.languages.items()):
+            self._writable().change_settings(lambda settings: settings.with_languages(batch.languages))
+
+    def _update_whole(
         self,
         ids: list[RecordId],
         set_fields: dict[str, Any],
         unset: list[str],
         replace: bool,
         if_version: int | None,
-        columns: Mapping[str, VectorColumn | None] | None,
+        columns: Mapping[str, Any] | None,
+        *,
+        keep_vector: bool,
     ) -> Committed:
-        """An update of a field that the model embeds: the records are written whole, with the vectors of their new text.
+        """An update of a field that is embedded or indexed by words, or of a collection with sparse or multi-vectors: the records are written
+        whole, with what their new text gives. keep_vector: the vector named "vector" is not made of the text anew.
 
         Embedding takes long, so it happens before the commit; the commit asks that no record has changed meanwhile, else it begins again.
         """
@@ -218,18 +232,23 @@ class Collection(ReadableCollection[T]):
             for position, view in enumerate(views):
                 stored = full[position].vectors if full[position] is not None else {}
                 given = {name: column and column[position] for name, column in (columns or {}).items()}
-                others = {name: vector for name, vector in {**stored, **given}.items() if name != DEFAULT_VECTOR and vector is not None}
+                others = {name: vector for name, vector in {**stored, **given}.items() if vector is not None and (keep_vector or name != DEFAULT_VECTOR)}
                 records.append(Record(view.id, vectors=others, fields=changed(view.fields, set_fields, unset, replace)))
-            parts = batches(records, self.settings, embed=self._embed_documents(), collection=self.name)
+            embed = None if keep_vector else self._embed_documents()
+            part = next(_only_one(batches(records, self.settings, embed=embed, collection=self.name), self.name))
+            self._note_languages(part)
             try:
-                return writes.put(next(_only_one(parts, self.name)), if_exists="replace", if_version=versions)
+                return writes.put(part, if_exists="replace", if_version=versions)
             except ConflictError:
                 if if_version is not None:
                     raise
 
-    def _vector_columns(self, ids: list[RecordId], vectors: Mapping[str, Any]) -> dict[str, VectorColumn | None]:
-        columns: dict[str, VectorColumn | None] = {}
+    def _vector_columns(self, ids: list[RecordId], vectors: Mapping[str, Any]) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
         for name, given in vectors.items():
+            if name in self.settings.values:
+                columns[name] = self._value_list(ids, name, given)
+                continue
             spec = self.settings.spec(name)
             if given is None:
                 columns[name] = None
@@ -239,6 +258,14 @@ class Collection(ReadableCollection[T]):
                 raise DimensionError(f'vector "{name}": {len(ids)} ids need {len(ids)} vectors, got {len(rows)}')
             columns[name] = to_column(rows, spec, Context(name, lambda index: f"record {ids[index]!r}", self.name))
         return columns
+
+    def _value_list(self, ids: list[RecordId], name: str, given: Any) -> list[Any]:
+        """One sparse or multi-vector an id, checked."""
+        values = [None] * len(ids) if given is None else [given] if len(ids) == 1 and not isinstance(given, list) else list(given)
+        if len(values) != len(ids):
+            raise DimensionError(f'vector "{name}": {len(ids)} ids need {len(ids)} vectors, got {len(values)}')
+        to_values(values, self.settings.values[name].spec, Context(name, lambda index: f"record {ids[index]!r}", self.name))
+        return values
 
     def delete(
         self, ids: RecordId | Iterable[RecordId] | None = None, *, where: Where | None = None, if_version: int | None = None
@@ -287,8 +314,23 @@ class Collection(ReadableCollection[T]):
         self._writable().change_settings(lambda settings: settings.without_index(_core.canonical_path(field)))
         self._settings_changed()
 
-    def add_vector(self, name: str, spec: VectorSpec | None = None, **options: Any) -> None:
-        """Declares one more named vector; existing records lack it until they are updated. Options as in `VectorSpec`."""
+    def add_text(self, name: str, spec: TextSpec | None = None, **options: Any) -> Job:
+        """Makes a text index over a field, or over several under a name of its own. Options as in `TextSpec`.
+
+        Records written from now on are searchable by words at once; those there are indexed by the job returned. Until it has ended a
+        search over this index raises NotReadyError.
+        """
+        wanted = spec if spec is not None else TextSpec(**options)
+        self._writable().change_settings(lambda settings: settings.with_text(name, wanted))
+        return self._settings_changed()
+
+    def drop_text(self, name: str) -> None:
+        """Forgets a text index; its files go with the next checkpoint."""
+        self._writable().change_settings(lambda settings: settings.without_text(name))
+        self._settings_changed()
+
+    def add_vector(self, name: str, spec: AnyVectorSpec | None = None, **options: Any) -> None:
+        """Declares one more named vector, dense, sparse or multi; existing records lack it until they are updated. Options as in `VectorSpec`."""
         writes = self._writable()
         wanted = spec if spec is not None else VectorSpec(**options)
         writes.change_settings(lambda settings: settings.with_vector(name, wanted))

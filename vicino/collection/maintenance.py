@@ -12,15 +12,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vicino import _core
+from vicino.collection.core_columns import columns_of, slots_of, values_of
 from vicino.collection.jobs import Job, Scheduler
 from vicino.collection.limits import Limits
-from vicino.collection.policy import Action, BuildGraph, BuildIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action
+from vicino.collection.policy import (
+    Action,
+    BuildGraph,
+    BuildIndex,
+    BuildTerms,
+    Checkpoint,
+    Merge,
+    RewriteFields,
+    SegmentState,
+    next_action,
+)
 from vicino.collection.schema import Settings
 from vicino.collection.shard import Shard
+from vicino.collection.values import to_text
 from vicino.errors import Error, MemoryLimitError, StorageError
 from vicino.segment.files import (
     SLICE_BYTES,
-    Column,
     SegmentFiles,
     open_container,
     open_segment,
@@ -29,22 +40,17 @@ from vicino.segment.files import (
     write_index,
     write_patch,
     write_segment,
+    write_terms,
     write_tombstones,
 )
 from vicino.storage.manifest import HistoryEntry
 
+TERMS_ROWS = 4096
+"""Records analyzed at a time while a text index is built."""
+TERMS_BYTES_MIN = 1 << 20
+
 INDEX_ROW_BYTES = 64
 """Working memory of building a field index per row, beside the values themselves."""
-
-
-def columns_of(settings: Settings) -> list[Column]:
-    """The vectors of a collection as the core knows them."""
-    return [core_column(settings, name) for name in settings.vectors]
-
-
-def core_column(settings: Settings, name: str) -> Column:
-    entry = settings.vectors[name]
-    return (entry.slot, entry.spec.dim, getattr(_core.Dtype, entry.spec.dtype), getattr(_core.Metric, entry.spec.metric))
 
 
 class Maintenance:
@@ -130,7 +136,7 @@ class Maintenance:
         frozen = shard.frozen[0]
         entries = frozen.snapshot.entries
         rewrite = _core.Rewrite(frozen.snapshot, [len(entries) - 1])
-        output, files = self._write(rewrite, entries[-1]["key"], columns_of(frozen.settings), job, optional=False)
+        output, files = self._write(rewrite, entries[-1]["key"], frozen.settings, job, optional=False)
         with self._install_lock:
             with shard.writer:
                 shard.state.install(rewrite, output, True)
@@ -144,25 +150,27 @@ class Maintenance:
             self._write_manifest()
 
     def _write(
-        self, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], job: Job, *, optional: bool
+        self, rewrite: _core.Rewrite, key: int, settings: Settings, job: Job, *, optional: bool
     ) -> tuple[_core.Segment | None, SegmentFiles | None]:
         if rewrite.n_rows == 0:
             return None, None
-        with self.shard.budget.reserve(rewrite.working_bytes(SLICE_BYTES), "writing a segment", optional=optional):
-            files = write_segment(self.shard.journal, rewrite, key, columns, job.cancel_token)
+        values = values_of(settings)
+        needed = rewrite.working_bytes(SLICE_BYTES) + max((rewrite.terms_bytes(column) for column in values), default=0)
+        with self.shard.budget.reserve(needed, "writing a segment", optional=optional):
+            files = write_segment(self.shard.journal, rewrite, key, columns_of(settings), values, job.cancel_token)
         return open_segment(self.shard.journal, files)[0], files
 
     def _write_manifest(self) -> None:
         """Writes the base as it is now: tombstones and patches that changed, then the manifest."""
         shard = self.shard
         base = shard.state.base()
-        slots = {entry.slot for entry in shard.manifest.settings.vectors.values()}
+        slots = slots_of(shard.manifest.settings)
         segments = []
         for position, entry in enumerate(base.entries):
             if not entry["sealed"]:
                 continue
             files = shard.segments[entry["key"]]
-            for slot in files.vectors.keys() - slots:
+            for slot in files.slots - slots:
                 with shard.writer:
                     shard.state.drop_column(files.key, slot)
                 files = files.without_slot(slot)
@@ -206,6 +214,8 @@ class Maintenance:
             self._segment_states(),
             graph_slots=self._graph_slots(),
             indexes=self.shard.settings.indexes,
+            texts=self._texts_wanted(),
+            texts_of_base={entry.slot for entry in self.shard.manifest.settings.texts.values()},
             limits=self.limits,
             failed=self._failed,
         )
@@ -228,6 +238,8 @@ class Maintenance:
                     self._build_graph(action, job)
                 case BuildIndex():
                     self._build_index(action, job)
+                case BuildTerms():
+                    self._build_terms(action, job)
         except MemoryLimitError as error:
             self.last_error = error
             self._failed |= {action}
@@ -237,7 +249,7 @@ class Maintenance:
         base = shard.state.base()
         positions = [position for position, entry in enumerate(base.entries) if entry["key"] in action.keys]
         rewrite = _core.Rewrite(base, positions)
-        output, files = self._write(rewrite, shard.state.next_key(), columns_of(shard.manifest.settings), job, optional=True)
+        output, files = self._write(rewrite, shard.state.next_key(), shard.manifest.settings, job, optional=True)
         with self._install_lock:
             with shard.writer:
                 shard.state.install(rewrite, output, False)
@@ -295,6 +307,39 @@ class Maintenance:
             with shard.writer:
                 shard.state.attach_index(action.key, container)
             shard.segments[action.key] = shard.segments[action.key].with_index(action.path, action.kind, name)
+            self._write_manifest()
+
+    def _texts_wanted(self) -> list[int]:
+        return [entry.slot for entry in self.shard.settings.texts.values()]
+
+    def _build_terms(self, action: BuildTerms, job: Job) -> None:
+        """The text index of a segment that was sealed before there was one, from its documents as of the base.
+
+        The base knows the index, so every later change of a text wrote its record anew: what is read here is what the rows say.
+        """
+        shard = self.shard
+        name, entry = next((name, entry) for name, entry in shard.settings.texts.items() if entry.slot == action.slot)
+        base = shard.state.base()
+        position = next(position for position, found in enumerate(base.entries) if found["key"] == action.key)
+        builder = _core.TermsBuilder(action.slot, base.entries[position]["rows"])
+        languages: frozenset[str] = frozenset()
+        file_bytes = shard.journal.open_file(shard.segments[action.key].fields).size
+        with shard.budget.reserve(2 * file_bytes + TERMS_BYTES_MIN, f'building the text index "{name}"', optional=True):
+            for rows in base.rows_of(position, TERMS_ROWS):
+                if job.cancel_token.cancelled:
+                    raise KeyboardInterrupt
+                documents = [_core.decode_document(document) for document in base.documents(rows)]
+                column, found = to_text(documents, entry)
+                builder.add(rows, column.data, column.offsets)
+                languages |= found
+            file = write_terms(shard.journal, builder.meta, builder.finish(job.cancel_token))
+        if not languages <= entry.languages:
+            shard.change_settings(lambda settings: settings.with_languages({name: languages}))
+        container = open_container(shard.journal, file, "terms")
+        with self._install_lock:
+            with shard.writer:
+                shard.state.attach_terms(action.key, container)
+            shard.segments[action.key] = shard.segments[action.key].with_terms(action.slot, file)
             self._write_manifest()
 
     # ---- changes of settings on a live collection

@@ -7,7 +7,7 @@ Sizes fall into classes, each `merge_fan_in` times as large as the one below, th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vicino.collection.limits import Limits
@@ -46,7 +46,15 @@ class BuildIndex:
     kind: str
 
 
-Action = Merge | RewriteFields | Checkpoint | BuildGraph | BuildIndex
+@dataclass(frozen=True, slots=True)
+class BuildTerms:
+    """Build the text index of a segment that is older than it."""
+
+    key: int
+    slot: int
+
+
+Action = Merge | RewriteFields | Checkpoint | BuildGraph | BuildIndex | BuildTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +88,18 @@ def next_action(
     indexes: Mapping[str, str],
     limits: Limits,
     failed: frozenset[Action] = frozenset(),
+    texts: Iterable[int] = (),
+    texts_of_base: Collection[int] = (),
 ) -> Action | None:
     """The most useful action, None when all is well.
 
     graph_slots: vectors that want a graph. indexes: path -> kind wanted. failed: actions that were tried and refused (memory); they are
-    not tried again until something changes.
+    not tried again until something changes. texts: slots of the text indexes wanted; those in `texts_of_base` the base knows of.
     """
+    texts = list(texts)
     candidates = [
+        *([Checkpoint()] if set(texts) - set(texts_of_base) else []),
+        *(BuildTerms(s.files.key, slot) for slot in texts if slot in texts_of_base for s in segments if slot not in s.files.terms),
         *_merges(segments, limits),
         *(RewriteFields(s.files.key) for s in segments if s.is_overlaid(s.updated, limits)),
         *(Checkpoint() for s in segments if s.is_wasteful(s.live_now, limits) or s.is_overlaid(s.updated_now, limits)),

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vicino import _core
-from vicino.collection.maintenance import core_column
+from vicino.collection.core_columns import core_column
 from vicino.collection.schema import Settings
+from vicino.collection.values import from_bytes
 from vicino.env import Env
 from vicino.errors import InvalidArgument
 from vicino.filter.compile import compile_filter
@@ -167,10 +168,13 @@ def is_expired(snapshot: _core.Snapshot, locator: int, field: str, now: dt.datet
 
 def read_vectors(
     snapshot: _core.Snapshot, locators: Locators, settings: Settings, names: Sequence[str] | None = None
-) -> dict[str, VectorColumn]:
-    """The vectors of some rows, bit for bit as they were written. names: None for all."""
-    columns = {}
-    for name in settings.vectors if names is None else names:
+) -> dict[str, Any]:
+    """The vectors of some rows, bit for bit as they were written. names: None for all. A `VectorColumn` each, or a list of sparse or multi-vectors."""
+    columns: dict[str, Any] = {}
+    for name in settings.vector_names if names is None else names:
+        if (entry := settings.values.get(name)) is not None:
+            columns[name] = [from_bytes(value, entry.spec) for value in snapshot.value(entry.slot, locators)]
+            continue
         spec = settings.spec(name)
         rows, present = snapshot.vectors(core_column(settings, name), locators)
         table = rows.view(spec.numpy_dtype).reshape(len(locators), spec.width)
@@ -184,10 +188,11 @@ def vector_names(vectors: bool | str | Sequence[str], settings: Settings) -> lis
     if vectors is False:
         return None
     if vectors is True:
-        return list(settings.vectors)
+        return list(settings.vector_names)
     names = [vectors] if isinstance(vectors, str) else list(vectors)
     for name in names:
-        settings.spec(name)
+        if name not in settings.values:
+            settings.spec(name)
     return names
 
 

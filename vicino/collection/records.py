@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -23,6 +23,7 @@ from vicino.collection.columns import Columns, show_id
 from vicino.collection.record import Record
 from vicino.collection.schema import Settings, unknown_vector
 from vicino.collection.typed import attribute_names, to_mapping
+from vicino.collection.values import ValueColumn, join, to_text, to_values
 from vicino.collection.vectors import Context, to_column, to_rows
 from vicino.errors import InvalidArgument, SchemaError
 from vicino.query.hit import RecordView, embedded_text
@@ -43,6 +44,7 @@ class Batch:
     """Records of one commit, checked and in the form the core takes.
 
     documents: the fields of each record; `blobs` and `offsets` hold them encoded, record i in blobs[offsets[i]:offsets[i + 1]].
+    values: by slot the sparse vectors, multi-vectors and terms of text indexes; languages: those that the analyzers of text indexes met.
     size_bytes: bytes of the rows and the encoded documents and ids, near what the log will take.
     """
 
@@ -52,6 +54,8 @@ class Batch:
     blobs: bytes
     offsets: npt.NDArray[np.uint64]
     size_bytes: int
+    values: dict[int, ValueColumn] = field(default_factory=dict)
+    languages: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,6 +73,8 @@ class Batch:
             blobs=self.blobs[first:last],
             offsets=self.offsets[start : stop + 1] - self.offsets[start],
             size_bytes=int(row_bytes[start:stop].sum()),
+            values={slot: column.rows(start, stop) for slot, column in self.values.items()},
+            languages=self.languages,
         )
 
 
@@ -90,7 +96,7 @@ def batches(
     if slice_rows is not None and slice_rows < 1:
         raise InvalidArgument(f"batch must be at least 1 record, got {slice_rows}")
     cutter = _Cutter(slice_bytes, slice_rows)
-    for piece in pieces(records, settings.vectors):
+    for piece in pieces(records, settings.vector_names):
         yield from cutter.add(_complete(piece, settings, embed, collection))
     yield from cutter.rest()
 
@@ -225,8 +231,8 @@ def _complete(piece: Columns, settings: Settings, embed: Embed | None, collectio
     settings.schema.check(piece.documents, piece.describe)
     blobs, offsets = _encode(piece)
     for name in piece.vectors:
-        if name not in settings.vectors:
-            raise InvalidArgument(unknown_vector(name, settings.vectors))
+        if name not in settings.vectors and name not in settings.values:
+            raise InvalidArgument(unknown_vector(name, settings.vector_names))
     vectors = {}
     for name, entry in settings.vectors.items():
         context = Context(name, piece.describe, collection)
@@ -236,8 +242,22 @@ def _complete(piece: Columns, settings: Settings, embed: Embed | None, collectio
         if embed is not None and name == DEFAULT_VECTOR and column.present is not None:
             column = _embedded(column, piece, settings, embed, context)
         vectors[name] = column
+    values, languages = text_values(piece.documents, settings)
+    for name, entry in settings.values.items():
+        given = piece.vectors.get(name, [None] * len(ids))
+        values[entry.slot] = to_values(given, entry.spec, Context(name, piece.describe, collection))
     row_bytes = np.diff(offsets).astype(np.int64) + _fixed_bytes(settings) + np.array([_id_bytes(id) for id in ids], dtype=np.int64)
-    return Batch(ids, vectors, piece.documents, blobs, offsets, int(row_bytes.sum())), row_bytes
+    for column in values.values():
+        row_bytes += column.sizes
+    return Batch(ids, vectors, piece.documents, blobs, offsets, int(row_bytes.sum()), values, languages), row_bytes
+
+
+def text_values(documents: Sequence[Mapping[str, Any]], settings: Settings) -> tuple[dict[int, ValueColumn], dict[str, frozenset[str]]]:
+    """The terms of every text index by slot, and the languages they are in by the index's name."""
+    values, languages = {}, {}
+    for name, entry in settings.texts.items():
+        values[entry.slot], languages[name] = to_text(documents, entry)
+    return values, languages
 
 
 def check_ids(piece: Columns) -> list[RecordId]:
@@ -363,6 +383,8 @@ def _join(parts: Sequence[Batch]) -> Batch:
         blobs=b"".join(part.blobs for part in parts),
         offsets=np.concatenate([*offsets, starts[-1:]]),
         size_bytes=sum(part.size_bytes for part in parts),
+        values={slot: join([part.values[slot] for part in parts]) for slot in parts[0].values},
+        languages={name: frozenset().union(*(part.languages[name] for part in parts)) for name in parts[0].languages},
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from vicino.collection.field_type import MISSING, FieldType, declared, field_type
 from vicino.collection.typed import class_fields, forbids_other_fields
+from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSlot, TextSpec, ValueSlot
 from vicino.errors import CorruptionError, FormatError, InvalidArgument, SchemaError, did_you_mean
 from vicino.storage.shape import expect_shape
 from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
@@ -195,7 +196,8 @@ def _misfit(problem: tuple[str, str, Any], record: str) -> SchemaError:
 class Settings:
     """All settings of a collection except its name. Changes make a new value; the collection stores it in its journal as JSON.
 
-    vectors: by name; `next_slot` is the slot that the next new vector gets.
+    vectors, values, texts: by name the dense vectors, the sparse and multi-vectors, and the text indexes; `next_slot` is the slot that
+    the next new one of any of them gets.
     embed, model: fields whose text the model turns into the vector named "vector", and the exact identity of that model.
     ttl: datetime field at whose instant a record vanishes.
     indexes: path -> kind of the field indexes asked for; with `auto_index` the engine adds those that filters use.
@@ -203,6 +205,8 @@ class Settings:
     """
 
     vectors: Mapping[str, VectorSlot] = field(default_factory=dict)
+    values: Mapping[str, ValueSlot] = field(default_factory=dict)
+    texts: Mapping[str, TextSlot] = field(default_factory=dict)
     next_slot: int = 0
     schema: Schema = field(default_factory=Schema)
     embed: tuple[str, ...] = ()
@@ -226,26 +230,64 @@ class Settings:
 
     @property
     def specs(self) -> dict[str, VectorSpec]:
-        """The vectors without their slots."""
+        """The dense vectors without their slots."""
         return {name: entry.spec for name, entry in self.vectors.items()}
+
+    @property
+    def vector_names(self) -> tuple[str, ...]:
+        """Every name that a flat record reserves for a vector of whatever kind."""
+        return (*self.vectors, *self.values)
 
     def spec(self, name: str) -> VectorSpec:
         """The declaration of one vector. Raises InvalidArgument with the names there are."""
+        if name in self.values:
+            raise InvalidArgument(f'vector "{name}" is a {_kind(self.values[name].spec)}, and this needs a dense one: {_listed(self.vectors)}')
         if name not in self.vectors:
-            raise InvalidArgument(unknown_vector(name, self.vectors))
+            raise InvalidArgument(unknown_vector(name, self.vector_names))
         return self.vectors[name].spec
 
-    def with_vector(self, name: str, spec: VectorSpec) -> Settings:
+    def with_vector(self, name: str, spec: AnyVectorSpec) -> Settings:
         """With one vector more, in a slot of its own. Raises InvalidArgument for a name that is taken or not allowed."""
         _check_vector_name(name)
-        if name in self.vectors:
-            raise InvalidArgument(f'vector "{name}" exists with {self.vectors[name].spec}; drop it first to declare it anew')
+        if (found := self.vectors.get(name) or self.values.get(name)) is not None:
+            raise InvalidArgument(f'vector "{name}" exists with {found.spec}; drop it first to declare it anew')
+        if isinstance(spec, SparseSpec | MultiSpec):
+            return replace(self, values={**self.values, name: ValueSlot(self.next_slot, spec)}, next_slot=self.next_slot + 1)
+        if not isinstance(spec, VectorSpec):
+            raise InvalidArgument(f'vector "{name}" must be declared with a VectorSpec, SparseSpec or MultiSpec, got {spec!r}')
         return replace(self, vectors={**self.vectors, name: VectorSlot(self.next_slot, spec)}, next_slot=self.next_slot + 1)
 
     def without_vector(self, name: str) -> Settings:
         """Without one vector; its slot stays unused for ever, so that old files cannot be mistaken."""
+        if name in self.values:
+            return replace(self, values={other: entry for other, entry in self.values.items() if other != name})
         self.spec(name)
         return replace(self, vectors={other: entry for other, entry in self.vectors.items() if other != name})
+
+    def with_text(self, name: str, spec: TextSpec) -> Settings:
+        """With a text index more, named after its field. Raises InvalidArgument when there is one of this name, other than this."""
+        resolved = spec.resolved(name)
+        for other in resolved.fields:
+            if other in self.schema and self.schema[other].kind not in ("string", "list", "any"):
+                raise SchemaError(f'field "{other}" of a text index must hold strings, the schema declares {self.schema[other]}')
+        if (found := self.texts.get(name)) is not None:
+            raise InvalidArgument(f'there is a text index "{name}" with {found.spec}; drop it first to declare it anew')
+        return replace(self, texts={**self.texts, name: TextSlot(self.next_slot, resolved)}, next_slot=self.next_slot + 1)
+
+    def without_text(self, name: str) -> Settings:
+        """Without one text index; its slot stays unused for ever."""
+        if name not in self.texts:
+            raise InvalidArgument(f'there is no text index "{name}".{did_you_mean(name, self.texts)}')
+        return replace(self, texts={other: entry for other, entry in self.texts.items() if other != name})
+
+    def with_languages(self, found: Mapping[str, frozenset[str]]) -> Settings:
+        """With languages that the analyzers of these text indexes have met."""
+        return replace(self, texts={name: entry.with_languages(found.get(name, frozenset())) for name, entry in self.texts.items()})
+
+    @property
+    def text_fields(self) -> frozenset[str]:
+        """Every field that a text index covers."""
+        return frozenset(name for entry in self.texts.values() for name in entry.spec.fields)
 
     def with_index(self, path: str, kind: str) -> Settings:
         """With a field index of this kind on this path."""
@@ -275,6 +317,12 @@ class Settings:
                 found.append(f'there is a vector "{name}", which was not asked for')
             else:
                 found += _differences(f'vector "{name}"', mine.spec.to_json(), asked.spec.to_json())
+        for what, mine, asked in (("vector", self.values, other.values), ("text index", self.texts, other.texts)):
+            for name, entry in asked.items():
+                if name not in mine:
+                    found.append(f'there is no {what} "{name}"')
+                else:
+                    found += _differences(f'{what} "{name}"', mine[name].spec.to_json(), entry.spec.to_json())
         if other.schema.fields or other.schema.closed:
             found += _differences("schema", self.schema.to_json(), other.schema.to_json())
         if other.model is not None and self.model != other.model:
@@ -283,8 +331,12 @@ class Settings:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `from_json` gives equal settings back."""
+        """A JSON object; `from_json` gives equal settings back. What a collection does not have is left out, as older versions expect it."""
+        values = {name: entry.to_json() for name, entry in self.values.items()}
+        texts = {name: entry.to_json() for name, entry in self.texts.items()}
         return {
+            **({"values": values} if values else {}),
+            **({"texts": texts} if texts else {}),
             "vectors": {name: {"slot": entry.slot, **entry.spec.to_json()} for name, entry in self.vectors.items()},
             "next_slot": self.next_slot,
             "schema": self.schema.to_json(),
@@ -301,17 +353,19 @@ class Settings:
     def from_json(cls, parts: Mapping[str, Any]) -> Settings:
         """Reads `to_json`'s form. Raises FormatError for settings that this version does not know, CorruptionError for what are none."""
         expect_shape(parts, {}, "settings")
-        values = dict(parts)
+        values = {"values": {}, "texts": {}, **parts}
         if unknown := values.keys() - cls.__dataclass_fields__.keys():
             raise FormatError(f"settings {', '.join(sorted(unknown))} were written by a newer version of vicino; upgrade to open them")
-        expect_shape(parts, _JSON_SHAPE, "settings")
-        slots = [entry["slot"] for entry in values["vectors"].values()]
+        expect_shape(values, _JSON_SHAPE, "settings")
+        slots = [entry["slot"] for kind in ("vectors", "values", "texts") for entry in values[kind].values()]
         if len(set(slots)) < len(slots) or any(slot >= values["next_slot"] for slot in slots):
             raise CorruptionError(
                 f"settings: slots {slots} of vectors are not distinct numbers below {values['next_slot']}; restore from a snapshot"
             )
         try:
             values["vectors"] = {name: _slot_from_json(entry) for name, entry in values["vectors"].items()}
+            values["values"] = {name: ValueSlot.from_json(entry) for name, entry in values["values"].items()}
+            values["texts"] = {name: TextSlot.from_json(entry) for name, entry in values["texts"].items()}
             values["schema"] = Schema.from_json(values["schema"])
             values["embed"] = tuple(values["embed"])
             return cls(**values)
@@ -332,6 +386,8 @@ class Settings:
 
 _JSON_SHAPE = {
     "vectors": {str: {"slot": int}},
+    "values": {str: {"slot": int, "kind": str}},
+    "texts": {str: {"slot": int, "fields": [str], "languages": [str]}},
     "next_slot": int,
     "schema": {"fields": {str: {"kind": str}}},
     "embed": [str],
@@ -342,6 +398,17 @@ _JSON_SHAPE = {
     "head_bytes_max": (int, None),
     "segment_rows_max": (int, None),
 }
+
+
+AnyVectorSpec = VectorSpec | SparseSpec | MultiSpec
+
+
+def _kind(spec: SparseSpec | MultiSpec) -> str:
+    return "sparse vector" if isinstance(spec, SparseSpec) else "multi-vector"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names)) or "there is none"
 
 
 def unknown_vector(name: str, known: Iterable[str]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from vicino import _core
-from vicino.collection.maintenance import Maintenance, core_column
+from vicino.collection.core_columns import core_column
+from vicino.collection.maintenance import Maintenance
 from vicino.collection.query_vector import Row, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_names
 from vicino.collection.record import Record

@@ -23,7 +23,7 @@ from vicino.segment.files import SegmentFiles, open_segment
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
 
-UPSERT, DELETE, FIELDS, CONTROL = 1, 2, 3, 4
+UPSERT, DELETE, FIELDS, CONTROL, UPSERT_VALUES = 1, 2, 3, 4, 5
 ALL_VERSIONS = 2**64 - 1
 PAYLOAD_COPIES = 3
 """A commit holds its payload about this often: encoded, in the log's buffer, in the head."""

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from vicino import _core
+from vicino.collection.core_columns import core_column, values_of
 from vicino.collection.reading import SnapshotReader, read_vectors
 from vicino.collection.records import Batch, show_id
 from vicino.collection.schema import Settings
-from vicino.collection.shard import DELETE, FIELDS, UPSERT, Committed, Effect, Shard
+from vicino.collection.shard import DELETE, FIELDS, UPSERT, UPSERT_VALUES, Committed, Effect, Shard
 from vicino.errors import ConflictError, DuplicateIdError, NotFoundError
 from vicino.filter.model import Condition
 from vicino.types import RecordId, VectorColumn
@@ -53,6 +54,8 @@ def take(batch: Batch, rows: Sequence[int]) -> Batch:
         blobs=b"".join(blobs),
         offsets=offsets,
         size_bytes=batch.size_bytes * len(rows) // max(1, len(batch.ids)),
+        values={slot: column.take(rows) for slot, column in batch.values.items()},
+        languages=batch.languages,
     )
 
 
@@ -62,13 +65,13 @@ def upsert_effect(batch: Batch, settings: Settings) -> Effect:
     for name, column in batch.vectors.items():
         if column.present is not None and not column.present.any():
             continue
-        entry = settings.vectors[name]
         rows = np.ascontiguousarray(column.rows).view(np.uint8).reshape(-1)
         presence = None if column.present is None else np.packbits(column.present, bitorder="little")
-        columns.append(
-            (entry.slot, entry.spec.dim, getattr(_core.Dtype, entry.spec.dtype), getattr(_core.Metric, entry.spec.metric), rows, presence)
-        )
-    return Effect(UPSERT, _core.encode_upsert(batch.ids, batch.blobs, batch.offsets, columns), len(batch.ids))
+        columns.append((*core_column(settings, name), rows, presence))
+    # A text index goes with every record, even one without text: that is how it is known to cover them.
+    values = [(*column, batch.values[column[0]].data, batch.values[column[0]].offsets) for column in values_of(settings) if column[0] in batch.values]
+    payload = _core.encode_upsert(batch.ids, batch.blobs, batch.offsets, columns, values)
+    return Effect(UPSERT_VALUES if values else UPSERT, payload, len(batch.ids))
 
 
 class Writes:

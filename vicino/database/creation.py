@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.collection.schema import AnyVectorSpec, Schema, Settings, VectorSpec
+from vicino.collection.value_specs import TextSpec, default_text_name, replace_text
 from vicino.errors import InvalidArgument, SchemaError
 from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
 
@@ -20,8 +21,8 @@ def load_embedder(model: Any) -> Any:
 
 
 def settings_of(
-    dim: int | None, metric: Metric, dtype: Dtype, index: IndexKind, vectors: Mapping[str, VectorSpec] | None, embedder: Any,
-    embed: str | Sequence[str] | None, schema: Any, ttl: str | None, auto_index: bool,
+    dim: int | None, metric: Metric, dtype: Dtype, index: IndexKind, vectors: Mapping[str, AnyVectorSpec] | None, embedder: Any,
+    embed: str | Sequence[str] | None, text: Any, schema: Any, ttl: str | None, auto_index: bool,
 ) -> Settings:  # fmt: skip
     settings = Settings(auto_index=auto_index)
     if vectors is not None and dim is not None:
@@ -41,8 +42,32 @@ def settings_of(
         settings = settings.with_model(embedder.identity(), fields)
     elif fields:
         raise InvalidArgument('embed= needs model=, such as model="minilm"; without one, hand vectors in yourself')
-    read = Schema() if schema is None else Schema.read(schema, vector_names=settings.vectors)
+    for name, spec in text_specs(text, fields).items():
+        settings = settings.with_text(name, spec)
+    read = Schema() if schema is None else Schema.read(schema, vector_names=settings.vector_names)
     if ttl is not None and not isinstance(ttl, str):
         raise SchemaError(f"ttl is the name of a datetime field, got {type(ttl).__name__} {ttl!r}")
     settings = replace(settings, schema=read, ttl=ttl)
     return settings.with_index(ttl, "scalar") if ttl is not None else settings
+
+
+def text_specs(text: Any, embed: Sequence[str]) -> dict[str, TextSpec]:
+    """The text indexes that `text=` asks for, by name: those of the fields named; unless something is said, one over the fields that are embedded."""
+    if text is None or text is True:
+        return {default_text_name(embed): TextSpec(tuple(embed))} if embed else {}
+    if text is False:
+        return {}
+    if isinstance(text, TextSpec):
+        if not (fields := text.fields or tuple(embed)):
+            raise InvalidArgument('text=TextSpec(...) must say which fields it covers: text=TextSpec("body"), or text={"body": TextSpec()}')
+        return {default_text_name(fields): replace_text(text, fields=fields)}
+    if isinstance(text, str):
+        return {text: TextSpec(text)}
+    if isinstance(text, Mapping):
+        specs = {name: TextSpec(language=spec) if isinstance(spec, str) else spec for name, spec in text.items()}
+        if odd := [name for name, spec in specs.items() if not isinstance(spec, TextSpec)]:
+            raise InvalidArgument(f'text["{odd[0]}"] must be a vicino.TextSpec or a language, got {text[odd[0]]!r}')
+        return specs
+    if isinstance(text, Sequence):
+        return {name: TextSpec(name) for name in text}
+    raise InvalidArgument(f"text must be field names, a TextSpec or a mapping of names to TextSpec, got {type(text).__name__} {text!r}")

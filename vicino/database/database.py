@@ -18,7 +18,8 @@ from vicino.collection.limits import Limits
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import ReadShard
 from vicino.collection.rescue import rescue_shard
-from vicino.collection.schema import Settings, VectorSpec
+from vicino.collection.schema import AnyVectorSpec, Settings, VectorSpec
+from vicino.collection.value_specs import TextSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Shard
 from vicino.collection.stats import CollectionStats
@@ -150,9 +151,10 @@ class Database:
         metric: Metric = "cosine",
         dtype: Dtype = "float32",
         index: IndexKind = "auto",
-        vectors: Mapping[str, VectorSpec] | None = None,
+        vectors: Mapping[str, AnyVectorSpec] | None = None,
         model: Any = None,
         embed: str | Sequence[str] | None = None,
+        text: str | Sequence[str] | Mapping[str, TextSpec | str] | TextSpec | bool | None = None,
         schema: type[T] | Any = None,
         ttl: str | None = None,
         auto_index: bool = True,
@@ -160,16 +162,18 @@ class Database:
     ) -> Collection[T]:
         """Makes a collection; durable on return.
 
-        dim, metric, dtype, index: one vector named "vector". vectors: several by name. model with embed: the vector "vector" is made from
+        dim, metric, dtype, index: one vector named "vector". vectors: several by name, sparse (`SparseSpec`)
+        and multi-vectors (`MultiSpec`) among them. model with embed: the vector "vector" is made from
         the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see
-        `Schema.read`; a class types the collection.
+        `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together, if there are any;
+        False for none. Name a field, several (an index each), or map names to a `TextSpec` or a language.
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use. exist_ok: if the name is
         taken, the collection there is returned, provided its settings agree.
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
         """
         check_name(name)
         embedder = None if model is None else load_embedder(model)
-        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, schema, ttl, auto_index)
+        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, text, schema, ttl, auto_index)
         record_class = schema if isinstance(schema, type) else None
         with self._guard:
             self._expect_writable()

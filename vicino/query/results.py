@@ -180,5 +180,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         return html_table(self.to_dicts(), self._leading_columns()[:2])
 
 
-def _slice_column(column: VectorColumn, index: slice) -> VectorColumn:
+def _slice_column(column: Any, index: slice) -> Any:
+    if isinstance(column, list):  # sparse or multi-vectors
+        return column[index]
     return VectorColumn(column.rows[index], None if column.present is None else column.present[index])

@@ -24,6 +24,9 @@ SLOT_LIMIT = 2**32
 Column = tuple[int, int, Any, Any]
 """slot, dim, core dtype, core metric: what the core needs to know of a vector."""
 
+ValueColumns = tuple[int, Any, int, Any, Any]
+"""slot, core kind, dim, core dtype, core metric: the same of sparse vectors, multi-vectors and text indexes."""
+
 SLICE_BYTES = 1 << 20
 """Bytes of vectors or documents written at a time, if a row is not larger; bounds the memory of a rewrite whatever its size."""
 
@@ -33,7 +36,7 @@ class SegmentFiles:
     """One sealed segment as the manifest describes it.
 
     key: identity of the segment in the core's state, unique as long as the collection is open.
-    vectors, graphs: by slot. indexes: by path, as (kind, file).
+    vectors, graphs, values, terms: by slot. indexes: by path, as (kind, file).
     tombstones, n_dead: dead rows as of the manifest's version. patch, patched_at: newer documents, and the version of the newest of them.
     """
 
@@ -43,6 +46,8 @@ class SegmentFiles:
     fields: str
     vectors: Mapping[int, str] = field(default_factory=dict)
     graphs: Mapping[int, str] = field(default_factory=dict)
+    values: Mapping[int, str] = field(default_factory=dict)
+    terms: Mapping[int, str] = field(default_factory=dict)
     indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     tombstones: str | None = None
     n_dead: int = 0
@@ -52,8 +57,21 @@ class SegmentFiles:
     @property
     def names(self) -> list[str]:
         """Every file of the segment."""
-        found = [self.ids, self.fields, *self.vectors.values(), *self.graphs.values(), *(name for _, name in self.indexes.values())]
+        found = [self.ids, self.fields, *(name for slots in self._by_slot.values() for name in slots.values())]
+        found += [name for _, name in self.indexes.values()]
         return found + [name for name in (self.tombstones, self.patch) if name is not None]
+
+    @property
+    def _by_slot(self) -> dict[str, Mapping[int, str]]:
+        return {kind: getattr(self, kind) for kind in _SLOT_KINDS}
+
+    @property
+    def slots(self) -> set[int]:
+        """Slots of which the segment has a file."""
+        return {slot for files in self._by_slot.values() for slot in files}
+
+    def with_terms(self, slot: int, name: str) -> SegmentFiles:
+        return replace(self, terms={**self.terms, slot: name})
 
     def with_graph(self, slot: int, name: str) -> SegmentFiles:
         return replace(self, graphs={**self.graphs, slot: name})
@@ -65,11 +83,8 @@ class SegmentFiles:
         return replace(self, indexes={other: entry for other, entry in self.indexes.items() if other != path})
 
     def without_slot(self, slot: int) -> SegmentFiles:
-        return replace(
-            self,
-            vectors={other: name for other, name in self.vectors.items() if other != slot},
-            graphs={other: name for other, name in self.graphs.items() if other != slot},
-        )
+        kept = {kind: {other: name for other, name in files.items() if other != slot} for kind, files in self._by_slot.items()}
+        return replace(self, **kept)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +94,8 @@ class SegmentFiles:
             "fields": self.fields,
             "vectors": {str(slot): name for slot, name in self.vectors.items()},
             "graphs": {str(slot): name for slot, name in self.graphs.items()},
+            # Left out where there are none, as versions without them expect it.
+            **{kind: {str(slot): name for slot, name in files.items()} for kind, files in self._by_slot.items() if files and kind in _NEW_KINDS},
             "indexes": {path: list(entry) for path, entry in self.indexes.items()},
             "tombstones": self.tombstones,
             "n_dead": self.n_dead,
@@ -89,19 +106,22 @@ class SegmentFiles:
     @classmethod
     def from_json(cls, parts: Mapping[str, Any]) -> SegmentFiles:
         """Reads `to_json`'s form. Raises CorruptionError for anything else."""
+        parts = {**dict.fromkeys(_NEW_KINDS, {}), **parts}
         expect_shape(parts, _JSON_SHAPE, "the manifest: segment")
-        for slot in {*parts["vectors"], *parts["graphs"]}:
+        for slot in {slot for kind in _SLOT_KINDS for slot in parts[kind]}:
             if not (slot.isascii() and slot.isdigit() and int(slot) < SLOT_LIMIT):
                 raise CorruptionError(f"the manifest: segment.vectors names slot {slot!r}; restore the folder from a snapshot or a copy")
         values = {key: parts[key] for key in _JSON_SHAPE}
-        values["vectors"] = {int(slot): name for slot, name in values["vectors"].items()}
-        values["graphs"] = {int(slot): name for slot, name in values["graphs"].items()}
+        for kind in _SLOT_KINDS:
+            values[kind] = {int(slot): name for slot, name in values[kind].items()}
         if odd := [path for path, entry in values["indexes"].items() if len(entry) != 2]:
             raise CorruptionError(f"the manifest: segment.indexes.{odd[0]} is no pair of kind and file; restore the folder from a copy")
         values["indexes"] = {path: (kind, name) for path, (kind, name) in values["indexes"].items()}
         return cls(**values)
 
 
+_NEW_KINDS = ("values", "terms")
+_SLOT_KINDS = ("vectors", "graphs", *_NEW_KINDS)
 _JSON_SHAPE = {
     "key": int,
     "rows": int,
@@ -109,6 +129,8 @@ _JSON_SHAPE = {
     "fields": str,
     "vectors": {str: str},
     "graphs": {str: str},
+    "values": {str: str},
+    "terms": {str: str},
     "indexes": {str: [str]},
     "tombstones": (str, None),
     "n_dead": int,
@@ -153,14 +175,25 @@ def document_slices(offsets: bytes) -> Iterator[tuple[int, int]]:
         first = stop
 
 
-def write_segment(journal: Journal, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], cancel: _core.Cancel) -> SegmentFiles:
-    """Writes ids, fields and vectors of a rewrite; every file is durable on return. The rewrite must have rows."""
+def write_segment(
+    journal: Journal, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], values: Sequence[ValueColumns], cancel: _core.Cancel
+) -> SegmentFiles:
+    """Writes ids, fields, vectors, values and terms of a rewrite; every file is durable on return. The rewrite must have rows."""
     names = [_write_ids(journal, rewrite), write_fields(journal, rewrite, cancel)]
     vectors = {}
     for column in columns:
         if rewrite.has_column(column):
             vectors[column[0]] = _write_vectors(journal, rewrite, column, cancel)
-    return SegmentFiles(key=key, rows=rewrite.n_rows, ids=names[0], fields=names[1], vectors=vectors)
+    stored, terms = {}, {}
+    for column in values:
+        if not rewrite.has_values(column):
+            continue
+        slot, kind = column[0], column[1]
+        if kind != _core.ValueKind.text:
+            stored[slot] = _write_values(journal, rewrite, column, cancel)
+        if kind != _core.ValueKind.multi:
+            terms[slot] = write_terms(journal, rewrite.value_meta(column), rewrite.terms(column, cancel))
+    return SegmentFiles(key=key, rows=rewrite.n_rows, ids=names[0], fields=names[1], vectors=vectors, values=stored, terms=terms)
 
 
 def _write_ids(journal: Journal, rewrite: _core.Rewrite) -> str:
@@ -206,6 +239,29 @@ def _write_vectors(journal: Journal, rewrite: _core.Rewrite, column: Column, can
             _stream(file, "norms", (rewrite.norms(column, first, count) for first, count in slices(rewrite.n_rows, row_bytes)))
         if presence := rewrite.presence(column):
             file.add("presence", presence)
+    return file.name
+
+
+def _write_values(journal: Journal, rewrite: _core.Rewrite, column: ValueColumns, cancel: _core.Cancel) -> str:
+    def values(offsets: bytes) -> Iterator[bytes]:
+        for first, count in document_slices(offsets):
+            _check(cancel)
+            yield rewrite.values(column, first, count)
+
+    with new_file(journal, "values") as file:
+        file.add("meta", rewrite.value_meta(column))
+        offsets = rewrite.value_offsets(column)
+        file.add("offsets", offsets)
+        _stream(file, "bytes", values(offsets))
+    return file.name
+
+
+def write_terms(journal: Journal, meta: bytes, sections: Sequence[tuple[str, bytes]]) -> str:
+    """Writes the inverted index of a text or sparse column."""
+    with new_file(journal, "terms") as file:
+        file.add("meta", meta)
+        for name, data in sections:
+            file.add(name, data)
     return file.name
 
 
@@ -256,6 +312,8 @@ def open_segment(journal: Journal, files: SegmentFiles) -> tuple[_core.Segment, 
         [open_container(journal, name, "vectors") for name in files.vectors.values()],
         [open_container(journal, name, "graph") for name in files.graphs.values()],
         [open_container(journal, name, "index") for _, name in files.indexes.values()],
+        [open_container(journal, name, "values") for name in files.values.values()],
+        [open_container(journal, name, "terms") for name in files.terms.values()],
     )
     return (
         segment,

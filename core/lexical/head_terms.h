@@ -1,0 +1,65 @@
+// The inverted index of a head: it grows with every append while readers search what was published before.
+//
+// Postings of a term lie in a chain of chunks that never move; a reader stops at the first row it does not know. Terms and positions are not
+// copied: they are read from the values, which the head keeps.
+#pragma once
+#include <atomic>
+#include <shared_mutex>
+#include <string_view>
+#include <unordered_map>
+
+#include "lexical/term_index.h"
+
+namespace vicino::lexical {
+
+class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
+ public:
+  explicit HeadTerms(TermsKind kind) : kind_(kind) {}
+
+  /// Adds the value of a row, which must outlive the index; rows ascend. One writer at a time, while readers search.
+  void append(std::uint32_t row, Bytes value);
+  std::size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
+  /// What readers of the first n_rows rows see.
+  std::shared_ptr<const TermIndex> view(std::uint32_t n_rows) const;
+
+ private:
+  friend class HeadTermsView;
+  friend class HeadCursor;
+  struct Chunk {
+    explicit Chunk(std::uint32_t capacity) : capacity(capacity), rows(new std::uint32_t[capacity]), payloads(new std::uint32_t[capacity]) {}
+    const std::uint32_t capacity;
+    std::atomic<std::uint32_t> count{0};
+    std::atomic<Chunk*> next{nullptr};
+    std::unique_ptr<std::uint32_t[]> rows, payloads;  // payload: tf, or the bits of the weight
+  };
+  struct Term {
+    explicit Term(std::string_view name) : name(name), first(2), last(&first) {}
+    ~Term();
+    Term(const Term&) = delete;
+    std::string_view name;
+    Chunk first;
+    Chunk* last;
+    std::atomic<float> bound{0};  // sparse: the largest absolute weight
+  };
+  struct Row {
+    Bytes value;
+    std::uint32_t length = kNoLength;
+  };
+  static constexpr std::uint32_t kRowsPerChunk = 256;
+
+  void add_posting(std::string_view term, std::uint32_t row, std::uint32_t payload);
+  /// Of a row beyond the last one that has a value: an empty one.
+  Row row(std::uint32_t row) const;
+
+  TermsKind kind_;
+  std::atomic<bool> has_positions_{false}, has_negative_{false};
+  mutable std::shared_mutex mutex_;  // for the table of terms and the list of chunks of rows, not for what they hold
+  std::unordered_map<std::string_view, std::unique_ptr<Term>> terms_;
+  std::vector<std::unique_ptr<Row[]>> rows_;
+  std::uint32_t n_valued_ = 0;
+  std::uint64_t total_length_ = 0;
+  std::vector<std::unique_ptr<std::string>> names_;  // terms of sparse vectors, which no value spells
+  std::atomic<std::size_t> memory_bytes_{0};
+};
+
+}  // namespace vicino::lexical

@@ -1,0 +1,83 @@
+// Search over values: words, sparse vectors. The dense search is in search.cpp.
+#include <algorithm>
+
+#include "shard/snapshot.h"
+
+namespace vicino {
+
+namespace {
+
+std::vector<lexical::SparseEntry> sparse_entries(const Snapshot& snapshot, std::span<const std::uint32_t> slots, const Matches* matches) {
+  std::vector<lexical::SparseEntry> entries;
+  for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
+    const Entry& entry = snapshot.entries()[i];
+    lexical::SparseEntry made;
+    for (const std::uint32_t slot : slots) made.fields.push_back(entry.rows->terms(slot));
+    made.allowed = snapshot.allowed(i, matches);
+    made.live = entry.live.get();
+    made.n_rows = entry.rows->size();
+    made.first_row = static_cast<std::uint64_t>(locator(i, 0));
+    made.statistics = entry.statistics;
+    entries.push_back(std::move(made));
+  }
+  return entries;
+}
+
+ValueOutcome outcome_of(const Snapshot& snapshot, const Matches* matches, std::vector<lexical::SparseHit> hits, std::span<const lexical::SparseStats> stats) {
+  ValueOutcome outcome{std::move(hits), {}};
+  for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
+    const Entry& entry = snapshot.entries()[i];
+    outcome.stats.push_back({entry.rows->key(), entry.rows->size(), matches ? matches->counts[i] : entry.n_live, stats[i].candidates ? Strategy::postings : Strategy::none,
+                             stats[i].candidates, 0});
+  }
+  return outcome;
+}
+
+}  // namespace
+
+ValueOutcome Snapshot::search_text(const lexical::TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) const {
+  std::vector<std::uint32_t> slots;
+  for (const lexical::TextField& field : query.fields) slots.push_back(field.slot);
+  std::vector<lexical::SparseStats> stats;
+  auto hits = lexical::search_text(query, sparse_entries(*this, slots, matches), k, stats, cancel);
+  return outcome_of(*this, matches, std::move(hits), stats);
+}
+
+ValueOutcome Snapshot::search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::size_t k,
+                                     const Matches* matches, const Cancel& cancel) const {
+  std::vector<lexical::SparseStats> stats;
+  auto hits = lexical::search_sparse(slot, indices, weights, idf, sparse_entries(*this, {&slot, 1}, matches), k, stats, cancel);
+  return outcome_of(*this, matches, std::move(hits), stats);
+}
+
+Bytes Snapshot::value(std::uint32_t slot, Locator at) const { return entry_of(at).rows->value(slot, static_cast<std::uint32_t>(at)); }
+
+void Snapshot::expect_values(const ValueSpec& column) const {
+  for (const Entry& entry : entries_)
+    for (const ValueSpec& stored : entry.rows->values())
+      if (stored.slot == column.slot && stored != column)
+        throw CorruptionError("value slot " + std::to_string(column.slot) + " is stored with another shape than asked for; restore the folder from a snapshot or a copy");
+}
+
+std::uint64_t Snapshot::n_uncovered(std::uint32_t slot) const {
+  std::uint64_t n = 0;
+  for (const Entry& entry : entries_) n += entry.rows->covers(slot) ? 0 : entry.n_live;
+  return n;
+}
+
+Matches Snapshot::matches_of(std::span<const Locator> locators) const {
+  Matches matches;
+  std::vector<std::shared_ptr<Bitmap>> rows;
+  for (const Entry& entry : entries_) rows.push_back(std::make_shared<Bitmap>(entry.rows->size()));
+  for (const Locator at : locators) {
+    if (!entry_of(at).is_dead(static_cast<std::uint32_t>(at))) rows[static_cast<std::size_t>(at >> 32)]->set(static_cast<std::uint32_t>(at));
+  }
+  for (const auto& bitmap : rows) {
+    matches.counts.push_back(static_cast<std::uint32_t>(bitmap->count()));
+    matches.count += matches.counts.back();
+    matches.rows.push_back(bitmap);
+  }
+  return matches;
+}
+
+}  // namespace vicino
