@@ -335,6 +335,9 @@ class Snapshot:
     def documents(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list:
         """Encoded documents, see decode_document."""
 
+    def document_sizes(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> NDArray[numpy.uint64]:
+        """Bytes of each encoded document."""
+
     def versions(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> NDArray[numpy.uint64]: ...
 
     def vectors(self, column: tuple[int, int, Dtype, Metric], locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> tuple: ...
@@ -348,7 +351,10 @@ class Snapshot:
 
     def locators(self, matches: Matches | None, after: int, limit: int) -> NDArray[numpy.int64]: ...
 
-    def facet(self, path: str, matches: Matches | None, cancel: Cancel) -> list: ...
+    def facet(self, path: str, matches: Matches | None, cancel: Cancel, bytes_max: int = 18446744073709551615) -> Any:
+        """
+        (value, rows) of every entry; None when all distinct values take more than `bytes_max`.
+        """
 
     def ordered(self, path: str, matches: Matches | None, descending: bool, cancel: Cancel) -> NDArray[numpy.int64]: ...
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <optional>
 
 #include "bind/ids.h"
 #include "bind/shard_types.h"
@@ -135,19 +137,25 @@ Bitmap bitmap_of(const Snapshot& snapshot, std::size_t entry, const Matches* mat
   return allowed ? *allowed : Bitmap(snapshot.entries()[entry].rows->size(), true);
 }
 
-nb::list facet_counts(const Snapshot& snapshot, const std::string& path, const Matches* matches, const Cancel& cancel) {
+/// (value, rows) of one entry after another; None when all distinct values take more than `bytes_max`.
+nb::object facet_counts(const Snapshot& snapshot, const std::string& path, const Matches* matches, const Cancel& cancel, std::size_t bytes_max) {
   const Path parsed = Path::parse(path);
   nb::list parts;
   for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
     const SlotNames none;
     const auto source = snapshot.source(i, none);
-    std::vector<std::pair<Scalar, std::uint64_t>> counts;
+    std::optional<std::vector<std::pair<Scalar, std::uint64_t>>> counts;
     {
       nb::gil_scoped_release unlocked;
-      counts = facet(parsed, *source, bitmap_of(snapshot, i, matches), cancel);
+      counts = facet(parsed, *source, bitmap_of(snapshot, i, matches), cancel, bytes_max);
     }
+    if (!counts) return nb::none();
     nb::list part;
-    for (const auto& [value, count] : counts) part.append(nb::make_tuple(to_python(value), count));
+    for (const auto& [value, count] : *counts) {
+      const auto* text = std::get_if<std::string>(&value);
+      bytes_max -= std::min(bytes_max, sizeof(value) + (text ? text->capacity() : 0));  // what this entry keeps is not there for the next
+      part.append(nb::make_tuple(to_python(value), count));
+    }
     parts.append(part);
   }
   return parts;
@@ -271,6 +279,12 @@ void bind_snapshot(nb::module_& m) {
         for (std::size_t i = 0; i < at.size(); ++i) out.append(to_bytes(s.document(at.data()[i])));
         return out;
       }, "locators"_a, "Encoded documents, see decode_document.")
+      .def("document_sizes", [](const Snapshot& s, const LocatorArray& at) {
+        std::vector<std::uint64_t> out;
+        out.reserve(at.size());
+        for (std::size_t i = 0; i < at.size(); ++i) out.push_back(s.document(at.data()[i]).size());
+        return to_array(std::move(out));
+      }, "locators"_a, "Bytes of each encoded document.")
       .def("versions", [](const Snapshot& s, const LocatorArray& at) {
         std::vector<std::uint64_t> out;
         for (std::size_t i = 0; i < at.size(); ++i) out.push_back(s.version(at.data()[i]));
@@ -287,7 +301,8 @@ void bind_snapshot(nb::module_& m) {
       }, "filter"_a, "slots"_a, "(low, likely, high) number of records that meet the condition.")
       .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a)
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
-      .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a)
+      .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a, "bytes_max"_a = std::numeric_limits<std::size_t>::max(),
+           "(value, rows) of every entry; None when all distinct values take more than `bytes_max`.")
       .def("ordered", &ordered, "path"_a, "matches"_a.none(), "descending"_a, "cancel"_a)
       .def("tombstones", &tombstone_words, "entry"_a)
       .def("patch", [](const Snapshot& s, std::size_t entry) {

@@ -17,6 +17,7 @@ from vicino.collection.read_shard import AnyShard
 from vicino.collection.readable import ReadableCollection
 from vicino.collection.record import Record
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
+from vicino.collection.room import within_limit
 from vicino.collection.schema import VectorSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Committed, Shard
@@ -57,6 +58,7 @@ class Collection(ReadableCollection[T]):
 
     # ---- writing
 
+    @within_limit("add()")
     def add(
         self,
         records: Any = None,
@@ -76,6 +78,7 @@ class Collection(ReadableCollection[T]):
         """
         return self._put(records, ids, vectors, fields, if_exists="raise", atomic=atomic, batch=batch, progress=progress)
 
+    @within_limit("upsert()")
     def upsert(
         self,
         records: Any = None,
@@ -151,6 +154,7 @@ class Collection(ReadableCollection[T]):
 
         return columns(ids, vectors, fields)
 
+    @within_limit("update()")
     def update(
         self,
         ids: RecordId | Iterable[RecordId] | None = None,
@@ -240,6 +244,7 @@ class Collection(ReadableCollection[T]):
             columns[name] = to_column(rows, spec, Context(name, lambda index: f"record {ids[index]!r}", self.name))
         return columns
 
+    @within_limit("delete()")
     def delete(
         self, ids: RecordId | Iterable[RecordId] | None = None, *, where: Where | None = None, if_version: int | None = None
     ) -> WriteResult:
@@ -258,6 +263,7 @@ class Collection(ReadableCollection[T]):
             done = writes.delete(_id_list(ids), if_version=if_version)
         return WriteResult(done.count, done.version, self._env.monotonic() - start)
 
+    @within_limit("load()")
     def load(
         self, path: str | os.PathLike[str], *, mapping: Mapping[str, str] | None = None, if_exists: Literal["replace", "raise"] = "replace",
         batch: int | None = None, progress: Progress = None,
