@@ -163,6 +163,20 @@ def graph_build_bytes(n_rows: int, dim: int, dtype: str, threads: int = 1) -> in
     Upper bound of the memory a build allocates, its result included, the vectors not.
     """
 
+def build_multi_index(tokens: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], metric: str, lists_from_tokens: int = 2000000, seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> bytes:
+    """
+    The multi index, as bytes, of rows of tokens: row i is tokens[starts[i]:starts[i + 1]].
+    """
+
+def search_multi(sources: list, query: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, metric: str, exact: bool = False, probes: int = 32, shortlist: int = 0, kernel_set: str = '', timeout_s: float | None = None) -> tuple:
+    """
+    MaxSim over sources (tokens, starts, index or None, allowed or None): (source, row) (n, 2) int64, scores (1, n) float32, and (n, 1 + query
+    tokens) int32: the token best for the query token that adds most, then the best for each; and what was done. Best first.
+    """
+
+def verify_multi_index(index: bytes, n_rows: int, dim: int, dtype: str, metric: str) -> None:
+    """Raises CorruptionError for a damaged multi index."""
+
 class FieldValueError(ValueError):
     index: int
     path: str
@@ -347,7 +361,10 @@ class Snapshot:
     def estimate(self, filter: Filter, slots: Mapping[str, int]) -> tuple:
         """(low, likely, high) number of records that meet the condition."""
 
-    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel) -> tuple: ...
+    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615) -> tuple:
+        """
+        (ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are asked for and all of them together take at most `documents_bytes_max`.
+        """
 
     def locators(self, matches: Matches | None, after: int, limit: int) -> NDArray[numpy.int64]: ...
 

@@ -25,6 +25,15 @@ namespace vicino::bind {
 
 namespace {
 
+/// Whether the documents of all hits together take at most `bytes_max`.
+bool documents_fit(const Snapshot& snapshot, const std::vector<std::vector<Hit>>& hits, std::size_t bytes_max) {
+  if (bytes_max == std::numeric_limits<std::size_t>::max()) return true;
+  std::size_t bytes = 0;
+  for (const auto& of_query : hits)
+    for (const Hit& hit : of_query) bytes += snapshot.document(static_cast<Locator>(hit.row)).size();
+  return bytes <= bytes_max;
+}
+
 /// ids, distances, encoded documents (None unless asked for) and locators of one query, ready for vicino.query.results.
 nb::tuple to_results(const Snapshot& snapshot, const std::vector<Hit>& hits, bool documents) {
   nb::list ids, blobs;
@@ -64,7 +73,7 @@ nb::dict to_dict(const EntryStats& stats) {
 }
 
 nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
-                 const Matches* matches, bool documents, const Cancel& cancel) {
+                 const Matches* matches, bool documents, const Cancel& cancel, std::size_t documents_bytes_max) {
   const SearchRequest request{spec_of(column), k, ef, exact};
   const Dtype query_dtype = request.column.dtype == Dtype::float16 ? Dtype::float32 : request.column.dtype;
   const std::size_t width = row_bytes(query_dtype, request.column.dim);
@@ -79,6 +88,7 @@ nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray&
     nb::gil_scoped_release unlocked;
     outcome = snapshot.search(request, {queries.data(), queries.size()}, queries.size() / width, matches, cancel);
   }
+  documents = documents && documents_fit(snapshot, outcome.hits, documents_bytes_max);
   nb::list results, stats;
   for (const auto& hits : outcome.hits) results.append(to_results(snapshot, hits, documents));
   for (const EntryStats& entry : outcome.stats) stats.append(to_dict(entry));
@@ -299,7 +309,10 @@ void bind_snapshot(nb::module_& m) {
         const Cardinality found = s.estimate(condition, slots);
         return nb::make_tuple(found.low, found.likely, found.high);
       }, "filter"_a, "slots"_a, "(low, likely, high) number of records that meet the condition.")
-      .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a)
+      .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a,
+           "documents_bytes_max"_a = std::numeric_limits<std::size_t>::max(),
+           "(ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are "
+           "asked for and all of them together take at most `documents_bytes_max`.")
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
       .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a, "bytes_max"_a = std::numeric_limits<std::size_t>::max(),
            "(value, rows) of every entry; None when all distinct values take more than `bytes_max`.")

@@ -8,6 +8,7 @@ everything gets it in slices of bytes, each counted until the next is asked for.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -43,6 +44,7 @@ class ReadRoom:
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
         self.is_limited = budget.limit is not None
+        self.uncounted_max = SMALL_ANSWER if self.is_limited else sys.maxsize * 2 + 1
 
     def take(self, size: int, purpose: str) -> AbstractContextManager[None]:
         """Counts `size` bytes while the block runs. Raises MemoryLimitError with the shortfall."""

@@ -147,16 +147,18 @@ class Searcher:
         filtered = self._env.monotonic()
         names = None if options.vectors is False else vector_names(options.vectors, settings)
         k, room = limit + offset, self._room
-        with room.take(n_queries * min(k, snapshot.n_records) * HIT_BYTES, f"{n_queries * min(k, snapshot.n_records)} hits"):
-            # Under a memory limit documents are read when it is known how large they are.
-            with_documents = not room.is_limited
-            found, stats = snapshot.search(target.column, rows, k, options.ef or 0, options.exact, matches, with_documents, cancel)
+        hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
+        with room.take(hits_bytes, "the hits of this search"):
+            # Under a memory limit larger documents are read only when it is known how large they are.
+            found, stats = snapshot.search(
+                target.column, rows, k, options.ef or 0, options.exact, matches, True, cancel, room.uncounted_max
+            )
             took = self._env.monotonic() - start
             plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
-            if with_documents:
+            if not room.is_limited or (names is None and all(hits[2] is not None for hits in found)):
                 return self._results(snapshot, found, target, options, plan, names)
-            all_locators = np.concatenate([hits[3][offset:] for hits in found] or [np.zeros(0, np.int64)])
-            with room.records(snapshot, all_locators, vector_bytes(settings, names), f"the records of {len(all_locators)} hits"):
+            locators = np.concatenate([hits[3][offset:] for hits in found] or [np.zeros(0, np.int64)])
+            with room.records(snapshot, locators, vector_bytes(settings, names), f"reading the records of {len(locators)} hits"):
                 return self._results(snapshot, found, target, options, plan, names)
 
     def _results(
