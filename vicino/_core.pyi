@@ -163,6 +163,20 @@ def graph_build_bytes(n_rows: int, dim: int, dtype: str, threads: int = 1) -> in
     Upper bound of the memory a build allocates, its result included, the vectors not.
     """
 
+def build_multi_index(tokens: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], metric: str, lists_from_tokens: int = 2000000, seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> bytes:
+    """
+    The multi index, as bytes, of rows of tokens: row i is tokens[starts[i]:starts[i + 1]].
+    """
+
+def search_multi(sources: list, query: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, metric: str, exact: bool = False, probes: int = 32, shortlist: int = 0, kernel_set: str = '', timeout_s: float | None = None) -> tuple:
+    """
+    MaxSim over sources (tokens, starts, index or None, allowed or None): (source, row) (n, 2) int64, scores (1, n) float32, and (n, 1 + query
+    tokens) int32: the token best for the query token that adds most, then the best for each; and what was done. Best first.
+    """
+
+def verify_multi_index(index: bytes, n_rows: int, dim: int, dtype: str, metric: str) -> None:
+    """Raises CorruptionError for a damaged multi index."""
+
 class FieldValueError(ValueError):
     index: int
     path: str
@@ -335,6 +349,9 @@ class Snapshot:
     def documents(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list:
         """Encoded documents, see decode_document."""
 
+    def document_sizes(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> NDArray[numpy.uint64]:
+        """Bytes of each encoded document."""
+
     def versions(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> NDArray[numpy.uint64]: ...
 
     def vectors(self, column: tuple[int, int, Dtype, Metric], locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> tuple: ...
@@ -344,11 +361,17 @@ class Snapshot:
     def estimate(self, filter: Filter, slots: Mapping[str, int]) -> tuple:
         """(low, likely, high) number of records that meet the condition."""
 
-    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel) -> tuple: ...
+    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615) -> tuple:
+        """
+        (ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are asked for and all of them together take at most `documents_bytes_max`.
+        """
 
     def locators(self, matches: Matches | None, after: int, limit: int) -> NDArray[numpy.int64]: ...
 
-    def facet(self, path: str, matches: Matches | None, cancel: Cancel) -> list: ...
+    def facet(self, path: str, matches: Matches | None, cancel: Cancel, bytes_max: int = 18446744073709551615) -> Any:
+        """
+        (value, rows) of every entry; None when all distinct values take more than `bytes_max`.
+        """
 
     def ordered(self, path: str, matches: Matches | None, descending: bool, cancel: Cancel) -> NDArray[numpy.int64]: ...
 

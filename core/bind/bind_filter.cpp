@@ -119,7 +119,8 @@ bool matches_one(const Condition& condition, const nb::bytes& document, nb::hand
 
 nb::list facet_list(const RecordList& records, const std::string& path) {
   nb::list counts;
-  for (const auto& [value, count] : facet(Path::parse(path), records, Bitmap(records.rows(), true), Cancel()))
+  const auto found = facet(Path::parse(path), records, Bitmap(records.rows(), true), Cancel());
+  for (const auto& [value, count] : *found)
     counts.append(nb::make_tuple(to_python(value), count));
   return counts;
 }

@@ -177,10 +177,12 @@ void bind_state(nb::module_& m) {
       .def("base", [](const ShardState& s) { return std::const_pointer_cast<Snapshot>(s.base()); })
       .def("freeze", [](ShardState& s) { return std::const_pointer_cast<Snapshot>(s.freeze()); })
       .def("live_versions", [](const ShardState& s, const nb::list& ids) {
+        std::vector<std::string> encoded;
+        for (nb::handle id : ids) encoded.push_back(encode_id(id));
         std::vector<std::uint64_t> versions;
-        for (nb::handle id : ids) {
-          const std::string encoded = encode_id(id);
-          versions.push_back(s.live_version({reinterpret_cast<const std::uint8_t*>(encoded.data()), encoded.size()}));
+        {
+          nb::gil_scoped_release unlocked;  // a writer may hold the state's lock for as long as it applies
+          for (const std::string& id : encoded) versions.push_back(s.live_version({reinterpret_cast<const std::uint8_t*>(id.data()), id.size()}));
         }
         return to_array(std::move(versions));
       }, "ids"_a, "Version of the live record of each id with everything applied; 0 where there is none.")
@@ -202,7 +204,10 @@ void bind_state(nb::module_& m) {
         s.replace_fields(segment_at(*s.snapshot(), key).with_fields(fields), bound);
       }, "key"_a, "fields"_a, "bound"_a)
       .def("next_key", &ShardState::next_key)
-      .def_prop_ro("memory_bytes", &ShardState::memory_bytes);
+      .def_prop_ro("memory_bytes", [](const ShardState& s) {
+        nb::gil_scoped_release unlocked;
+        return s.memory_bytes();
+      });
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <optional>
 
 #include "bind/ids.h"
 #include "bind/shard_types.h"
@@ -22,6 +24,15 @@ using namespace nb::literals;
 namespace vicino::bind {
 
 namespace {
+
+/// Whether the documents of all hits together take at most `bytes_max`.
+bool documents_fit(const Snapshot& snapshot, const std::vector<std::vector<Hit>>& hits, std::size_t bytes_max) {
+  if (bytes_max == std::numeric_limits<std::size_t>::max()) return true;
+  std::size_t bytes = 0;
+  for (const auto& of_query : hits)
+    for (const Hit& hit : of_query) bytes += snapshot.document(static_cast<Locator>(hit.row)).size();
+  return bytes <= bytes_max;
+}
 
 /// ids, distances, encoded documents (None unless asked for) and locators of one query, ready for vicino.query.results.
 nb::tuple to_results(const Snapshot& snapshot, const std::vector<Hit>& hits, bool documents) {
@@ -63,7 +74,7 @@ nb::dict to_dict(const EntryStats& stats) {
 }
 
 nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
-                 const Matches* matches, bool documents, const Cancel& cancel) {
+                 const Matches* matches, bool documents, const Cancel& cancel, std::size_t documents_bytes_max) {
   const SearchRequest request{spec_of(column), k, ef, exact};
   const Dtype query_dtype = request.column.dtype == Dtype::float16 ? Dtype::float32 : request.column.dtype;
   const std::size_t width = row_bytes(query_dtype, request.column.dim);
@@ -78,6 +89,7 @@ nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray&
     nb::gil_scoped_release unlocked;
     outcome = snapshot.search(request, {queries.data(), queries.size()}, queries.size() / width, matches, cancel);
   }
+  documents = documents && documents_fit(snapshot, outcome.hits, documents_bytes_max);
   nb::list results, stats;
   for (const auto& hits : outcome.hits) results.append(to_results(snapshot, hits, documents));
   for (const EntryStats& entry : outcome.stats) stats.append(to_dict(entry));
@@ -136,19 +148,25 @@ Bitmap bitmap_of(const Snapshot& snapshot, std::size_t entry, const Matches* mat
   return allowed ? *allowed : Bitmap(snapshot.entries()[entry].rows->size(), true);
 }
 
-nb::list facet_counts(const Snapshot& snapshot, const std::string& path, const Matches* matches, const Cancel& cancel) {
+/// (value, rows) of one entry after another; None when all distinct values take more than `bytes_max`.
+nb::object facet_counts(const Snapshot& snapshot, const std::string& path, const Matches* matches, const Cancel& cancel, std::size_t bytes_max) {
   const Path parsed = Path::parse(path);
   nb::list parts;
   for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
     const SlotNames none;
     const auto source = snapshot.source(i, none);
-    std::vector<std::pair<Scalar, std::uint64_t>> counts;
+    std::optional<std::vector<std::pair<Scalar, std::uint64_t>>> counts;
     {
       nb::gil_scoped_release unlocked;
-      counts = facet(parsed, *source, bitmap_of(snapshot, i, matches), cancel);
+      counts = facet(parsed, *source, bitmap_of(snapshot, i, matches), cancel, bytes_max);
     }
+    if (!counts) return nb::none();
     nb::list part;
-    for (const auto& [value, count] : counts) part.append(nb::make_tuple(to_python(value), count));
+    for (const auto& [value, count] : *counts) {
+      const auto* text = std::get_if<std::string>(&value);
+      bytes_max -= std::min(bytes_max, sizeof(value) + (text ? text->capacity() : 0));  // what this entry keeps is not there for the next
+      part.append(nb::make_tuple(to_python(value), count));
+    }
     parts.append(part);
   }
   return parts;
@@ -278,6 +296,12 @@ void bind_snapshot(nb::module_& m) {
         for (std::size_t i = 0; i < at.size(); ++i) out.append(to_bytes(s.document(at.data()[i])));
         return out;
       }, "locators"_a, "Encoded documents, see decode_document.")
+      .def("document_sizes", [](const Snapshot& s, const LocatorArray& at) {
+        std::vector<std::uint64_t> out;
+        out.reserve(at.size());
+        for (std::size_t i = 0; i < at.size(); ++i) out.push_back(s.document(at.data()[i]).size());
+        return to_array(std::move(out));
+      }, "locators"_a, "Bytes of each encoded document.")
       .def("versions", [](const Snapshot& s, const LocatorArray& at) {
         std::vector<std::uint64_t> out;
         for (std::size_t i = 0; i < at.size(); ++i) out.push_back(s.version(at.data()[i]));
@@ -292,8 +316,6 @@ void bind_snapshot(nb::module_& m) {
         const Cardinality found = s.estimate(condition, slots);
         return nb::make_tuple(found.low, found.likely, found.high);
       }, "filter"_a, "slots"_a, "(low, likely, high) number of records that meet the condition.")
-      .def("matches_of", [](const Snapshot& s, const LocatorArray& at) { return s.matches_of({at.data(), at.size()}); }, "locators"_a,
-           "Those of these records that are live, to search among them.")
       .def("rows_of", [](const Snapshot& s, std::size_t entry, std::uint32_t after, std::uint32_t limit) {
         std::vector<std::int64_t> found;
         const Entry& rows = s.entries().at(entry);
@@ -307,9 +329,13 @@ void bind_snapshot(nb::module_& m) {
         return out;
       }, "slot"_a, "locators"_a, "Stored bytes of a sparse or multi-vector, empty where there is none.")
       .def("n_uncovered", &Snapshot::n_uncovered, "slot"_a, "Live records that a text index does not hold yet.")
-      .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a)
+      .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a,
+           "documents_bytes_max"_a = std::numeric_limits<std::size_t>::max(),
+           "(ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are "
+           "asked for and all of them together take at most `documents_bytes_max`.")
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
-      .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a)
+      .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a, "bytes_max"_a = std::numeric_limits<std::size_t>::max(),
+           "(value, rows) of every entry; None when all distinct values take more than `bytes_max`.")
       .def("ordered", &ordered, "path"_a, "matches"_a.none(), "descending"_a, "cancel"_a)
       .def("tombstones", &tombstone_words, "entry"_a)
       .def("patch", [](const Snapshot& s, std::size_t entry) {

@@ -39,14 +39,43 @@ struct Tally {
   std::size_t last_row = std::numeric_limits<std::size_t>::max();
 };
 
-using Tallies = std::map<Scalar, Tally>;
+/// The tallies of all values met so far. Once they take more than `bytes_max`, further values are dropped and `overflowed` says so.
+class Tallies {
+ public:
+  explicit Tallies(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+
+  /// Where a value is counted; null when there is no room for a value that was not met before.
+  Tally* find(Scalar value) {
+    const auto found = counts_.lower_bound(value);
+    if (found != counts_.end() && !counts_.key_comp()(value, found->first)) return &found->second;
+    const auto* text = std::get_if<std::string>(&value);
+    const std::size_t bytes = kNodeBytes + (text ? text->capacity() : 0);
+    if (bytes > bytes_max_ - bytes_) {
+      overflowed_ = true;
+      return nullptr;
+    }
+    bytes_ += bytes;
+    return &counts_.emplace_hint(found, std::move(value), Tally{})->second;
+  }
+  bool overflowed() const { return overflowed_; }
+  const std::map<Scalar, Tally>& counts() const { return counts_; }
+
+ private:
+  static constexpr std::size_t kNodeBytes = sizeof(std::pair<const Scalar, Tally>) + 48;  // a tree node's links and the allocator's header
+  std::map<Scalar, Tally> counts_;
+  std::size_t bytes_max_, bytes_ = 0;
+  bool overflowed_ = false;
+};
 
 void count_in_documents(const Path& path, const RowSource& source, const Bitmap& rows, const Cancel& cancel, Tallies& tallies) {
   each_document(source, rows, cancel, [&](std::size_t row, Object document) {
+    if (tallies.overflowed()) return;
     path.any_value(document, [&](const Value& value) {
       auto scalar = scalar_of(value);
       if (!scalar) return false;
-      Tally& tally = tallies[std::move(*scalar)];
+      Tally* found = tallies.find(std::move(*scalar));
+      if (!found) return true;
+      Tally& tally = *found;
       if (tally.last_row != row) ++tally.count;
       tally.last_row = row;
       return false;
@@ -58,8 +87,10 @@ void count_in_index(const FieldIndex& index, const Bitmap& rows, const Cancel& c
   std::size_t looked_up = 0;
   index.each_value([&](const Scalar& value, const std::vector<std::uint32_t>& holders) {
     if (looked_up++ % kRowsPerCheck == 0) cancel.check();
+    if (tallies.overflowed()) return;
     const auto n = std::ranges::count_if(holders, [&](std::uint32_t row) { return row < rows.size() && rows.test(row); });
-    if (n > 0) tallies[value].count += static_cast<std::uint64_t>(n);
+    if (n == 0) return;
+    if (Tally* tally = tallies.find(value)) tally->count += static_cast<std::uint64_t>(n);
   });
 }
 
@@ -93,8 +124,9 @@ bool precedes(const SortKey& a, const SortKey& b, bool descending) {
 
 }  // namespace
 
-std::vector<std::pair<Scalar, std::uint64_t>> facet(const Path& path, const RowSource& source, const Bitmap& rows, const Cancel& cancel) {
-  Tallies tallies;
+std::optional<std::vector<std::pair<Scalar, std::uint64_t>>> facet(const Path& path, const RowSource& source, const Bitmap& rows,
+                                                                   const Cancel& cancel, std::size_t bytes_max) {
+  Tallies tallies(bytes_max);
   const FieldIndex* index = source.index(path.text());
   if (index && index->knows_values()) {
     Bitmap known = rows;
@@ -109,9 +141,10 @@ std::vector<std::pair<Scalar, std::uint64_t>> facet(const Path& path, const RowS
   } else {
     count_in_documents(path, source, rows, cancel, tallies);
   }
+  if (tallies.overflowed()) return std::nullopt;
   std::vector<std::pair<Scalar, std::uint64_t>> counts;
-  counts.reserve(tallies.size());
-  for (const auto& [value, tally] : tallies) counts.emplace_back(value, tally.count);
+  counts.reserve(tallies.counts().size());
+  for (const auto& [value, tally] : tallies.counts()) counts.emplace_back(value, tally.count);
   std::ranges::stable_sort(counts, [](const auto& a, const auto& b) { return a.second > b.second; });
   return counts;
 }

@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,8 +16,11 @@
 namespace vicino {
 
 /// Each distinct scalar value (bool, int, float, string, datetime, UUID; 1 and 1.0 are two) with the number of rows of `rows` that have it;
-/// a row with the same value twice counts once. Most frequent first, equal counts by type and value.
-std::vector<std::pair<Scalar, std::uint64_t>> facet(const Path& path, const RowSource& source, const Bitmap& rows, const Cancel& cancel);
+/// a row with the same value twice counts once. Most frequent first, equal counts by type and value. Nothing when the distinct values take
+/// more than about `bytes_max` of memory: how many there are shows only while they are counted.
+std::optional<std::vector<std::pair<Scalar, std::uint64_t>>> facet(const Path& path, const RowSource& source, const Bitmap& rows,
+                                                                   const Cancel& cancel,
+                                                                   std::size_t bytes_max = std::numeric_limits<std::size_t>::max());
 
 /// What a row is ordered by. Numbers come before datetimes before strings; ints and floats compare by value.
 struct SortKey {

@@ -13,6 +13,7 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kBatch = 256;  // nodes per unit of parallel work and of summation
+constexpr double kNear = 0.02;       // of the rows' root mean square distance from their mean
 
 /// Reads rows of any numeric type as doubles.
 class RowReader {
@@ -135,6 +136,9 @@ void BuildSpace::encode(const VectorBlock& block, unsigned threads, const Cancel
       factors.extra = static_cast<float>(std::sqrt(std::max(0.0, 1 - relative * relative)));
     }
   });
+  double squares = 0;
+  for (const Factors& factors : factors_) squares += factors.norm;
+  near_distance_min_ = n ? static_cast<float>(kNear * kNear * squares / static_cast<double>(n)) : 0;
 }
 
 void BuildSpace::reorder(std::span<const std::uint32_t> order) {

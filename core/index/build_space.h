@@ -7,11 +7,12 @@
 //            the nearest rows to (q, 0) are those of the largest inner product (Bachrach et al. 2014)
 //   l2, l1   the row. Links by l2 serve l1 as well: of two rows near each other by one, the other's order rarely differs, and the walk
 //            itself measures by l1
-// Distances are squared l2. A code resolves about a hundredth of its row's largest coordinate; rows that differ from their neighbors by far
-// less, as in clusters a thousand times farther apart than they are wide, get links among themselves that are no better than random.
+// Distances are squared l2. A code resolves about a hundredth of its row's largest coordinate; rows that differ by less, as in clusters a
+// thousand times farther apart than they are wide, are near copies to it (copy_groups.h).
 // Binary rows need no code: hamming distance is squared l2 over bits, and jaccard distance is squared l2 in
 // some space too (it is one minus a positive definite kernel), so pruning by squared distances is sound for both.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -42,6 +43,13 @@ class BuildSpace {
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(rows_.size()); }
   std::uint32_t row(std::uint32_t node) const { return rows_[node]; }
+  /// Nodes no farther from this one are near copies of it: at about one step of its code in every coordinate a distance is mostly an
+  /// error of rounding, and at a fiftieth of how far rows lie apart in all it matters to few. 0 for binary rows.
+  float near_distance(std::uint32_t node) const {
+    if (is_binary_) return 0;
+    const float scale = factors_[node].scale;
+    return std::max(scale * scale * static_cast<float>(dim_), near_distance_min_);
+  }
   /// Node i becomes what node order[i] was. `order` is a permutation.
   void reorder(std::span<const std::uint32_t> order);
 
@@ -70,6 +78,7 @@ class BuildSpace {
   std::vector<std::uint32_t> rows_;
   std::vector<std::int8_t> codes_;
   std::vector<Factors> factors_;  // empty for binary rows
+  float near_distance_min_ = 0;
 };
 
 }  // namespace vicino

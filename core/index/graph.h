@@ -1,18 +1,20 @@
 // A navigable graph over the rows of one sealed segment, in one self-contained buffer.
 //
 // Every distinct row is a node with at most R links to rows near it in different directions; rows that are byte for byte the same share
-// one node. There are no layers: a search scores a table of about sqrt(n) entry rows, starts from the nearest of them and walks. Every
-// node is reachable from the first entry row, so a search whose beam is as wide as the graph sees every row.
+// one node, and so do crowds of rows that are nearly the same (copy_groups.h). There are no layers: a search scores a table of about
+// sqrt(n) entry rows, starts from the nearest of them and walks; at the end it scores the near copies of the nodes it kept. Every node is
+// reachable from the first entry row, so a search whose beam is as wide as the graph sees every node.
 //
 //   header 64     magic "VICGRAPH", u32 format, u32 rows, u32 nodes, u32 links per node R, u32 entries, u32 duplicate groups,
-//                 u32 duplicates, u32 0, u64 size of the buffer, 16 bytes 0
-//   node_of_row   u32 * rows       node of a row; kNone for a row without a vector and for a duplicate that is not its group's first row
+//                 u32 duplicates, u32 0, u64 size of the buffer, 16 bytes 0. The format is 2 if any group has near copies, else 1
+//   node_of_row   u32 * rows       node of a row; kNone for a row without a vector and for one that another row's node stands for
 //   links         u32 * nodes * R  rows, nearest first; kNone fills the end
 //   entries       u32 * entries    rows
-//   group_rows    u32 * groups     first row of each group of duplicates, ascending
+//   group_rows    u32 * groups     row of the node that stands for each group of duplicates, ascending
 //   group_starts  u32 * (groups + 1)
-//   duplicates    u32 * duplicates the other rows of each group, ascending
+//   duplicates    u32 * duplicates the other rows of each group: those that are the same byte for byte, ascending, then near copies, ascending
 //   has_group     u64 * ceil(rows / 64), absent without groups: bit i says that row i is in group_rows
+//   near_starts   u32 * groups, absent in format 1: where among the duplicates the near copies of each group begin
 // Each part starts at a multiple of 64.
 //
 // Links and rows are checked as they are read, entries and duplicates when the buffer is opened: opening touches no page of the large
@@ -80,12 +82,13 @@ class Graph {
   static constexpr std::uint32_t kNone = 0xffffffff;
 
  private:
+  std::size_t group_of(std::uint32_t row) const;
   template <class Offer>
-  void offer_group(std::uint32_t row, Offer&& offer) const;
+  void offer_equal(std::uint32_t row, Offer&& offer) const;
 
   Blob buffer_;
   std::uint32_t n_rows_ = 0, n_nodes_ = 0, n_links_ = 0;
-  std::span<const std::uint32_t> node_of_row_, links_, entries_, group_rows_, group_starts_, duplicates_;
+  std::span<const std::uint32_t> node_of_row_, links_, entries_, group_rows_, group_starts_, duplicates_, near_starts_;
   std::span<const std::uint64_t> has_group_;
 };
 

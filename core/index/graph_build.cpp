@@ -1,4 +1,5 @@
 // Builds the graph in seven steps: group duplicates, encode, partition, collect candidates, prune, add reverse links and prune again, repair.
+// When the candidates show crowds of near copies, these are grouped as well and all but the first step done again, once.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -7,13 +8,13 @@
 
 #include "index/build_space.h"
 #include "index/candidates.h"
+#include "index/copy_groups.h"
 #include "index/graph.h"
 #include "index/graph_layout.h"
 #include "index/partition.h"
 #include "index/prune.h"
 #include "index/repair.h"
 #include "util/errors.h"
-#include "util/hash.h"
 #include "util/random.h"
 #include "util/thread_pool.h"
 
@@ -25,54 +26,6 @@ constexpr std::size_t kChunk = 32768;        // nodes whose candidates are held 
 constexpr std::size_t kBatch = 128;          // nodes per unit of parallel work
 constexpr std::size_t kReverseCandidates = 96;
 constexpr std::uint32_t kOverlap = 2;
-
-/// Rows that are byte for byte the same. The first of a group stands for all in the graph.
-struct DuplicateGroups {
-  std::vector<std::uint32_t> representatives;  // one row per node, ascending
-  std::vector<std::uint32_t> rows, starts, duplicates;
-};
-
-DuplicateGroups group_duplicates(const VectorBlock& block, std::span<const std::uint32_t> rows, const Cancel& cancel) {
-  const std::size_t size = row_bytes(block.dtype, block.dim);
-  struct Keyed {
-    std::uint64_t hash;
-    std::uint32_t row;
-    bool operator<(const Keyed& other) const { return hash != other.hash ? hash < other.hash : row < other.row; }
-  };
-  std::vector<Keyed> keyed(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i % kBatch == 0) cancel.check();
-    keyed[i] = {hash_bytes({block.row(rows[i]), size}), rows[i]};
-  }
-  std::sort(keyed.begin(), keyed.end());
-
-  // Inside a run of equal hashes rows ascend, so the first of each kind is its representative.
-  DuplicateGroups groups;
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs;  // representative, duplicate
-  for (std::size_t start = 0; start < keyed.size();) {
-    std::vector<std::uint32_t> distinct;
-    std::size_t end = start;
-    for (; end < keyed.size() && keyed[end].hash == keyed[start].hash; ++end) {
-      const std::uint32_t row = keyed[end].row;
-      const auto same = std::ranges::find_if(distinct, [&](std::uint32_t other) { return !std::memcmp(block.row(row), block.row(other), size); });
-      if (same == distinct.end()) distinct.push_back(row);
-      else pairs.emplace_back(*same, row);
-    }
-    groups.representatives.insert(groups.representatives.end(), distinct.begin(), distinct.end());
-    start = end;
-  }
-  std::ranges::sort(groups.representatives);
-  std::ranges::sort(pairs);
-  for (const auto& [representative, duplicate] : pairs) {
-    if (groups.rows.empty() || groups.rows.back() != representative) {
-      groups.rows.push_back(representative);
-      groups.starts.push_back(static_cast<std::uint32_t>(groups.duplicates.size()));
-    }
-    groups.duplicates.push_back(duplicate);
-  }
-  if (!groups.rows.empty()) groups.starts.push_back(static_cast<std::uint32_t>(groups.duplicates.size()));
-  return groups;
-}
 
 void check_arguments(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const GraphParams& params) {
   if (!is_allowed(metric, block.dtype))
@@ -98,35 +51,57 @@ class Builder {
           std::atomic<std::uint64_t>* progress, std::uint64_t progress_total)
       : space_(space), params_(params), threads_(threads), cancel_(cancel), links_(links), progress_(progress), progress_total_(progress_total) {}
 
-  void run() {
-    {
-      const auto partitions = partition();
-      link_nearest(partitions);
-    }
+  /// Nodes whose candidates are mostly near copies of themselves, ascending.
+  std::vector<std::uint32_t> link_nearest() { return link_nearest(partition()); }
+
+  void finish() {
     link_back();
     Random random(params_.seed ^ 0x7265736375650000);  // "rescue": a stream of its own
     rescue(space_, links_, {random.next(), params_.alpha, threads_}, cancel_);
     raise_in_links(links_);
   }
 
-  /// The node nearest to the mean, the dominant ones if the metric has such, then one random node of each of equal stretches: nodes lie
-  /// in leaf order, so these are spread out. A node drawn twice costs a search nothing.
+  /// The node nearest to the mean, the dominant ones if the metric has such, and then nodes of two kinds, both drawn one from each of equal
+  /// stretches of leaf order, so that they are spread out. For one half a stretch is a number of nodes: searches begin where the
+  /// rows are. For the other it is a sum of squared distances to the nearest link: they begin wherever there is anything, since a walk
+  /// through a clump of rows that are nearly the same does not find its way out to what lies apart. A node drawn twice costs a search nothing.
   std::vector<std::uint32_t> choose_entries(std::uint32_t count) const {
     std::vector<std::uint32_t> entries{space_.central_node()};
-    const auto dominant = space_.dominant_nodes((count - 1) / 2);
+    const auto dominant = space_.dominant_nodes((count - 1) / 3);
     entries.insert(entries.end(), dominant.begin(), dominant.end());
     Random random(params_.seed ^ 0x656e747269657300);
-    const std::uint64_t n = space_.size(), n_spread = count - entries.size();
-    for (std::uint64_t i = 0; i < n_spread; ++i) {
-      const std::uint64_t first = n * i / n_spread, last = n * (i + 1) / n_spread;
+    const std::uint64_t n = space_.size(), n_spread = count - entries.size(), n_even = n_spread / 2;
+    for (std::uint64_t i = 0; i < n_even; ++i) {
+      const std::uint64_t first = n * i / n_even, last = n * (i + 1) / n_even;
       entries.push_back(static_cast<std::uint32_t>(first + random.below(static_cast<std::uint32_t>(last - first))));
     }
+    append_by_isolation(static_cast<std::size_t>(n_spread - n_even), entries);
     return entries;
   }
 
  private:
   void report(double fraction) const {
     if (progress_) progress_->store(static_cast<std::uint64_t>(fraction * static_cast<double>(progress_total_)));
+  }
+
+  /// Systematic sampling: the nodes in whose weight the midpoints of `count` equal parts of the total fall.
+  void append_by_isolation(std::size_t count, std::vector<std::uint32_t>& entries) const {
+    std::vector<float> weights(space_.size());
+    for_each_batch(weights.size(), [&](Pruner& pruner, std::size_t i) {
+      const auto node = static_cast<std::uint32_t>(i);
+      std::vector<std::uint32_t> links(links_[node].begin(), links_[node].end());
+      const auto nearest = pruner.rank(node, links, 1);
+      weights[i] = nearest.empty() ? 0 : candidate_distance(nearest[0]);
+    });
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    if (!(total > 0)) return entries.resize(entries.size() + count, entries[0]);
+    double sum = 0;
+    std::uint32_t node = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double place = total * (static_cast<double>(i) + 0.5) / static_cast<double>(count);
+      while (node + 1 < weights.size() && sum + weights[node] < place) sum += weights[node++];
+      entries.push_back(node);
+    }
   }
 
   Leaves partition_once(std::uint64_t replicate, std::span<const std::uint32_t> all) const {
@@ -165,20 +140,27 @@ class Builder {
       std::sort(leaves.members.begin() + leaves.starts[leaf], leaves.members.begin() + leaves.starts[leaf + 1]);
   }
 
-  void link_nearest(std::span<const Leaves> partitions) {
+  std::vector<std::uint32_t> link_nearest(const std::vector<Leaves>& partitions) {
     const std::size_t n = space_.size();
     // With a single leaf there is one chance to take candidates, so it takes as many as a list keeps.
     const std::uint32_t per_leaf = partitions.size() == 1 ? Candidates::kKept : params_.per_leaf;
+    std::vector<char> crowded(n);
     for (std::size_t start = 0; start < n; start += kChunk) {
       std::vector<std::uint32_t> nodes(std::min(kChunk, n - start));
       std::iota(nodes.begin(), nodes.end(), static_cast<std::uint32_t>(start));
       Candidates candidates(nodes.size());
       collect_candidates(space_, partitions, nodes, per_leaf, threads_, cancel_, candidates);
       for_each_batch(nodes.size(), [&](Pruner& pruner, std::size_t i) {
-        links_.set(nodes[i], pruner.select(nodes[i], candidates.nearest(i)));
+        const auto nearest = candidates.nearest(i);
+        links_.set(nodes[i], pruner.select(nodes[i], nearest));
+        crowded[nodes[i]] = is_crowded(space_, nodes[i], nearest);
       });
       report(0.2 + 0.55 * static_cast<double>(start + nodes.size()) / static_cast<double>(n));
     }
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t node = 0; node < n; ++node)
+      if (crowded[node]) found.push_back(node);
+    return found;
   }
 
   /// Every link is offered to its target as a link back; each node chooses anew among its own and those.
@@ -222,67 +204,118 @@ class Builder {
   std::uint64_t progress_total_;
 };
 
-template <class T>
-std::span<T> part_of(std::vector<std::uint8_t>& buffer, std::size_t offset, std::size_t count) {
-  return {reinterpret_cast<T*>(buffer.data() + offset), count};
+/// A finished graph over nodes; rows[node] is the row it stands for.
+struct Network {
+  std::vector<std::uint32_t> rows, links, entries;
+};
+
+Network build_network(const VectorBlock& block, Metric metric, const GraphParams& params, unsigned threads, const Cancel& cancel,
+                      std::atomic<std::uint64_t>* progress, std::uint64_t progress_total, CopyGroups& groups) {
+  Network network;
+  for (bool copies_are_grouped = false;;) {
+    const std::size_t n_nodes = groups.representatives.size();
+    if (!n_nodes) return network;
+    BuildSpace space(block, groups.representatives, metric, threads, cancel);
+    network.links.assign(n_nodes * params.links, LinkTable::kFree);
+    const LinkTable links(network.links, params.links);
+    Builder builder(space, params, threads, cancel, links, progress, progress_total);
+    const auto crowded = builder.link_nearest();
+    if (!copies_are_grouped && group_near_copies(space, crowded, params.leaf, params.seed, threads, cancel, groups)) {
+      copies_are_grouped = true;
+      continue;
+    }
+    builder.finish();
+    network.entries = builder.choose_entries(n_entries_for(n_nodes));
+    make_reachable(space, links, network.entries);
+    for (std::uint32_t node = 0; node < n_nodes; ++node) network.rows.push_back(space.row(node));
+    return network;
+  }
 }
+
+/// The parts of a graph's buffer, written once each.
+class Writer {
+ public:
+  Writer(std::uint32_t n_rows, std::uint32_t n_links, const Network& network, const CopyGroups& groups) : network_(network), copies_(groups.copies) {
+    std::memcpy(header_.magic, kGraphMagic, sizeof header_.magic);
+    header_.format = std::ranges::any_of(copies_, &Copy::is_near) ? kGraphFormat : kGraphFormatPlain;
+    header_.rows = n_rows;
+    header_.nodes = static_cast<std::uint32_t>(network.rows.size());
+    header_.links = n_links;
+    header_.entries = static_cast<std::uint32_t>(network.entries.size());
+    for (std::size_t i = 0; i < copies_.size(); ++i) header_.groups += begins_group(i);
+    header_.duplicates = static_cast<std::uint32_t>(copies_.size());
+  }
+
+  std::vector<std::uint8_t> write() && {
+    const GraphLayout layout(header_);
+    header_.size = layout.size;
+    buffer_.resize(layout.size);
+    std::memcpy(buffer_.data(), &header_, sizeof header_);
+    write_network(layout);
+    write_groups(layout);
+    return std::move(buffer_);
+  }
+
+ private:
+  bool begins_group(std::size_t i) const { return !i || copies_[i].representative != copies_[i - 1].representative; }
+  template <class T>
+  T* part(std::size_t offset) {
+    return reinterpret_cast<T*>(buffer_.data() + offset);
+  }
+
+  void write_network(const GraphLayout& layout) {
+    const auto& rows = network_.rows;
+    auto* node_of_row = part<std::uint32_t>(layout.node_of_row);
+    std::fill_n(node_of_row, header_.rows, Graph::kNone);
+    for (std::uint32_t node = 0; node < rows.size(); ++node) node_of_row[rows[node]] = node;
+    static_assert(LinkTable::kFree == Graph::kNone);
+    const auto row_of = [&](std::uint32_t node) { return node == LinkTable::kFree ? node : rows[node]; };
+    std::ranges::transform(network_.links, part<std::uint32_t>(layout.links), row_of);
+    std::ranges::transform(network_.entries, part<std::uint32_t>(layout.entries), row_of);
+  }
+
+  void write_groups(const GraphLayout& layout) {
+    if (copies_.empty()) return;
+    auto *group_rows = part<std::uint32_t>(layout.group_rows), *starts = part<std::uint32_t>(layout.group_starts);
+    auto *duplicates = part<std::uint32_t>(layout.duplicates), *near_starts = part<std::uint32_t>(layout.near_starts);
+    auto* has_group = part<std::uint64_t>(layout.has_group);
+    std::size_t group = 0;
+    for (std::uint32_t i = 0; i < copies_.size(); ++i) {
+      const auto [row, is_near, duplicate] = copies_[i];
+      duplicates[i] = duplicate;
+      if (begins_group(i)) {
+        group_rows[group] = row;
+        starts[group++] = i;
+        has_group[row / 64] |= std::uint64_t{1} << (row % 64);
+      }
+      // Each copy that is the same moves the place where those that are not begin behind itself.
+      if (header_.format == kGraphFormat && (begins_group(i) || !is_near)) near_starts[group - 1] = is_near ? i : i + 1;
+    }
+    starts[group] = header_.duplicates;
+  }
+
+  const Network& network_;
+  const std::vector<Copy>& copies_;
+  GraphHeader header_{};
+  std::vector<std::uint8_t> buffer_;
+};
 
 }  // namespace
 
 std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const GraphParams& params,
                                       unsigned threads, const Cancel& cancel, std::atomic<std::uint64_t>* progress) {
   check_arguments(block, rows, metric, params);
-  const DuplicateGroups groups = group_duplicates(block, rows, cancel);
-  const auto n_nodes = static_cast<std::uint32_t>(groups.representatives.size());
-
-  GraphHeader header{};
-  std::memcpy(header.magic, kGraphMagic, sizeof header.magic);
-  header.format = kGraphFormat;
-  header.rows = block.rows;
-  header.nodes = n_nodes;
-  header.links = params.links;
-  header.entries = n_entries_for(n_nodes);
-  header.groups = static_cast<std::uint32_t>(groups.rows.size());
-  header.duplicates = static_cast<std::uint32_t>(groups.duplicates.size());
-  const GraphLayout layout(header);
-  header.size = layout.size;
-  std::vector<std::uint8_t> buffer(layout.size);
-  std::memcpy(buffer.data(), &header, sizeof header);
-
-  const auto node_of_row = part_of<std::uint32_t>(buffer, layout.node_of_row, block.rows);
-  std::ranges::fill(node_of_row, Graph::kNone);
-  std::ranges::copy(groups.rows, part_of<std::uint32_t>(buffer, layout.group_rows, header.groups).begin());
-  std::ranges::copy(groups.starts, part_of<std::uint32_t>(buffer, layout.group_starts, groups.starts.size()).begin());
-  std::ranges::copy(groups.duplicates, part_of<std::uint32_t>(buffer, layout.duplicates, header.duplicates).begin());
-  if (header.groups) {
-    const auto has_group = part_of<std::uint64_t>(buffer, layout.has_group, (std::size_t{block.rows} + 63) / 64);
-    for (const std::uint32_t row : groups.rows) has_group[row / 64] |= std::uint64_t{1} << (row % 64);
-  }
-
-  if (n_nodes) {
-    BuildSpace space(block, groups.representatives, metric, threads, cancel);
-    // The links are made where they will stay, first as nodes, at the end as rows.
-    const auto slots = part_of<std::uint32_t>(buffer, layout.links, std::size_t{n_nodes} * params.links);
-    const LinkTable links(slots, params.links);
-    Builder builder(space, params, threads, cancel, links, progress, rows.size());
-    builder.run();
-    const auto entries = builder.choose_entries(header.entries);
-    make_reachable(space, links, entries);
-    static_assert(LinkTable::kFree == Graph::kNone);
-    for (std::uint32_t& slot : slots)
-      if (slot != LinkTable::kFree) slot = space.row(slot);
-    std::ranges::transform(entries, part_of<std::uint32_t>(buffer, layout.entries, entries.size()).begin(),
-                           [&](std::uint32_t node) { return space.row(node); });
-    for (std::uint32_t node = 0; node < n_nodes; ++node) node_of_row[space.row(node)] = node;
-  }
+  CopyGroups groups = group_equal_rows(block, rows, cancel);
+  const Network network = build_network(block, metric, params, threads, cancel, progress, rows.size(), groups);
   if (progress) progress->store(rows.size());
-  return buffer;
+  return Writer(block.rows, params.links, network, groups).write();
 }
 
 std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, const GraphParams& params, unsigned threads) {
   const std::size_t code = BuildSpace::bytes_per_node(dim, dtype), workers = std::max(1u, threads);
-  const std::size_t result = rows * (4 + 4 * std::size_t{params.links} + 4) + 4096;
-  const std::size_t grouping = rows * (16 + 4 + 2 * 16);  // keys, representatives, pairs in a vector that doubles
+  const std::size_t links = rows * 4 * std::size_t{params.links}, result = rows * (4 + 4 + 4) + links + 4096;
+  const std::size_t grouping = rows * (16 + 4 + 2 * 12);  // keys, representatives, copies in a vector that doubles
+  const std::size_t groups = rows * (4 + 2 * 12);
   const std::size_t encoding = rows * 8;
   const std::size_t chunk = std::min(rows, kChunk);
   // Members of all partitions (a node in `overlap` leaves of each), and one partition in the making: choices, buckets twice, members.
@@ -294,7 +327,9 @@ std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, 
   const std::size_t scratch = workers * (std::size_t{params.leaf} * (code + 24) + 32 * 8 * std::size_t{params.leaf} + 512 * (code + 24) + 16 * std::size_t{dim}) +
                               40 * 8 * std::size_t{dim};
   const std::size_t most = std::max({encoding, collecting, linking_back, repairing});
-  return result + std::max(grouping, rows * 4 + rows * code + most + scratch) + (std::size_t{1} << 20);
+  // Codes are gone when the result is written beside the links, their nodes' rows and the entries.
+  const std::size_t building = groups + links + rows * code + most + scratch, writing = groups + links + rows * 8 + result;
+  return std::max({grouping, building, writing}) + (std::size_t{1} << 20);
 }
 
 }  // namespace vicino

@@ -16,7 +16,8 @@ struct GraphHeader {
 static_assert(sizeof(GraphHeader) == 64);
 
 constexpr char kGraphMagic[8] = {'V', 'I', 'C', 'G', 'R', 'A', 'P', 'H'};
-constexpr std::uint32_t kGraphFormat = 1;
+// A graph without near copies is written in the first format, which every version reads.
+constexpr std::uint32_t kGraphFormat = 2, kGraphFormatPlain = 1;
 constexpr std::uint32_t kGraphLinksMax = 64;
 
 struct GraphLayout {
@@ -33,10 +34,11 @@ struct GraphLayout {
     place(group_starts, header.groups ? 4 * (std::uint64_t{header.groups} + 1) : 0);
     place(duplicates, std::uint64_t{4} * header.duplicates);
     place(has_group, header.groups ? (std::uint64_t{header.rows} + 63) / 64 * 8 : 0);
+    place(near_starts, header.format >= 2 ? std::uint64_t{4} * header.groups : 0);
     size = end;
   }
   // Counts are below 2^32 and links below 2^7, so no sum here overflows 64 bits.
-  std::size_t node_of_row, links, entries, group_rows, group_starts, duplicates, has_group, size;
+  std::size_t node_of_row, links, entries, group_rows, group_starts, duplicates, has_group, near_starts, size;
 };
 
 }  // namespace vicino

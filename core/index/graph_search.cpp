@@ -62,7 +62,7 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   if (header.format > kGraphFormat)
     throw FormatError("graph: format " + std::to_string(header.format) + ", this version reads up to " + std::to_string(kGraphFormat) +
                       "; upgrade vicino");
-  if (header.format != kGraphFormat) fail("format 0 does not exist");
+  if (header.format == 0) fail("format 0 does not exist");
   if (header.rows != n_rows) fail("is over " + std::to_string(header.rows) + " rows, the segment has " + std::to_string(n_rows));
   if (header.links < 2 || header.links > kGraphLinksMax) fail(std::to_string(header.links) + " links per node, expected 2 to 64");
   if (header.nodes > header.rows || header.entries > header.nodes || (header.nodes && !header.entries) || header.groups > header.nodes ||
@@ -85,6 +85,7 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   graph.group_rows_ = part(layout.group_rows, header.groups);
   graph.group_starts_ = part(layout.group_starts, header.groups ? std::size_t{header.groups} + 1 : 0);
   graph.duplicates_ = part(layout.duplicates, header.duplicates);
+  graph.near_starts_ = part(layout.near_starts, header.format >= 2 ? header.groups : 0);
   if (header.groups)
     graph.has_group_ = {reinterpret_cast<const std::uint64_t*>(buffer.data() + layout.has_group), (std::size_t{header.rows} + 63) / 64};
 
@@ -96,6 +97,9 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   }
   if (header.groups && (graph.group_starts_.front() != 0 || graph.group_starts_.back() != header.duplicates))
     fail("groups do not cover the duplicates");
+  for (std::size_t i = 0; i < graph.near_starts_.size(); ++i)
+    if (graph.near_starts_[i] < graph.group_starts_[i] || graph.near_starts_[i] > graph.group_starts_[i + 1])
+      fail("near copies begin outside of their group");
   for (const std::uint32_t row : graph.duplicates_)
     if (row >= n_rows) fail("a duplicate is row " + std::to_string(row) + " of " + std::to_string(n_rows));
   graph.buffer_ = std::move(buffer);
@@ -113,17 +117,75 @@ std::span<const std::uint32_t> Graph::links_of(std::uint32_t row) const {
   return slots.first(used);
 }
 
-template <class Offer>
-void Graph::offer_group(std::uint32_t row, Offer&& offer) const {
-  if (!offer(row)) return;
-  if (has_group_.empty() || !is_set(has_group_.data(), row)) return;
+/// Position of the row's group, or the number of groups if it has none.
+std::size_t Graph::group_of(std::uint32_t row) const {
+  if (has_group_.empty() || !is_set(has_group_.data(), row)) return group_rows_.size();
   const auto found = std::ranges::lower_bound(group_rows_, row);
   if (found == group_rows_.end() || *found != row) fail("row " + std::to_string(row) + " is marked as a group of duplicates but is none");
-  const auto group = static_cast<std::size_t>(found - group_rows_.begin());
-  // Duplicates ascend at one distance: once one is too late to be kept, so are the others.
-  for (std::uint32_t i = group_starts_[group]; i < group_starts_[group + 1]; ++i)
+  return static_cast<std::size_t>(found - group_rows_.begin());
+}
+
+template <class Offer>
+void Graph::offer_equal(std::uint32_t row, Offer&& offer) const {
+  if (!offer(row)) return;
+  const std::size_t group = group_of(row);
+  if (group == group_rows_.size()) return;
+  // They ascend at one distance: once one is too late to be kept, so are the others.
+  const std::uint32_t end = near_starts_.empty() ? group_starts_[group + 1] : near_starts_[group];
+  for (std::uint32_t i = group_starts_[group]; i < end; ++i)
     if (!offer(duplicates_[i])) return;
 }
+
+/// Scores the near copies of one node and offers those that are allowed. A few of them tell how far from the node's own distance theirs
+/// lie: copies that would have to lie several times farther off to be kept are left alone.
+class NearCopies {
+ public:
+  NearCopies(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::uint64_t first_row, TopK& nearest,
+             SearchStats& stats, const Cancel& cancel)
+      : query_(query), block_(block), allowed_(allowed), first_row_(first_row), nearest_(nearest), stats_(stats), cancel_(cancel) {}
+
+  void visit(float node_distance, std::span<const std::uint32_t> copies) {
+    if (copies.size() > 2 * kSampled && nearest_.full() && node_distance - kSpreads * spread(node_distance, copies) > nearest_.bound()) return;
+    for (std::size_t start = 0; start < copies.size(); start += kAtOnce) {
+      cancel_.check();
+      const auto part = copies.subspan(start, std::min(kAtOnce, copies.size() - start));
+      rows_.clear();
+      for (const std::uint32_t row : part)
+        if (!allowed_ || is_set(allowed_, row)) rows_.push_back(row);
+      score();
+      for (std::size_t i = 0; i < rows_.size(); ++i) nearest_.offer({distances_[i], first_row_ + rows_[i]});
+    }
+  }
+
+ private:
+  static constexpr std::size_t kSampled = 16, kAtOnce = 1024;
+  static constexpr float kSpreads = 4;
+
+  void score() {
+    distances_.resize(rows_.size());
+    query_.distances_at(block_, rows_, distances_.data());
+    stats_.rows_scored += rows_.size();
+  }
+  /// Of a sample; the farthest of many lies a few times as far off.
+  float spread(float node_distance, std::span<const std::uint32_t> copies) {
+    rows_.clear();
+    for (std::size_t i = 0; i < kSampled; ++i) rows_.push_back(copies[copies.size() * i / kSampled]);
+    score();
+    float most = 0;
+    for (const float distance : distances_) most = std::max(most, std::fabs(distance - node_distance));
+    return most;
+  }
+
+  const PreparedQuery& query_;
+  const VectorBlock& block_;
+  const std::uint64_t* allowed_;
+  std::uint64_t first_row_;
+  TopK& nearest_;
+  SearchStats& stats_;
+  const Cancel& cancel_;
+  std::vector<std::uint32_t> rows_;
+  std::vector<float> distances_;
+};
 
 void Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
                    SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
@@ -146,7 +208,7 @@ void Graph::search(const PreparedQuery& query, const VectorBlock& block, const s
     for (std::size_t i = 0; i < fresh.size(); ++i) {
       const float distance = distances[i];
       if (distance <= nearest.bound())
-        offer_group(fresh[i], [&](std::uint32_t row) {
+        offer_equal(fresh[i], [&](std::uint32_t row) {
           const Hit hit{distance, first_row + row};
           if (nearest.rejects(hit)) return false;
           if (!allowed || is_set(allowed, row)) nearest.offer(hit);
@@ -180,6 +242,12 @@ void Graph::search(const PreparedQuery& query, const VectorBlock& block, const s
         for (std::size_t i = 0; i < n_links_; i += 16) __builtin_prefetch(&links_[static_cast<std::size_t>(next) * n_links_ + i]);
     score_fresh();
   }
+  if (near_starts_.empty()) return;
+
+  NearCopies copies(query, block, allowed, first_row, nearest, stats, cancel);
+  for (const Hit& hit : std::move(beam).take_sorted())
+    if (const std::size_t group = group_of(static_cast<std::uint32_t>(hit.row)); group < group_rows_.size())
+      copies.visit(hit.distance, duplicates_.subspan(near_starts_[group], group_starts_[group + 1] - near_starts_[group]));
 }
 
 void Graph::verify() const {

@@ -13,6 +13,7 @@ namespace vicino {
 namespace {
 
 constexpr std::uint32_t kRescueBelow = 4;       // in-links; fewer, and a beam rarely comes by
+constexpr std::uint32_t kRescueOutBelow = 6;    // links; fewer, and the candidates were hardly more than one spot
 constexpr std::uint32_t kRescueOldLinks = 8;    // the way back to the rest of the graph
 constexpr std::uint32_t kRescueLeaf = 128;
 constexpr std::uint32_t kRescueReplicates = 6;
@@ -48,7 +49,7 @@ void rescue(const BuildSpace& space, LinkTable links, const RepairParams& params
   const auto in_links = count_in_links(links);
   std::vector<std::uint32_t> poor;
   for (std::uint32_t node = 0; node < links.n_nodes(); ++node)
-    if (in_links[node] < kRescueBelow) poor.push_back(node);
+    if (in_links[node] < kRescueBelow || links[node].size() < kRescueOutBelow) poor.push_back(node);
   if (poor.size() < 2 || links.stride() < 2) return;
 
   std::vector<Leaves> partitions;

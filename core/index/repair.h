@@ -2,7 +2,8 @@
 //
 // Pruning can leave a node with few links to it or none, above all inside a dense blob, whose nodes all name the same few central ones.
 // Three steps, each for what the one before left over:
-//   rescue       nodes with few in-links are partitioned again among themselves and linked to each other, besides their nearest old links
+//   rescue       nodes with few links to or from them are partitioned again among themselves and linked to each other, besides their
+//                nearest old links
 //   in-link floor  every node gets at least two in-links, from nodes it links to itself
 //   reach        a breadth-first walk from the entry; a part that is not reached gets a link from the nearest node that is, in place of
 //                one the walk did not use, so that nothing reached is lost

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "kernels/distance.h"
+#include "kernels/maxsim.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -35,12 +36,20 @@ bool has_avx512() {
 }
 #endif
 
+/// A table with the kernels of another unit of the same set.
+template <Kernels (*table)(), void (*add)(Kernels&)>
+Kernels with() {
+  Kernels kernels = table();
+  add(kernels);
+  return kernels;
+}
+
 // Simplest first; a later set is preferred where it has a kernel.
 const KernelSet kSets[] = {
-    {"scalar", [] { return true; }, scalar_kernels},
+    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar>},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, avx2_kernels},
-    {"avx512", has_avx512, avx512_kernels},
+    {"avx2", has_avx2, with<avx2_kernels, add_maxsim_avx2>},
+    {"avx512", has_avx512, with<avx512_kernels, add_maxsim_avx512>},
 #elif defined(__aarch64__)
     {"neon", [] { return true; }, neon_kernels},
 #endif
@@ -63,6 +72,9 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("code_distances"), table.code_distances, source.code_distances);
   visit(std::string("count_at_most"), table.count_at_most, source.count_at_most);
   visit(std::string("collect_at_most"), table.collect_at_most, source.collect_at_most);
+  visit(std::string("maxsim_codes"), table.maxsim_codes, source.maxsim_codes);
+  visit(std::string("maxsim_floats"), table.maxsim_floats, source.maxsim_floats);
+  visit(std::string("widen_halves"), table.widen_halves, source.widen_halves);
 }
 
 struct Choice {

@@ -34,6 +34,23 @@ using CountAtMost = std::size_t (*)(const float* values, std::size_t count, floa
 constexpr std::size_t kCollectSlack = 16;
 using CollectAtMost = std::size_t (*)(const float* values, std::size_t count, float bound, std::uint32_t* out);
 
+/// The query of a MaxSim as kernels/maxsim.h packs it, in groups of kMaxSimLanes tokens.
+constexpr std::size_t kMaxSimLanes = 16;
+struct MaxSimQuery {
+  const std::uint8_t* bytes;
+  const std::int16_t* words;
+  std::size_t n_groups;
+};
+/// Raises best[lane] to scales[t] * <token t, query token `lane`> for every token t < n_tokens. Tokens are int8 codes `stride` bytes apart,
+/// a multiple of 4; corrections[t] is -128 times the sum of token t's code. The product of codes is exact.
+using MaxSimCodes = void (*)(const std::int8_t* tokens, std::size_t n_tokens, std::size_t stride, const float* scales,
+                             const std::int32_t* corrections, const MaxSimQuery& query, float* best);
+/// The same over floats with factors[t] for a scale; best_token[lane] becomes the first token that gives the maximum.
+using MaxSimFloats = void (*)(const float* tokens, std::size_t n_tokens, std::size_t dim, const float* factors, const float* query,
+                              std::size_t n_groups, float* best, std::uint32_t* best_token);
+/// IEEE 754 binary16 to float.
+using WidenHalves = void (*)(const std::uint8_t* halves, std::size_t count, float* out);
+
 /// The kernels of one instruction set; a null entry falls back to the next simpler set.
 struct Kernels {
   // Indexed by the numeric types in the order of Dtype: float32, float16, int8, uint8.
@@ -46,6 +63,9 @@ struct Kernels {
   CodeDistances code_distances = nullptr;
   CountAtMost count_at_most = nullptr;
   CollectAtMost collect_at_most = nullptr;
+  MaxSimCodes maxsim_codes = nullptr;
+  MaxSimFloats maxsim_floats = nullptr;
+  WidenHalves widen_halves = nullptr;
 };
 
 // Internal linkage on purpose, see above.

@@ -110,8 +110,6 @@ class Snapshot {
   /// The k records of the largest dot product with a sparse vector.
   ValueOutcome search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::size_t k,
                              const Matches* matches, const Cancel& cancel) const;
-  /// These records, less those that are dead: to search among them. Throws InvalidArgument for locators of another snapshot.
-  Matches matches_of(std::span<const Locator> locators) const;
 
   /// One entry as the filter evaluator sees it. The snapshot must outlive the source.
   std::unique_ptr<RowSource> source(std::size_t entry, const SlotNames& slots) const;

@@ -65,19 +65,4 @@ std::uint64_t Snapshot::n_uncovered(std::uint32_t slot) const {
   return n;
 }
 
-Matches Snapshot::matches_of(std::span<const Locator> locators) const {
-  Matches matches;
-  std::vector<std::shared_ptr<Bitmap>> rows;
-  for (const Entry& entry : entries_) rows.push_back(std::make_shared<Bitmap>(entry.rows->size()));
-  for (const Locator at : locators) {
-    if (!entry_of(at).is_dead(static_cast<std::uint32_t>(at))) rows[static_cast<std::size_t>(at >> 32)]->set(static_cast<std::uint32_t>(at));
-  }
-  for (const auto& bitmap : rows) {
-    matches.counts.push_back(static_cast<std::uint32_t>(bitmap->count()));
-    matches.count += matches.counts.back();
-    matches.rows.push_back(bitmap);
-  }
-  return matches;
-}
-
 }  // namespace vicino

@@ -1,6 +1,7 @@
 #include "storage/log.h"
 
 #include <cstdio>
+#include <optional>
 
 #include "storage/checksum.h"
 #include "util/byte_io.h"
@@ -92,7 +93,9 @@ LogReader::LogReader(Bytes file, std::size_t offset, std::string name)
 }
 
 /// Whether a valid record starts here; fills `record`. The cheap checks come first, because the search behind damage asks at every byte.
-bool LogReader::parse(std::size_t start, LogRecord& record) const {
+/// checksum(start, size) is that of these bytes of the file, continuing from the seed.
+template <class Checksum>
+bool LogReader::parse(std::size_t start, LogRecord& record, Checksum&& checksum) const {
   if (file_.size() - start < kLogRecordHeaderSize) return false;
   const Bytes head = file_.subspan(start, kLogRecordHeaderSize);
   if (head[9] | head[10] | head[11]) return false;
@@ -100,7 +103,7 @@ bool LogReader::parse(std::size_t start, LogRecord& record) const {
   if (length < kLengthMin || length > file_.size() - start - kLengthAndChecksum) return false;
   record.durable = value_at<std::uint64_t>(head, 28);
   if (record.durable > start) return false;
-  if (crc32c(file_.subspan(start + kLengthAndChecksum, length), seed_) != value_at<std::uint32_t>(head, 4)) return false;
+  if (checksum(start + kLengthAndChecksum, length) != value_at<std::uint32_t>(head, 4)) return false;
   record.type = head[8];
   record.version = value_at<std::uint64_t>(head, 12);
   record.time_us = value_at<std::uint64_t>(head, 20);
@@ -111,7 +114,8 @@ bool LogReader::parse(std::size_t start, LogRecord& record) const {
 }
 
 bool LogReader::next(LogRecord& record) {
-  while (parse(position_, record)) {
+  const auto checksum = [&](std::size_t start, std::size_t size) { return crc32c(file_.subspan(start, size), seed_); };
+  while (parse(position_, record, checksum)) {
     position_ = record.end;
     if (record.durable > proven_) proven_ = record.durable;
     version_ = record.version;
@@ -123,10 +127,16 @@ bool LogReader::next(LogRecord& record) {
 }
 
 void LogReader::refuse_damage_before_durable() const {
+  // What looks like records may overlap, a long one at nearly every byte if somebody wrote it so: no byte is read for each of them.
+  std::optional<PartChecksums> parts;
+  const auto checksum = [&](std::size_t start, std::size_t size) {
+    if (!parts) parts.emplace(file_);
+    return parts->of(start, size, seed_);
+  };
   LogRecord record;
   for (std::size_t start = position_ + 1; start + kLogRecordHeaderSize <= file_.size(); ++start) {
     // A record whose `durable` is not beyond the damage proves nothing, so its checksum need not be computed.
-    if (value_at<std::uint64_t>(file_, start + 28) <= position_ || !parse(start, record)) continue;
+    if (value_at<std::uint64_t>(file_, start + 28) <= position_ || !parse(start, record, checksum)) continue;
     throw CorruptionError(name_ + ": the record at offset " + std::to_string(position_) + " is damaged, but the record at offset " +
                           std::to_string(start) + " says that the first " + std::to_string(record.durable) +
                           " bytes had been synced; restore from a snapshot or a copy");

@@ -75,7 +75,8 @@ class LogReader {
   const LogFileHeader& header() const { return header_; }
 
  private:
-  bool parse(std::size_t start, LogRecord& record) const;
+  template <class Checksum>
+  bool parse(std::size_t start, LogRecord& record, Checksum&& checksum) const;
   void refuse_damage_before_durable() const;
 
   Bytes file_;

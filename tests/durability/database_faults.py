@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from vicino import errors
-from vicino.collection import catalog, maintenance, shard
+from vicino.collection import catalog, maintenance
 from vicino.collection.maintenance import Maintenance
+from vicino.collection.replaying import ALL_VERSIONS
 from vicino.collection.shard import Shard
 from vicino.database import database
 from vicino.storage import backup, journal
@@ -191,7 +192,7 @@ def plant_settings_are_not_logged(patch: pytest.MonkeyPatch) -> None:
 def plant_replay_forgets_the_settings(patch: pytest.MonkeyPatch) -> None:
     def replay(self: Shard) -> None:
         for number, blob in self.journal.log_blobs():
-            self.state.replay(blob, 0, f"wal-{number}", shard.ALL_VERSIONS)
+            self.state.replay(blob, 0, f"wal-{number}", ALL_VERSIONS)
 
     patch.setattr(Shard, "_replay", replay)
 

@@ -41,6 +41,7 @@ class DeferringEnv:
 
     def __init__(self, inner: Env) -> None:
         self.inner = inner
+        self.files, self.now, self.monotonic = inner.files, inner.now, inner.monotonic  # asked for all the time
         self.waiting: list[Deferred] = []
 
     def __getattr__(self, name: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -15,51 +14,12 @@ import pytest
 
 import vicino
 from tests.processes.children import child, small_limits, whole_batches
-from vicino.errors import ClosedError, LockedError, ReadOnlyError
+from vicino.errors import ClosedError, ReadOnlyError
 
 
 @pytest.fixture
 def path(tmp_path):
     return str(tmp_path / "data")
-
-
-# ---- one writer
-
-
-def test_second_writer_is_told_who_writes(path):
-    with child("hold", path=path) as writer:
-        writer.line()
-        with pytest.raises(LockedError) as refused:
-            vicino.open(path)
-        assert refused.value.pid == writer.pid
-        assert refused.value.host == socket.gethostname()
-
-
-def test_lock_timeout_waits_for_the_other_to_let_go(path):
-    with child("hold", path=path) as writer:
-        writer.line()
-        start = time.monotonic()
-        with pytest.raises(LockedError, match=r"did not let go within 0\.2 s"):
-            vicino.open(path, lock_timeout=0.2)
-        assert time.monotonic() - start >= 0.2
-        writer.go_on()
-        with vicino.open(path, lock_timeout=20) as database:
-            assert database.names() == []
-
-
-def test_lease_of_a_killed_writer_is_free_at_once(path):
-    with child("hold", path=path) as writer:
-        writer.line()
-        writer.kill()
-        start = time.monotonic()
-        with vicino.open(path):
-            assert time.monotonic() - start < 0.5
-
-
-def test_opening_a_folder_twice_in_one_process_gives_the_same_database(path, tmp_path):
-    os.symlink(tmp_path, tmp_path.parent / f"{tmp_path.name}-link")
-    with vicino.open(path) as one, vicino.open(f"{tmp_path.parent}/{tmp_path.name}-link/data") as two:
-        assert one is two
 
 
 def test_closing_one_of_two_handles_leaves_the_other_open(path):
@@ -69,49 +29,6 @@ def test_closing_one_of_two_handles_leaves_the_other_open(path):
     two.close()
     with pytest.raises(ClosedError):
         two.names()
-
-
-# ---- fork
-
-
-FORK = """
-import os, sys, vicino
-from vicino.errors import ClosedError
-db = vicino.open(sys.argv[1])
-docs = db.create_collection("docs", dim=2)
-docs.upsert({"id": 1, "vector": [1, 2]})
-pid = os.fork()
-if pid == 0:
-    for use in (db.names, lambda: docs.upsert({"id": 2, "vector": [1, 2]}), lambda: db.create_collection("x")):
-        try:
-            use()
-        except ClosedError as error:
-            assert "fork" in str(error), error
-        else:
-            os._exit(3)
-    db.close()
-    os._exit(0)
-assert os.waitpid(pid, 0)[1] == 0, "the child could use the handle"
-docs.upsert({"id": 3, "vector": [1, 2]})
-assert docs.count() == 2
-pid = os.fork()
-if pid == 0:
-    os.read(0, 1)
-    os._exit(0)
-db.close()
-with vicino.open(sys.argv[1]) as again:   # the child lives and holds no lock
-    assert again["docs"].count() == 2
-os.kill(pid, 9)
-os.waitpid(pid, 0)
-print("fine")
-"""
-
-
-def test_forked_childs_handle_raises_and_holds_no_lock(path):
-    done = subprocess.run(
-        [sys.executable, "-c", FORK, path], capture_output=True, text=True, timeout=60, cwd=os.getcwd(), stdin=subprocess.PIPE
-    )
-    assert done.stdout == "fine\n", done.stderr
 
 
 # ---- readers

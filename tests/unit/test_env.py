@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vicino.env import Env, MemoryEnv, RealEnv, is_missing
+from vicino.env import Env, MemoryEnv, RealEnv, is_missing, recording
 from vicino.env import real as real_module
 from vicino.env.recording import RecordingEnv
 from vicino.errors import Error, StorageError
@@ -191,6 +191,47 @@ def test_periodic_task_runs_until_stopped() -> None:
     task.stop()
     env.sleep(5)
     assert len(times) == 3
+
+
+def test_task_spawned_by_a_recorded_task_runs_when_that_one_has_ended() -> None:
+    env = RecordingEnv()
+    seen: list[str] = []
+
+    def first() -> None:
+        env.spawn("second", lambda: seen.append("second"))
+        seen.append("first")
+
+    env.spawn("first", first)
+    assert seen == ["first", "second"]
+
+
+def test_recorded_task_that_sleeps_lets_those_it_spawned_run() -> None:
+    env = RecordingEnv()
+    seen: list[str] = []
+
+    def first() -> None:
+        env.spawn("second", lambda: seen.append("second"))
+        env.sleep(0.1)
+        seen.append("first")
+
+    env.spawn("first", first)
+    assert seen == ["second", "first"]
+
+
+def test_recorded_task_that_is_joined_by_its_spawner_runs_then() -> None:
+    env = RecordingEnv()
+    joined: list[bool] = []
+    env.spawn("first", lambda: joined.append(env.spawn("second", lambda: None).join()))
+    assert joined == [True]
+
+
+def test_waiting_for_what_never_happens_fails_under_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "_SLEEPS_MAX", 10)
+    env = RecordingEnv()
+    for _ in range(10):
+        env.sleep(0.001)
+    with pytest.raises(AssertionError, match="never happens"):
+        env.sleep(0.001)
 
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

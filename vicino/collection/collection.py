@@ -17,6 +17,7 @@ from vicino.collection.read_shard import AnyShard
 from vicino.collection.readable import ReadableCollection
 from vicino.collection.record import Record
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
+from vicino.collection.room import within_limit
 from vicino.collection.schema import AnyVectorSpec, VectorSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Committed, Shard
@@ -59,6 +60,7 @@ class Collection(ReadableCollection[T]):
 
     # ---- writing
 
+    @within_limit("add()")
     def add(
         self,
         records: Any = None,
@@ -78,6 +80,7 @@ class Collection(ReadableCollection[T]):
         """
         return self._put(records, ids, vectors, fields, if_exists="raise", atomic=atomic, batch=batch, progress=progress)
 
+    @within_limit("upsert()")
     def upsert(
         self,
         records: Any = None,
@@ -154,6 +157,7 @@ class Collection(ReadableCollection[T]):
 
         return columns(ids, vectors, fields)
 
+    @within_limit("update()")
     def update(
         self,
         ids: RecordId | Iterable[RecordId] | None = None,
@@ -267,6 +271,7 @@ class Collection(ReadableCollection[T]):
         to_values(values, self.settings.values[name].spec, Context(name, lambda index: f"record {ids[index]!r}", self.name))
         return values
 
+    @within_limit("delete()")
     def delete(
         self, ids: RecordId | Iterable[RecordId] | None = None, *, where: Where | None = None, if_version: int | None = None
     ) -> WriteResult:
@@ -285,6 +290,7 @@ class Collection(ReadableCollection[T]):
             done = writes.delete(_id_list(ids), if_version=if_version)
         return WriteResult(done.count, done.version, self._env.monotonic() - start)
 
+    @within_limit("load()")
     def load(
         self, path: str | os.PathLike[str], *, mapping: Mapping[str, str] | None = None, if_exists: Literal["replace", "raise"] = "replace",
         batch: int | None = None, progress: Progress = None,

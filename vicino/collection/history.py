@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vicino.collection.manifest import Manifest
 from vicino.collection.read_shard import AnyShard, FrozenShard
-from vicino.collection.schema import Settings
+from vicino.collection.replaying import Replay
 from vicino.collection.shard import open_state
 from vicino.errors import InvalidArgument, NotFoundError, ReadOnlyError
 from vicino.storage.journal import Journal
@@ -56,16 +56,16 @@ def _rebuild(shard: AnyShard, base: Base, version: int) -> FrozenShard:
     hold = shard.journal.hold()
     try:
         manifest = Manifest.from_json(shard.journal.read_manifest(base.manifest))
-        state, settings = open_state(shard.journal, manifest), manifest.settings
+        frozen = FrozenShard(shard, open_state(shard.journal, manifest), manifest.settings)
+        replay = Replay(frozen.state, shard.budget, shard.name)
         for number, blob in shard.journal.log_blobs(base.floor):
-            _, _, controls = state.replay(blob, 0, f"wal-{number}", version)
-            for _version, _time_us, payload in controls:
-                settings = Settings.from_bytes(payload)
-            if state.version >= version:
+            replay.log(number, blob, until=version)
+            if frozen.state.version >= version:
                 break
     finally:
         hold.release()  # the files are mapped by now: what is unlinked stays readable
-    return FrozenShard(shard, state, settings)
+    frozen.settings = replay.settings or manifest.settings
+    return frozen
 
 
 def _version_at(shard: AnyShard, found: list[Base], instant: dt.datetime) -> int:

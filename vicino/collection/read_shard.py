@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 
 from vicino import _core
 from vicino.collection.manifest import Manifest
+from vicino.collection.replaying import Replay
 from vicino.collection.schema import Settings
-from vicino.collection.shard import ALL_VERSIONS, Shard, closed_error, open_state
+from vicino.collection.shard import Shard, closed_error, open_state
 from vicino.env import Env, is_missing
 from vicino.errors import CorruptionError, NotFoundError, StorageError
 from vicino.segment.memory import MemoryBudget
@@ -28,8 +30,19 @@ class ReadShard:
         self._lock = threading.Lock()
         self._closed = False
         self._is_behind = False
-        self._load()
-        budget.track(self, lambda: self.state.memory_bytes)
+        self._loading: _core.ShardState | None = None
+        self.state = _core.ShardState(0)  # empty until the base is there
+        budget.track(self, self._memory_bytes)
+        try:
+            self._load()
+        except BaseException:
+            budget.untrack(self)
+            journal.close()
+            raise
+
+    def _memory_bytes(self) -> int:
+        """Of the present state, and of the one that is about to replace it."""
+        return sum(state.memory_bytes for state in (self.state, self._loading) if state is not None)
 
     def _load(self) -> None:
         """Takes over the journal's present base.
@@ -44,14 +57,19 @@ class ReadShard:
             except StorageError as error:
                 if not is_missing(error) or not self.journal.poll().manifest_changed:
                     raise
-        self.manifest, self.settings, self.state = manifest, manifest.settings, state
-        self._replay((number, blob, 0) for number, blob in self.journal.log_blobs())
+        self._loading = state
+        try:
+            settings = self._replay(state, ((number, blob, 0) for number, blob in self.journal.log_blobs()))
+            self.manifest, self.settings, self.state = manifest, settings or manifest.settings, state
+        finally:
+            self._loading = None
 
-    def _replay(self, slices: Iterable[tuple[int, _core.Blob, int]]) -> None:
+    def _replay(self, state: _core.ShardState, slices: Iterable[tuple[int, _core.Blob, int]]) -> Settings | None:
+        """Returns the settings that the records hold last, None when they hold none."""
+        replay = Replay(state, self.budget, self.name)
         for number, blob, offset in slices:
-            _, _, controls = self.state.replay(blob, offset, f"wal-{number}", ALL_VERSIONS)
-            for _version, _time_us, payload in controls:
-                self.settings = Settings.from_bytes(payload)
+            replay.log(number, blob, offset)
+        return replay.settings
 
     def refresh(self) -> None:
         """Catches up with what the writer has published; costs one small read when there is nothing new."""
@@ -71,7 +89,7 @@ class ReadShard:
         if news.manifest_changed or is_behind:
             self._load()
         elif news.slices:
-            self._replay(news.slices)
+            self.settings = self._replay(self.state, news.slices) or self.settings
         self._is_behind = False
 
     def snapshot(self) -> _core.Snapshot:
@@ -105,6 +123,9 @@ class FrozenShard:
         self.budget: MemoryBudget = shard.budget
         self.name = shard.name
         self.state, self.settings = state, settings
+        key = object()
+        self.budget.track(key, lambda: state.memory_bytes)
+        weakref.finalize(self, self.budget.untrack, key)  # nobody closes a view of the past
 
     def snapshot(self) -> _core.Snapshot:
         return self.state.snapshot()

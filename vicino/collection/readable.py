@@ -13,8 +13,9 @@ import numpy as np
 from vicino import _core
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import AnyShard
-from vicino.collection.reading import SnapshotReader, check_select, read_vectors, scalar_key, vector_names
+from vicino.collection.reading import SnapshotReader, check_select, read_vectors, scalar_key, vector_bytes, vector_names
 from vicino.collection.records import check_id
+from vicino.collection.room import DECODED_COPIES, ReadRoom, within_limit
 from vicino.collection.schema import Schema, Settings
 from vicino.collection.searching import Query, Searcher, SearchOptions, TextModel
 from vicino.collection.stats import CollectionStats, collection_stats
@@ -46,9 +47,12 @@ class ReadableCollection(Generic[T]):
     ) -> None:
         self._name, self._shard, self._env = name, shard, env
         self._maintenance, self._model = maintenance, model
-        self._reader = SnapshotReader(env)
+        self._room = ReadRoom(shard.budget)
+        self._reader = SnapshotReader(env, self._room)
         self._record_class = record_class
-        self._searcher = Searcher(name, shard, env, self._reader, maintenance=maintenance, model=model, record_class=record_class)
+        self._searcher = Searcher(
+            name, shard, env, self._reader, self._room, maintenance=maintenance, model=model, record_class=record_class
+        )
         self._outside: Env = RealEnv() if isinstance(env, MemoryEnv) else env
 
     # ---- facts
@@ -95,6 +99,7 @@ class ReadableCollection(Generic[T]):
 
     # ---- reading
 
+    @within_limit("get()")
     def get(self, ids: Any, *, select: str | Sequence[str] | None = None, vectors: bool | str | Sequence[str] = False) -> Any:
         """One record (None if there is none), or for several ids a list in their order with None for the missing."""
         one = not isinstance(ids, Iterable) or isinstance(ids, str)
@@ -102,7 +107,9 @@ class ReadableCollection(Generic[T]):
         snapshot, settings = self._shard.snapshot(), self.settings
         locators = self._reader.find(snapshot, wanted, settings)
         there = locators >= 0
-        views = iter(self._views(snapshot, locators[there], select, vectors))
+        row_bytes = vector_bytes(settings, vector_names(vectors, settings))
+        with self._room.records(snapshot, locators[there], row_bytes, f"get() of {len(wanted)} ids"):
+            views = iter(self._views(snapshot, locators[there], select, vectors))
         found = [next(views) if is_there else None for is_there in there.tolist()]
         return found[0] if one else found
 
@@ -145,15 +152,36 @@ class ReadableCollection(Generic[T]):
     def _iterate(
         self, snapshot: Any, condition: Any, select: Any, order_by: str | None, batch: int, vectors: Any
     ) -> Iterator[RecordView[T]]:
-        cancel = _core.Cancel(None, True)
-        matches = self._reader.match(snapshot, condition, self.settings, cancel)
-        for locators in self._reader.walk(snapshot, matches, order_by=order_by, batch=batch, cancel=cancel):
-            yield from self._views(snapshot, locators, select, vectors)
+        for views in self._batches(snapshot, condition, select, order_by, batch, vectors, "iter()"):
+            views.reverse()
+            while views:  # what the caller has taken is no longer held here
+                yield views.pop()
+
+    def _batches(
+        self, snapshot: Any, condition: Any, select: Any, order_by: str | None, batch: int, vectors: Any, purpose: str, *, copies: int = 1
+    ) -> Iterator[list[RecordView[T]]]:
+        """Matching records, `batch` at a time and fewer when they are large; what a batch takes is counted until the next is asked for.
+
+        copies: how often the caller holds the records of a batch.
+        """
+        cancel, row_bytes = _core.Cancel(None, True), vector_bytes(self.settings, vector_names(vectors, self.settings))
+        try:
+            matches = self._reader.match(snapshot, condition, self.settings, cancel)
+            for locators in self._reader.walk(snapshot, matches, order_by=order_by, batch=batch, cancel=cancel):
+                for part in self._room.slices(snapshot, locators, row_bytes):
+                    with self._room.records(snapshot, part, row_bytes, f"a batch of {purpose}", copies=copies):
+                        yield self._views(snapshot, part, select, vectors)
+        except MemoryError as error:
+            told = self._room.budget.shortage(error, purpose)
+            if told is error:
+                raise
+            raise told from error
 
     def peek(self, n: int = 5) -> list[RecordView[T]]:
         """The first few records, in storage order."""
         return list(islice(self.iter(batch=max(1, n)), n))
 
+    @within_limit("count()")
     def count(self, *, where: Where | None = None, exact: bool = True, timeout: float | None = None) -> int:
         """Number of matching records; with exact=False an estimate from indexes alone, which reads no record."""
         if not exact and where is not None:
@@ -171,14 +199,12 @@ class ReadableCollection(Generic[T]):
         low, likely, high = snapshot.estimate(self._reader.compiled(condition), {})
         return low, likely, high
 
+    @within_limit("facet()")
     def facet(self, field: str, *, where: Where | None = None, limit: int = 20, timeout: float | None = None) -> dict[Any, int]:
         """Each value of a field with the number of records that have it, most frequent first; lists count every distinct element once."""
         snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
         matches = self._reader.match(snapshot, self._condition(where), self.settings, cancel)
-        counts: dict[tuple[type, Any], int] = {}
-        for part in snapshot.facet(field, matches, cancel):
-            for value, count in part:
-                counts[type(value), value] = counts.get((type(value), value), 0) + count
+        counts = self._room.facet(snapshot, field, matches, cancel)
         ordered = sorted(counts.items(), key=lambda entry: (-entry[1], scalar_key(entry[0][1])))
         found: dict[Any, int] = {}
         for (_, value), count in ordered:
@@ -189,6 +215,7 @@ class ReadableCollection(Generic[T]):
 
     # ---- searching
 
+    @within_limit("this search")
     def search(
         self,
         query: Query,
@@ -225,6 +252,7 @@ class ReadableCollection(Generic[T]):
         )
         return self._searcher.search(self._searcher.row(query, target), target, options)[0]
 
+    @within_limit("search_many()")
     def search_many(
         self, queries: Sequence[Query] | np.ndarray[Any, Any], *, vector: str | None = None, **options: Any
     ) -> list[Results[T]]:
@@ -232,8 +260,9 @@ class ReadableCollection(Generic[T]):
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
         target = self._searcher.target(vector)
-        rows = np.concatenate([self._searcher.row(query, target) for query in queries] or [np.zeros(0, np.uint8)])
-        return self._searcher.search(rows, target, SearchOptions(**options))
+        rows = [self._searcher.row(query, target) for query in queries]
+        joined = np.concatenate(rows or [np.zeros(0, np.uint8)])
+        return self._searcher.search(joined, target, SearchOptions(**options), n_queries=len(rows))
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
         """Successive pages of `search`, until the matches end."""
@@ -253,6 +282,7 @@ class ReadableCollection(Generic[T]):
         """Records, bytes on disk and in memory by whom, segments, what background work is left."""
         return collection_stats(self.name, self._shard, self._maintenance)
 
+    @within_limit("export()")
     def export(
         self, path: str | os.PathLike[str], *, format: Literal["parquet", "jsonl"] | None = None, where: Where | None = None,
         vectors: bool = True,
@@ -261,14 +291,8 @@ class ReadableCollection(Generic[T]):
         from vicino.collection.transfer import write_records
 
         snapshot, condition = self._shard.snapshot(), self._condition(where)
-
-        def batches_of_views() -> Iterator[list[RecordView[T]]]:
-            cancel = _core.Cancel(None, True)
-            matches = self._reader.match(snapshot, condition, self.settings, cancel)
-            for locators in self._reader.walk(snapshot, matches, order_by=None, batch=1000, cancel=cancel):
-                yield self._views(snapshot, locators, None, vectors)
-
-        return write_records(batches_of_views(), absolute(path), self.settings, env=self._outside, format=format)
+        batches = self._batches(snapshot, condition, None, None, 1000, vectors, "export()", copies=1 + DECODED_COPIES)
+        return write_records(batches, absolute(path), self.settings, env=self._outside, format=format)
 
     # ---- inside
 

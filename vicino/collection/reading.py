@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from vicino import _core
 from vicino.collection.core_columns import core_column
+from vicino.collection.room import ORDERED_ROW_BYTES, ReadRoom
 from vicino.collection.schema import Settings
 from vicino.collection.values import from_bytes
 from vicino.env import Env
-from vicino.errors import InvalidArgument
+from vicino.errors import InvalidArgument, MemoryLimitError
 from vicino.filter.compile import compile_filter
 from vicino.filter.model import And, Condition, Not, Range
 from vicino.filter.parse import Where, parse_where
@@ -23,6 +24,7 @@ from vicino.query.plan import FilterStep
 from vicino.types import RecordId, VectorColumn
 
 Locators = npt.NDArray[np.int64]
+_ARRAY_BYTES = 256
 FILTER_CACHE = 256
 """Filters kept per collection, read and compiled; programs repeat a few shapes."""
 
@@ -30,8 +32,8 @@ FILTER_CACHE = 256
 class SnapshotReader:
     """Reads that need more than the core's snapshot: the collection's filters, expiry and vector names."""
 
-    def __init__(self, env: Env) -> None:
-        self._env = env
+    def __init__(self, env: Env, room: ReadRoom) -> None:
+        self._env, self._room = env, room
         self._compiled: dict[Condition, tuple[_core.Filter, str]] = {}
         self._last: tuple[Condition | None, Any] = (None, None)
         self._read: tuple[Settings | None, dict[str, Condition | None]] = (None, {})
@@ -92,7 +94,11 @@ class SnapshotReader:
         if cached is not None and cached[0] == snapshot.version and now < cached[1]:
             return cached[2]
         matches = snapshot.match(compile_filter(unexpired(settings.ttl, now)), {}, cancel)
-        first = snapshot.ordered(settings.ttl, matches, False, cancel)[:1]
+        try:
+            with self._room.take(matches.count * ORDERED_ROW_BYTES, "finding the record that expires next"):
+                first = snapshot.ordered(settings.ttl, matches, False, cancel)[:1]
+        except MemoryLimitError:  # without it every query looks anew which records have expired
+            return matches
         until = dt.datetime.max.replace(tzinfo=dt.UTC)
         if len(first):
             (document,) = snapshot.documents(first)
@@ -145,9 +151,12 @@ class SnapshotReader:
                 after = int(found[-1])
             return
         descending = order_by.startswith("-")
-        ordered = snapshot.ordered(order_by.removeprefix("-"), matches, descending, cancel)
-        for start in range(0, len(ordered), batch):
-            yield ordered[start : start + batch]
+        n_rows = snapshot.n_records if matches is None else matches.count
+        with self._room.take(n_rows * ORDERED_ROW_BYTES, f"ordering {n_rows} records by {order_by.removeprefix('-')}"):
+            ordered = snapshot.ordered(order_by.removeprefix("-"), matches, descending, cancel)
+        with self._room.take(ordered.nbytes, f"the order of {len(ordered)} records"):
+            for start in range(0, len(ordered), batch):
+                yield ordered[start : start + batch]
 
 
 def slots_of(settings: Settings) -> dict[str, int]:
@@ -181,6 +190,12 @@ def read_vectors(
         present = present.view(np.bool_)
         columns[name] = VectorColumn(table, None if present.all() else present)
     return columns
+
+
+def vector_bytes(settings: Settings, names: Sequence[str] | None) -> int:
+    """What the named vectors of one record take; of each, its row and the array that shows it. None: no vectors."""
+    specs = [settings.spec(name) for name in names or ()]
+    return sum(spec.width * np.dtype(spec.numpy_dtype).itemsize + _ARRAY_BYTES for spec in specs)
 
 
 def vector_names(vectors: bool | str | Sequence[str], settings: Settings) -> list[str] | None:

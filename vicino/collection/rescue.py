@@ -8,10 +8,9 @@ from __future__ import annotations
 from vicino import _core
 from vicino.collection.manifest import Manifest
 from vicino.collection.read_shard import ReadShard
-from vicino.collection.schema import Settings
-from vicino.collection.shard import ALL_VERSIONS
+from vicino.collection.replaying import Replay
 from vicino.env import Env
-from vicino.errors import Error
+from vicino.errors import Error, MemoryLimitError
 from vicino.segment.files import open_segment
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
@@ -35,15 +34,17 @@ class RescueShard(ReadShard):
                 self.state.add_segment(segment, tombstones, patch)
             except Error as error:
                 self.losses.append(f"segment with {files.rows} rows: {error}")
+        replay = Replay(self.state, self.budget, self.name)
         for number, blob in self.journal.log_blobs():
             try:
-                _, _, controls = self.state.replay(blob, 0, f"wal-{number}", ALL_VERSIONS)
+                replay.log(number, blob)
+            except MemoryLimitError:  # nothing is damaged: with more memory it is all there
+                raise
             except Error as error:
                 self.state.publish()
                 self.losses.append(f"log from version {self.state.version + 1} on: {error}")
                 break
-            for _version, _time_us, payload in controls:
-                self.settings = Settings.from_bytes(payload)
+        self.settings = replay.settings or self.settings
 
     def refresh(self) -> None:
         """A damaged folder is read once, as it was when it was opened."""

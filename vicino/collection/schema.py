@@ -18,6 +18,7 @@ from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
 DIM_MAX = 65536
 NAME_BYTES_MAX = 255
 
+_METRICS, _DTYPES, _INDEX_KINDS = get_args(Metric), get_args(Dtype), get_args(IndexKind)
 _NUMBER_METRICS = ("cosine", "dot", "l2", "l1")
 _BIT_METRICS = ("hamming", "jaccard")
 _NUMPY_DTYPES: dict[Dtype, type] = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "uint8": np.uint8, "binary": np.uint8}
@@ -42,9 +43,9 @@ class VectorSpec:
         object.__setattr__(self, "dim", int(self.dim))
         if not 1 <= self.dim <= DIM_MAX:
             raise InvalidArgument(f"dim must be between 1 and {DIM_MAX}, got {self.dim}")
-        _check_choice("metric", self.metric, get_args(Metric))
-        _check_choice("dtype", self.dtype, get_args(Dtype))
-        _check_choice("index", self.index, get_args(IndexKind))
+        _check_choice("metric", self.metric, _METRICS)
+        _check_choice("dtype", self.dtype, _DTYPES)
+        _check_choice("index", self.index, _INDEX_KINDS)
         if (self.metric in _BIT_METRICS) != (self.dtype == "binary"):
             fitting = _BIT_METRICS if self.dtype == "binary" else _NUMBER_METRICS
             dtypes = "binary" if self.metric in _BIT_METRICS else "float32, float16, int8 or uint8"

@@ -12,8 +12,9 @@ from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.query_vector import Row, to_query
-from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_names
+from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
+from vicino.collection.room import HIT_BYTES, ReadRoom
 from vicino.collection.schema import Settings, VectorSpec
 from vicino.collection.typed import record_factory
 from vicino.env import Env
@@ -79,12 +80,13 @@ class Searcher:
         shard: Any,
         env: Env,
         reader: SnapshotReader,
+        room: ReadRoom,
         *,
         maintenance: Maintenance | None,
         model: TextModel | None,
         record_class: type | None,
     ) -> None:
-        self._name, self._shard, self._env, self._reader = name, shard, env, reader
+        self._name, self._shard, self._env, self._reader, self._room = name, shard, env, reader, room
         self._maintenance, self._model, self._record_class = maintenance, model, record_class
         self._shapes: dict[Any, Shape[Any]] = {}
         self._targets: tuple[Settings, dict[str, Target]] | None = None
@@ -131,8 +133,8 @@ class Searcher:
 
     # ---- the search
 
-    def search(self, rows: Row, target: Target, options: SearchOptions) -> list[Results[Any]]:
-        """`Results` of every query in `rows`, all of one snapshot."""
+    def search(self, rows: Row, target: Target, options: SearchOptions, *, n_queries: int = 1) -> list[Results[Any]]:
+        """`Results` of each of the `n_queries` queries in `rows`, all of one snapshot."""
         start = self._env.monotonic()
         limit, offset = options.limit, options.offset
         if not 1 <= limit <= LIMIT_MAX:
@@ -144,15 +146,33 @@ class Searcher:
         condition = None if options.where is None else self._reader.condition(options.where, settings)
         matches = None if condition is None and settings.ttl is None else self._reader.match(snapshot, condition, settings, cancel)
         filtered = self._env.monotonic()
-        found, stats = snapshot.search(target.column, rows, limit + offset, options.ef or 0, options.exact, matches, True, cancel)
-        took = self._env.monotonic() - start
-        plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
         names = None if options.vectors is False else vector_names(options.vectors, settings)
-        shape = self.shape(options.select)
+        k, room = limit + offset, self._room
+        hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
+        with room.take(hits_bytes, "the hits of this search"):
+            # Under a memory limit larger documents are read only when it is known how large they are.
+            found, stats = snapshot.search(
+                target.column, rows, k, options.ef or 0, options.exact, matches, True, cancel, room.uncounted_max
+            )
+            took = self._env.monotonic() - start
+            plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
+            if not room.is_limited or (names is None and all(hits[2] is not None for hits in found)):
+                return self._results(snapshot, found, target, options, plan, names)
+            locators = np.concatenate([hits[3][offset:] for hits in found] or [np.zeros(0, np.int64)])
+            with room.records(snapshot, locators, vector_bytes(settings, names), f"reading the records of {len(locators)} hits"):
+                return self._results(snapshot, found, target, options, plan, names)
+
+    def _results(
+        self, snapshot: _core.Snapshot, found: Any, target: Target, options: SearchOptions, plan: Plan, names: list[str] | None
+    ) -> list[Results[Any]]:
+        settings, offset, shape, budget = self._shard.settings, options.offset, self.shape(options.select), self._room.budget
         all_results = []
         for ids, distances, documents, locators in found:
             if offset:
-                ids, distances, documents, locators = ids[offset:], distances[offset:], documents[offset:], locators[offset:]
+                ids, distances, locators = ids[offset:], distances[offset:], locators[offset:]
+                documents = None if documents is None else documents[offset:]
+            if documents is None:
+                documents = snapshot.documents(locators)
             results: Results[Any] = Results(
                 ids,
                 distances,
@@ -160,10 +180,11 @@ class Searcher:
                 shape=shape,
                 metric=target.spec.metric,
                 version=snapshot.version,
-                took_s=took,
+                took_s=plan.took_s,
                 plan=plan,
                 versions=_Versions(snapshot, locators),
                 vectors=None if names is None else read_vectors(snapshot, locators, settings, names),
+                budget=budget,
             )
             if options.min_score is not None:
                 results = results[: sum(hit.score >= options.min_score for hit in results)]

@@ -16,6 +16,7 @@ from vicino import _core
 from vicino.collection.committer import Committer
 from vicino.collection.limits import Limits
 from vicino.collection.manifest import Manifest
+from vicino.collection.replaying import Replay
 from vicino.collection.schema import Settings
 from vicino.env import Env
 from vicino.errors import ClosedError, Error, InternalError, MemoryLimitError, NotFoundError, StorageError
@@ -24,7 +25,6 @@ from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
 
 UPSERT, DELETE, FIELDS, CONTROL, UPSERT_VALUES = 1, 2, 3, 4, 5
-ALL_VERSIONS = 2**64 - 1
 PAYLOAD_COPIES = 3
 """A commit holds its payload about this often: encoded, in the log's buffer, in the head."""
 _BACKLOG_POLL_S = 0.005
@@ -104,8 +104,13 @@ class Shard:
         self.last_time_us = manifest.time_us
         self.state = open_state(journal, manifest)
         self.segments = {files.key: files for files in manifest.segments}
-        self._replay()
         budget.track(self, lambda: self.state.memory_bytes)
+        try:
+            self._replay()
+        except BaseException:
+            budget.untrack(self)
+            journal.close()
+            raise
 
     @classmethod
     def create(cls, env: Env, path: str, settings: Settings) -> None:
@@ -114,11 +119,11 @@ class Shard:
 
     def _replay(self) -> None:
         logs = self.journal.log_blobs()
+        replay = Replay(self.state, self.budget, self.name)
         for position, (number, blob) in enumerate(logs):
-            _, time_us, controls = self.state.replay(blob, 0, f"wal-{number}", ALL_VERSIONS)
-            self.last_time_us = time_us or self.last_time_us
-            for _version, _time_us, payload in controls:
-                self.settings = Settings.from_bytes(payload)
+            replay.log(number, blob)
+            self.last_time_us = replay.time_us or self.last_time_us
+            self.settings = replay.settings or self.settings
             if position + 1 < len(logs):
                 self._freeze_state(logs[position + 1][0])
 
@@ -218,6 +223,8 @@ class Shard:
                 self._log_and_apply(effect, version)
             request.result = Committed(version, effect.count)
             group.append(request)
+        except MemoryError as error:
+            request.finish(self.budget.shortage(error, "this write"))
         except Exception as error:
             request.finish(error)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import posixpath
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from vicino.env.base import Buffer, FileLock, storage_error
 from vicino.env.real import Machine
@@ -21,6 +23,7 @@ class Node:
     """The bytes of a file, apart from its names. `data` is bytes once it has been mapped and a bytearray while it grows."""
 
     __slots__ = ("data", "id")
+    entries: ClassVar[Mapping[str, Node | Folder]] = MappingProxyType({})  # no path leads through a file
 
     def __init__(self, node_id: int, data: bytes | bytearray = b"") -> None:
         self.id = node_id
@@ -43,6 +46,12 @@ class Folder:
     def __init__(self, node_id: int) -> None:
         self.id = node_id
         self.entries: dict[str, Node | Folder] = {}
+
+
+@lru_cache(maxsize=4096)
+def _parts(path: str) -> tuple[str, ...]:
+    """The names a path consists of."""
+    return tuple(name for name in posixpath.normpath(path).split("/") if name and name != ".")
 
 
 class MemoryFile:
@@ -236,23 +245,24 @@ class MemoryFiles:
         return self._next_id
 
     def _find(self, path: str) -> Node | Folder | None:
-        here: Node | Folder = self.root
-        for name in self._names(path):
-            if not isinstance(here, Folder) or name not in here.entries:
+        return self._walk(_parts(path))
+
+    def _walk(self, parts: tuple[str, ...]) -> Node | Folder | None:
+        here: Node | Folder | None = self.root
+        for name in parts:
+            here = here.entries.get(name)
+            if here is None:
                 return None
-            here = here.entries[name]
         return here
 
-    @staticmethod
-    def _names(path: str) -> Iterator[str]:
-        return (name for name in posixpath.normpath(path).split("/") if name and name != ".")
-
     def _parent(self, operation: str, path: str) -> tuple[Folder, str]:
-        head, name = posixpath.split(posixpath.normpath(path))
-        return self._folder(operation, head), name
+        parts = _parts(path)
+        return self._expect_folder(operation, path, self._walk(parts[:-1])), parts[-1] if parts else ""
 
     def _folder(self, operation: str, path: str) -> Folder:
-        found = self._find(path)
+        return self._expect_folder(operation, path, self._find(path))
+
+    def _expect_folder(self, operation: str, path: str, found: Node | Folder | None) -> Folder:
         if found is None:
             self._refuse(operation, path, errno.ENOENT)
         if isinstance(found, Node):

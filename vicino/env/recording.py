@@ -12,12 +12,14 @@ What a file system promises without a sync is next to nothing, and the images us
 `CrashState` replays the record to any moment; `CrashState.image(random)` draws one disk. A killed process loses none of this: what it
 left to the kernel is the state of `survivors()`.
 
-Time is virtual, tasks run inline where they are spawned, random bytes come from the seed: the same script gives the same record.
+Time is virtual, tasks run one at a time in the thread that spawns them, random bytes come from the seed: the same script gives the same
+record.
 """
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,6 +29,7 @@ from vicino.env.base import Task
 from vicino.env.memory import Folder, MemoryFiles, Node
 
 _SECTOR = 512
+_SLEEPS_MAX = 100_000  # nobody sleeps so often in one script: whoever does waits for what will never come
 
 
 class Event(NamedTuple):
@@ -47,8 +50,11 @@ class RecordingFiles(MemoryFiles):
         self._next_id = self.beginning.highest_id
 
     def record(self, change: str, node: Node | Folder, *details: object) -> None:
-        kept = tuple(bytes(detail) if isinstance(detail, memoryview) else detail for detail in details)
-        self.events.append(Event(change, node.id, kept))
+        if change == "write":
+            offset, content = details
+            assert isinstance(content, memoryview)
+            details = (offset, bytes(content))
+        self.events.append(Event(change, node.id, details))
 
 
 class _Fate(Enum):
@@ -128,8 +134,7 @@ class CrashState:
     def advance_to(self, index: int) -> None:
         assert self.index <= index <= len(self._events), (self.index, index)
         for event in self._events[self.index : index]:
-            getattr(self, f"_on_{event.change}")(event)
-            self.highest_id = max(self.highest_id, event.node, *(one.id for one in event.details if isinstance(one, Node | Folder)))
+            _REPLAY[event.change](self, event)
         self.index = index
 
     def image(self, chance: random.Random) -> Folder:
@@ -149,8 +154,6 @@ class CrashState:
     def _on_write(self, event: Event) -> None:
         self.file_state(event.node).changes.append(_Change(event, _Fate.PENDING))
 
-    _on_truncate = _on_write
-
     def _on_sync(self, event: Event) -> None:
         state = self.file_state(event.node)
         settled = [change._replace(fate=_Fate.CERTAIN) if change.fate is _Fate.PENDING else change for change in state.changes]
@@ -164,6 +167,8 @@ class CrashState:
 
     def _on_link(self, event: Event) -> None:
         name, node = event.details
+        assert isinstance(node, Node | Folder)
+        self.highest_id = max(self.highest_id, node.id)  # every node begins with a link
         self.folder_state(event.node).pending.append(_Entry(name, node, None))  # type: ignore[arg-type]
 
     def _on_unlink(self, event: Event) -> None:
@@ -183,6 +188,19 @@ class CrashState:
         for change in state.pending:
             _apply_entry(state.durable, change)
         state.pending.clear()
+
+
+_REPLAY: dict[str, Callable[[CrashState, Event], None]] = {
+    "write": CrashState._on_write,
+    "truncate": CrashState._on_write,
+    "sync": CrashState._on_sync,
+    "fail_sync": CrashState._on_fail_sync,
+    "link": CrashState._on_link,
+    "unlink": CrashState._on_unlink,
+    "rename": CrashState._on_rename,
+    "sync_dir": CrashState._on_sync_dir,
+}
+"""What a change does to what is durable and pending."""
 
 
 def _apply_entry(entries: dict[str, Node | Folder], change: _Entry) -> None:
@@ -251,13 +269,16 @@ class _Image:
     def _file(self, node_id: int) -> Node:
         if node_id not in self._made:
             state = self._state.file_state(node_id)
-            data = bytearray(state.durable)
-            if self._chance is None:
-                _replay(data, state.changes)
-            else:
-                self._draw(data, state.changes, self._chance)
-            self._made[node_id] = Node(node_id, bytes(data))
+            self._made[node_id] = Node(node_id, self._content(state) if state.changes else state.durable)
         return self._made[node_id]
+
+    def _content(self, state: _FileState) -> bytes:
+        data = bytearray(state.durable)
+        if self._chance is None:
+            _replay(data, state.changes)
+        else:
+            self._draw(data, state.changes, self._chance)
+        return bytes(data)
 
     def _draw(self, data: bytearray, changes: list[_Change], chance: random.Random) -> None:
         mode = chance.randrange(5)
@@ -296,7 +317,7 @@ def _torn(event: Event, data: bytearray, chance: random.Random) -> Event:
 
 
 class InlineTask:
-    """A task that ran where it was spawned, or a periodic one that runs when virtual time passes."""
+    """A task that runs in the thread that spawned it, or a periodic one that runs when virtual time passes."""
 
     def __init__(self, name: str, target: Callable[[], object], interval_s: float | None = None, due: float = 0.0) -> None:
         self.name = name
@@ -304,16 +325,20 @@ class InlineTask:
         self.interval_s = interval_s
         self.due = due
         self._target = target
+        self._begun = False
         self._stopped = False
-        if interval_s is None:
-            self.run()
-            self._stopped = True
 
     def run(self) -> None:
+        """Once, unless it is periodic."""
+        if self._begun and self.interval_s is None:
+            return
+        self._begun = True
         try:
             self._target()
         except Exception as error:  # as in a thread: kept for whoever joins
             self.error = error
+            self._stopped = True
+        if self.interval_s is None:
             self._stopped = True
 
     @property
@@ -321,6 +346,8 @@ class InlineTask:
         return self._stopped
 
     def join(self, timeout: float | None = None) -> bool:
+        if self.interval_s is None:
+            self.run()
         return self.done
 
     def stop(self) -> None:
@@ -328,7 +355,11 @@ class InlineTask:
 
 
 class RecordingEnv:
-    """Files in memory that remember; virtual time; tasks inline; everything from `seed`."""
+    """Files in memory that remember; virtual time; everything from `seed`.
+
+    A task runs where it is spawned, before `spawn` returns. One that is spawned by a running task waits until that one has ended or sleeps:
+    beside each other they would run, and who spawned another as the last thing it does must not be in its way.
+    """
 
     def __init__(self, seed: int = 0, *, files: RecordingFiles | None = None, boot: int = 0) -> None:
         self.files = files or RecordingFiles()
@@ -336,6 +367,9 @@ class RecordingEnv:
         self._chance = random.Random(seed)
         self._time = self._start = 1_700_000_000.0
         self._periodic: list[InlineTask] = []
+        self._waiting: deque[InlineTask] = deque()
+        self._in_task = False
+        self._n_sleeps = 0
 
     @classmethod
     def after_power_loss(cls, state: CrashState, chance: random.Random, *, boot: int) -> RecordingEnv:
@@ -363,7 +397,10 @@ class RecordingEnv:
         return self.now() - self._start
 
     def sleep(self, seconds: float) -> None:
-        """Virtual time passes, and with it the periodic tasks that come due, in order."""
+        """Virtual time passes: what waits runs, and so do the periodic tasks that come due, in order."""
+        self._n_sleeps += 1
+        assert self._n_sleeps <= _SLEEPS_MAX, f"slept {_SLEEPS_MAX} times: what is waited for never happens"
+        self._run_waiting()
         end = self._time + seconds
         while ready := [task for task in self._periodic if not task.done and task.due <= end]:
             task = min(ready, key=lambda one: one.due)
@@ -379,7 +416,19 @@ class RecordingEnv:
         return self._chance.randbytes(8).hex()
 
     def spawn(self, name: str, target: Callable[[], object]) -> Task:
-        return InlineTask(name, target)
+        task = InlineTask(name, target)
+        self._waiting.append(task)
+        if not self._in_task:
+            self._in_task = True
+            try:
+                self._run_waiting()
+            finally:
+                self._in_task = False
+        return task
+
+    def _run_waiting(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().run()
 
     def spawn_periodic(self, name: str, interval_s: float, target: Callable[[], object]) -> Task:
         task = InlineTask(name, target, interval_s, self._time + interval_s)

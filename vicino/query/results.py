@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy.typing as npt
 
 from vicino.query.hit import Document, Hit, Shape, score_of
+from vicino.segment.memory import MemoryBudget
 from vicino.types import Metric, RecordId, VectorColumn
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 T = TypeVar("T")
+
+_TABLE_COPIES, _TABLE_ROW_BYTES = 10, 1000
+"""Making a table holds every document decoded, as a row and as a part of its columns; an encoded one takes about a tenth of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,20 @@ class WriteResult:
 class Results(Sequence[Hit[T]], Generic[T]):
     """Hits, nearest first. `.took_s` seconds, at `.version` of the collection, found by `.plan`."""
 
-    __slots__ = ("_distances", "_documents", "_hits", "_ids", "_metric", "_shape", "_vectors", "_versions", "plan", "took_s", "version")
+    __slots__ = (
+        "_budget",
+        "_distances",
+        "_documents",
+        "_hits",
+        "_ids",
+        "_metric",
+        "_shape",
+        "_vectors",
+        "_versions",
+        "plan",
+        "took_s",
+        "version",
+    )
 
     def __init__(
         self,
@@ -52,8 +70,12 @@ class Results(Sequence[Hit[T]], Generic[T]):
         plan: Any = None,
         versions: npt.NDArray[Any] | Sequence[int] | None = None,
         vectors: Mapping[str, VectorColumn] | None = None,
+        budget: MemoryBudget | None = None,
     ) -> None:
-        """Sequences are aligned. documents, vectors (one column per name): None if they were not asked for."""
+        """Sequences are aligned. documents, vectors (one column per name): None if they were not asked for.
+
+        budget: counts what making a table takes, if there is a memory limit.
+        """
         self._ids = ids
         self._distances = distances
         self._documents = documents
@@ -61,6 +83,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         self._metric: Metric = metric
         self._versions = versions
         self._vectors = vectors
+        self._budget = budget
         self._hits: dict[int, Hit[T]] = {}
         self.version = version
         self.took_s = took_s
@@ -121,6 +144,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
             version=self.version,
             took_s=self.took_s,
             plan=self.plan,
+            budget=self._budget,
             versions=None if self._versions is None else self._versions[index],
             vectors=None if self._vectors is None else {name: _slice_column(column, index) for name, column in self._vectors.items()},
         )
@@ -147,19 +171,40 @@ class Results(Sequence[Hit[T]], Generic[T]):
         """An Arrow table, one row per hit, columns as in `to_dicts`; needs pyarrow, raises MissingExtraError without."""
         from vicino.query.table import to_arrow
 
-        return to_arrow(self.to_dicts(), self._leading_columns())
+        with self._room("to_arrow()"):
+            return to_arrow(self.to_dicts(), self._leading_columns())
 
     def to_pandas(self) -> pandas.DataFrame:
         """A pandas DataFrame, columns as in `to_dicts`, values as Python objects where numpy has no type for them."""
         from vicino.query.table import to_pandas
 
-        return to_pandas(self.to_dicts(), self._leading_columns())
+        with self._room("to_pandas()"):
+            return to_pandas(self.to_dicts(), self._leading_columns())
 
     def to_polars(self) -> polars.DataFrame:
         """A polars DataFrame, columns as in `to_dicts`; UUIDs become text."""
         from vicino.query.table import to_polars
 
-        return to_polars(self.to_dicts(), self._leading_columns())
+        with self._room("to_polars()"):
+            return to_polars(self.to_dicts(), self._leading_columns())
+
+    @contextmanager
+    def _room(self, purpose: str) -> Iterator[None]:
+        """Counts the decoded hits and their table while it is made."""
+        budget = self._budget
+        if budget is None or budget.limit is None:
+            yield
+            return
+        documents = sum(len(document) for document in self._documents or ())
+        vectors = sum(column.rows.nbytes for column in (self._vectors or {}).values())
+        try:
+            with budget.reserve(_TABLE_COPIES * (documents + vectors) + _TABLE_ROW_BYTES * len(self), f"{purpose} of {len(self)} hits"):
+                yield
+        except MemoryError as error:
+            told = budget.shortage(error, purpose)
+            if told is error:
+                raise
+            raise told from error
 
     def _leading_columns(self) -> list[str]:
         return ["id", "score", *(self._vectors or ())]

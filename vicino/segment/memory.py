@@ -1,7 +1,7 @@
 """`memory_limit` as a promise: the anonymous memory vicino holds is counted, and what would pass the limit is refused before it is begun.
 
-Counted are heads, bitmaps, overlays and the working memory of commits, merges and builds. Mapped files are page cache, which the system
-takes back when it needs the room; `stats()` reports them apart.
+Counted are heads, bitmaps, overlays and the working memory of commits, merges, builds and of answers while they are made; a finished answer
+is the caller's. Mapped files are page cache, which the system takes back when it needs the room; `stats()` reports them apart.
 """
 
 from __future__ import annotations
@@ -82,6 +82,19 @@ class MemoryBudget:
         finally:
             with self._lock:
                 self._reserved -= size
+
+    def shortage(self, error: MemoryError, purpose: str) -> MemoryError:
+        """What to raise when an allocation failed: under a limit a MemoryLimitError with the numbers, else the error itself."""
+        if self.limit is None or isinstance(error, MemoryLimitError):
+            return error
+        used = self.used()
+        free = max(0, self.limit - used)
+        return MemoryLimitError(
+            f"{purpose} got no more memory from the system, with {show_bytes(used)} counted of a memory_limit of "
+            f"{show_bytes(self.limit)} and {show_bytes(free)} left of it; "
+            "do it in smaller parts, or give the process more memory than memory_limit",
+            available=free,
+        )
 
     def _take(self, size: int, purpose: str, kept_free: int) -> None:
         with self._taking:  # two that take at once would each find the room that there is for one

@@ -15,8 +15,26 @@ INTEGER_MAX = 2**63 - 1
 
 def expect_shape(value: Any, shape: Any, place: str) -> None:
     """Raises CorruptionError naming the place inside the value that is not as it should be."""
-    if problem := _problem(value, shape, ""):
+    if not _fits(value, shape):
+        problem = _problem(value, shape, "")
         raise CorruptionError(f"{place}{problem}; restore the folder from a snapshot or a copy")
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Whether `_problem` would find nothing. Opening reads many sound values, and words for what is wrong with none of them take time."""
+    if type(shape) is type:
+        return type(value) is shape and (shape is not int or 0 <= value <= INTEGER_MAX)
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return False
+        if str in shape:
+            return all(_fits(part, shape[str]) for part in value.values())
+        return all(key in value and _fits(value[key], part) for key, part in shape.items())
+    if isinstance(shape, tuple):
+        return any(_fits(value, alternative) for alternative in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+    return value is None
 
 
 def _problem(value: Any, shape: Any, at: str) -> str | None:

@@ -1,5 +1,6 @@
 import pytest
 
+import vicino
 from vicino.errors import InvalidArgument, MemoryLimitError
 from vicino.segment.memory import LIMIT_MIN, MemoryBudget, parse_bytes, show_bytes
 
@@ -56,3 +57,30 @@ def test_the_refusal_states_the_exact_shortfall():
     ):
         pass
     assert (caught.value.needed, caught.value.available) == (1500, 500)
+
+
+def test_a_failed_allocation_says_what_is_counted():
+    budget = MemoryBudget(LIMIT_MIN)
+    with budget.reserve(10**6, "a write"):
+        told = budget.shortage(MemoryError(), "this search")
+    assert isinstance(told, MemoryLimitError)
+    assert told.available == LIMIT_MIN - 10**6
+    assert str(told).startswith("this search got no more memory from the system, with 1.0 MB counted of a memory_limit of 16.8 MB")
+
+
+def test_without_a_limit_a_failed_allocation_is_the_systems():
+    error = MemoryError()
+    assert MemoryBudget().shortage(error, "this search") is error
+
+
+@pytest.mark.parametrize("table", ["to_arrow", "to_pandas", "to_polars"])
+def test_a_table_that_does_not_fit_is_refused(table):
+    pytest.importorskip({"to_arrow": "pyarrow", "to_pandas": "pandas", "to_polars": "polars"}[table])
+    with vicino.open(memory_limit=LIMIT_MIN) as db:
+        docs = db.create_collection("docs", dim=2)
+        for start in range(0, 60, 10):
+            docs.upsert([{"id": n, "vector": [1, n], "text": "x" * 50_000} for n in range(start, start + 10)])
+        few, many = docs.search([1, 2], limit=2), docs.search([1, 2], limit=60)
+        assert len(getattr(few, table)()) == 2
+        with pytest.raises(MemoryLimitError, match=rf"{table}\(\) of 60 hits needs 3"):
+            getattr(many, table)()

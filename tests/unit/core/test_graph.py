@@ -65,7 +65,7 @@ def test_degenerate_rows_are_all_reachable(name: str, metric: str) -> None:
     vectors = DEGENERATE[name]
     graph = _core.build_graph(vectors, metric)
     stats = _core.graph_stats(graph, len(vectors))  # checks reachability too
-    assert stats["nodes"] == len(np.unique(vectors, axis=0))
+    assert stats["nodes"] <= len(np.unique(vectors, axis=0))
     rows, distances, _ = _core.graph_search(graph, vectors, vectors[:2], 3000, 3000, metric)
     expected = _core.exact_search(vectors, vectors[:2], 3000, metric)
     assert np.array_equal(rows, expected[0])
@@ -119,6 +119,52 @@ def test_only_allowed_duplicates_are_found() -> None:
     assert rows[0].tolist() == list(range(503, 1500, 100))
 
 
+def near_copies(n: int = 3000) -> np.ndarray:
+    """Ordinary rows; the first and every other one from 500 to 1500 are the same but for noise, some of these byte for byte."""
+    vectors = gaussians(n)
+    rng = np.random.default_rng(8)
+    vectors[500:1500:2] = vectors[0] + 1e-5 * rng.standard_normal((500, vectors.shape[1]), dtype=np.float32)
+    vectors[500:700:20] = vectors[540]
+    return vectors
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l1"])
+def test_near_copies_share_a_node_and_are_ranked_by_their_own_distances(metric: str) -> None:
+    vectors = near_copies()
+    graph = _core.build_graph(vectors, metric, threads=2)
+    assert _core.graph_stats(graph, 3000)["nodes"] <= 2510
+    rows, distances, _ = _core.graph_search(graph, vectors, vectors[500:520:2], 501, 64, metric)
+    expected_rows, expected_distances = _core.exact_search(vectors, vectors[500:520:2], 501, metric)
+    assert np.array_equal(rows, expected_rows)
+    assert np.array_equal(distances, expected_distances)
+
+
+def test_only_allowed_near_copies_are_found() -> None:
+    vectors = near_copies()
+    allowed = np.arange(3000) % 100 == 2
+    graph = _core.build_graph(vectors, "l2")
+    rows, _, _ = _core.graph_search(graph, vectors, vectors[:1], 10, 64, "l2", allowed=allowed)
+    assert sorted(rows[0].tolist()) == list(range(502, 1500, 100))
+
+
+def test_near_copies_cost_nothing_to_queries_elsewhere() -> None:
+    vectors = near_copies()
+    graph = _core.build_graph(vectors, "l2")
+    far = np.argsort(np.linalg.norm(vectors - vectors[0], axis=1))[-50:]
+    _, _, scored = _core.graph_search(graph, vectors, vectors[far], 10, 64, "l2")
+    assert scored / 50 < 1000
+
+
+def test_near_copies_give_the_same_bytes_for_any_number_of_threads() -> None:
+    vectors = near_copies()
+    assert _core.build_graph(vectors, "l2", threads=1) == _core.build_graph(vectors, "l2", threads=2)
+
+
+def test_a_graph_is_of_the_second_format_only_if_it_has_near_copies() -> None:
+    assert _core.build_graph(gaussians(1500), "l2")[8] == 1
+    assert _core.build_graph(near_copies(), "l2")[8] == 2
+
+
 def test_nothing_allowed_finds_nothing() -> None:
     vectors = gaussians(1500)
     graph = _core.build_graph(vectors, "l2")
@@ -155,8 +201,8 @@ def test_a_graph_of_another_size_is_refused() -> None:
 def test_a_newer_format_is_refused_as_such() -> None:
     vectors = gaussians(100)
     graph = bytearray(_core.build_graph(vectors, "l2"))
-    graph[8] = 2
-    with pytest.raises(FormatError, match="format 2, this version reads up to 1; upgrade"):
+    graph[8] = 3
+    with pytest.raises(FormatError, match="format 3, this version reads up to 2; upgrade"):
         _core.graph_search(bytes(graph), vectors, vectors[:1], 1, 8, "l2")
 
 
@@ -168,9 +214,10 @@ def test_every_truncation_is_refused() -> None:
             _core.graph_search(graph[:size], vectors, vectors[:1], 1, 8, "l2")
 
 
-def test_damage_anywhere_is_an_error_or_harmless() -> None:
+@pytest.mark.parametrize("noise", [0, 1e-5], ids=["equal copies", "near copies"])
+def test_damage_anywhere_is_an_error_or_harmless(noise: float) -> None:
     vectors = gaussians(300, dim=4)
-    vectors[50:60] = vectors[0]
+    vectors[50:90] = vectors[0] + noise * np.random.default_rng(1).standard_normal((40, 4))
     graph = _core.build_graph(vectors, "l2", links=8)
     refused = 0
     for position in range(len(graph)):

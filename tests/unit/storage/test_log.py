@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import struct
+import time
 
 import pytest
 
@@ -151,3 +153,25 @@ def test_type_of_a_record_must_not_be_the_mark() -> None:
     journal = Journal.create(MemoryEnv(), "/j", {})
     with pytest.raises(InvalidArgument, match="1 to 255, got 0"):
         journal.append(0, 1, b"")
+
+
+def test_damage_before_a_long_durable_record_is_refused() -> None:
+    data = file_header() + record(1, b"a" * 3_000, HEADER)
+    data += record(2, random.Random(3).randbytes(100_000), len(data))
+    damaged = bytearray(data)
+    damaged[HEADER + 40] ^= 1
+    with pytest.raises(CorruptionError, match="the record at offset 64 is damaged"):
+        read(bytes(damaged))
+
+
+def test_a_torn_log_full_of_what_looks_like_long_records_is_read_in_a_second() -> None:
+    # Each looks like a record to the end of the log that proves the damage to be in what was durable; only its checksum does not fit.
+    size = 4_000_000
+    looks = bytearray()
+    while len(looks) < size:
+        rest = size - len(looks)
+        looks += struct.pack("<IIIQQQ", rest // 2 + 28, 7, 1, 5, 5, HEADER + 1)
+    started = time.monotonic()
+    found, reader = read(file_header() + b"torn" + bytes(looks))
+    assert (found, reader.end, reader.torn) == ([], HEADER, True)
+    assert time.monotonic() - started < 5

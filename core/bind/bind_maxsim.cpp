@@ -1,0 +1,146 @@
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <optional>
+
+#include "bind/arrays.h"
+#include "bind/bind.h"
+#include "maxsim/search.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace vicino::bind {
+
+namespace {
+
+using Starts = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Mask = nb::ndarray<bool, nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Floats = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+/// Rows of tokens in one matrix: row i is tokens[starts[i] .. starts[i + 1]].
+struct TokenRows {
+  TokenRows(const Array& tokens, const Starts& starts, const std::string& metric_name) {
+    const Metric metric = parse_metric(metric_name);
+    const VectorBlock block = block_of(tokens, metric);
+    spec = {block.dim, block.dtype, metric};
+    check_multi_spec(spec);
+    if (starts.size() == 0 || starts(0) != 0 || starts(starts.size() - 1) != static_cast<std::int64_t>(block.rows))
+      throw InvalidArgument("starts must go from 0 to the number of tokens, " + std::to_string(block.rows));
+    for (std::size_t i = 1; i < starts.size(); ++i)
+      if (starts(i) < starts(i - 1)) throw InvalidArgument("starts must ascend, " + std::to_string(i) + " does not");
+    n_rows = static_cast<std::uint32_t>(starts.size() - 1);
+    value = [data = block.data, size = row_bytes(spec.dtype, spec.dim), at = starts.data()](std::uint32_t row) {
+      return Bytes(data + static_cast<std::size_t>(at[row]) * size, static_cast<std::size_t>(at[row + 1] - at[row]) * size);
+    };
+  }
+  MultiSpec spec;
+  std::uint32_t n_rows;
+  RowBytes value;
+};
+
+nb::bytes build(const Array& tokens, const Starts& starts, const std::string& metric, std::uint64_t lists_from_tokens, std::uint64_t seed,
+                unsigned threads, std::optional<double> timeout_s) {
+  const TokenRows rows(tokens, starts, metric);
+  std::vector<std::uint8_t> image;
+  {
+    const nb::gil_scoped_release release;
+    image = build_multi_index(rows.spec, rows.n_rows, rows.value, {lists_from_tokens, seed}, threads, Cancel(timeout_s));
+  }
+  return nb::bytes(image.data(), image.size());
+}
+
+struct Source {
+  Array tokens;
+  Starts starts;
+  std::optional<nb::bytes> image;
+  std::optional<Mask> mask;
+  std::optional<TokenRows> rows;
+  std::optional<MultiIndex> index;
+  std::vector<std::uint64_t> allowed;
+
+  Source(const nb::tuple& parts, const std::string& metric) {
+    if (parts.size() != 4) throw InvalidArgument("a source is (tokens, starts, index or None, allowed or None)");
+    tokens = nb::cast<Array>(parts[0]);
+    starts = nb::cast<Starts>(parts[1]);
+    rows.emplace(tokens, starts, metric);
+    if (!parts[2].is_none()) {
+      image = nb::cast<nb::bytes>(parts[2]);
+      const Bytes bytes{reinterpret_cast<const std::uint8_t*>(image->data()), image->size()};
+      index = MultiIndex::open(Blob(bytes, nullptr), rows->spec, rows->n_rows, "multi index");
+    }
+    if (parts[3].is_none()) return;
+    mask = nb::cast<Mask>(parts[3]);
+    if (mask->shape(0) != rows->n_rows)
+      throw InvalidArgument("allowed has " + std::to_string(mask->shape(0)) + " values for " + std::to_string(rows->n_rows) + " rows");
+    allowed.resize(rows->n_rows / 64 + std::size_t{1});  // never empty: without an address it would allow everything
+    for (std::uint32_t row = 0; row < rows->n_rows; ++row) allowed[row / 64] |= std::uint64_t{mask->data()[row]} << (row % 64);
+  }
+  MultiSource view() const { return {rows->n_rows, rows->value, mask ? allowed.data() : nullptr, index ? &*index : nullptr}; }
+};
+
+nb::tuple search(const nb::list& sources, const Floats& query, std::size_t k, const std::string& metric, bool exact, std::uint32_t probes,
+                 std::uint32_t shortlist, const std::string& kernel_set, std::optional<double> timeout_s) {
+  std::vector<Source> held;
+  for (const nb::handle source : sources) held.emplace_back(nb::cast<nb::tuple>(source), metric);
+  if (held.empty()) throw InvalidArgument("a search needs at least one source");
+  std::vector<MultiSource> views;
+  for (const Source& source : held) {
+    if (source.rows->spec != held[0].rows->spec) throw InvalidArgument("sources of one search have one dimension and one dtype");
+    views.push_back(source.view());
+  }
+  const MultiSpec spec = held[0].rows->spec;
+  if (query.shape(1) != spec.dim)
+    throw InvalidArgument("tokens have " + std::to_string(spec.dim) + " dimensions, the query's " + std::to_string(query.shape(1)));
+  std::optional<Kernels> named;
+  if (!kernel_set.empty()) named = kernels_of(kernel_set);
+  const MultiRequest request{k, exact, true, probes, shortlist};
+  MultiStats stats;
+  std::vector<MultiHit> hits;
+  {
+    const nb::gil_scoped_release release;
+    hits = search_multi(spec, {query.data(), query.size()}, views, request, stats, Cancel(timeout_s), named ? *named : kernels());
+  }
+  auto rows = new_matrix(hits.size(), 2, std::int64_t{0});
+  auto scores = new_matrix(1, hits.size(), 0.0f);
+  auto tokens = new_matrix(hits.size(), query.shape(0) + 1, std::int32_t{0});
+  for (std::size_t i = 0; i < hits.size(); ++i) {
+    rows.data()[2 * i] = hits[i].source;
+    rows.data()[2 * i + 1] = hits[i].row;
+    scores.data()[i] = hits[i].score;
+    std::int32_t* out = tokens.data() + i * (query.shape(0) + 1);
+    *out = static_cast<std::int32_t>(hits[i].token);
+    for (const std::uint32_t token : hits[i].tokens) *++out = static_cast<std::int32_t>(token);
+  }
+  nb::dict counted;
+  counted["rows_scored"] = stats.rows_scored;
+  counted["rows_rescored"] = stats.rows_rescored;
+  counted["tokens_scored"] = stats.tokens_scored;
+  counted["lists_probed"] = stats.lists_probed;
+  return nb::make_tuple(rows, scores, tokens, counted);
+}
+
+void verify(const nb::bytes& image, std::uint32_t n_rows, std::uint32_t dim, const std::string& dtype, const std::string& metric) {
+  for (const Dtype known : {Dtype::float32, Dtype::float16, Dtype::int8})
+    if (dtype == name_of(known))
+      return MultiIndex::open(Blob({reinterpret_cast<const std::uint8_t*>(image.data()), image.size()}, nullptr), {dim, known, parse_metric(metric)}, n_rows,
+                              "multi index")
+          .verify();
+  throw InvalidArgument("dtype must be one of float32, float16 and int8, got \"" + dtype + "\"");
+}
+
+}  // namespace
+
+void bind_maxsim(nb::module_& m) {
+  m.def("build_multi_index", &build, "tokens"_a, "starts"_a, "metric"_a, "lists_from_tokens"_a = 2'000'000, "seed"_a = 0, "threads"_a = 1,
+        "timeout_s"_a = nb::none(), "The multi index, as bytes, of rows of tokens: row i is tokens[starts[i]:starts[i + 1]].");
+  m.def("search_multi", &search, "sources"_a, "query"_a, "k"_a, "metric"_a, "exact"_a = false, "probes"_a = 32, "shortlist"_a = 0,
+        "kernel_set"_a = "", "timeout_s"_a = nb::none(),
+        "MaxSim over sources (tokens, starts, index or None, allowed or None): (source, row) (n, 2) int64, scores (1, n) float32, and (n, 1 + query\n"
+        "tokens) int32: the token best for the query token that adds most, then the best for each; and what was done. Best first.");
+  m.def("verify_multi_index", &verify, "index"_a, "n_rows"_a, "dim"_a, "dtype"_a, "metric"_a, "Raises CorruptionError for a damaged multi index.");
+}
+
+}  // namespace vicino::bind
