@@ -11,6 +11,7 @@ void bind_index(nanobind::module_& m);    // exact scan and graph over arrays
 void bind_maxsim(nanobind::module_& m);   // multi-vectors: index, search, pooling, fixed encodings
 void bind_fields(nanobind::module_& m);   // documents: encode, decode
 void bind_filter(nanobind::module_& m);   // conditions, field indexes
+void bind_text(nanobind::module_& m);     // analyzers
 void bind_shard(nanobind::module_& m);    // shard state, snapshots, search, rewrite
 
 }  // namespace vicino::bind

@@ -11,5 +11,6 @@ NB_MODULE(_core, m) {
   vicino::bind::bind_maxsim(m);
   vicino::bind::bind_fields(m);
   vicino::bind::bind_filter(m);
+  vicino::bind::bind_text(m);
   vicino::bind::bind_shard(m);
 }
