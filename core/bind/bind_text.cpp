@@ -57,7 +57,7 @@ Value one_of(const std::string& name, std::initializer_list<std::pair<const char
 class TextAnalyzer {
  public:
   TextAnalyzer(const std::string& tokenizer, const std::string& accents, bool possessives, std::pair<std::uint32_t, std::uint32_t> grams,
-               const nb::list& languages, bool detects, bool keeps_stop_words, std::pair<float, float> weights, nb::object stem)
+               const nb::list& languages, bool detects, bool leaves_stop_words_out, std::pair<float, float> weights, nb::object stem)
       : stem_(std::move(stem)) {
     using enum text::Tokenizer;
     text::Rules rules;
@@ -69,7 +69,7 @@ class TextAnalyzer {
     rules.words.gram_min = grams.first;
     rules.words.gram_max = grams.second;
     rules.detects = detects;
-    rules.keeps_stop_words = keeps_stop_words;
+    rules.leaves_stop_words_out = leaves_stop_words_out;
     rules.folded_weight = weights.first;
     rules.whole_weight = weights.second;
     for (const nb::handle row : languages) {
@@ -215,7 +215,7 @@ void bind_text(nb::module_& m) {
   nb::class_<TextAnalyzer>(m, "TextAnalyzer", "Texts to terms. Safe to call from several threads; vicino.text.Analyzer says what the settings mean.")
       .def(nb::init<const std::string&, const std::string&, bool, std::pair<std::uint32_t, std::uint32_t>, const nb::list&, bool, bool,
                     std::pair<float, float>, nb::object>(),
-           nb::kw_only(), "tokenizer"_a, "accents"_a, "possessives"_a, "grams"_a, "languages"_a, "detects"_a, "keeps_stop_words"_a, "weights"_a,
+           nb::kw_only(), "tokenizer"_a, "accents"_a, "possessives"_a, "grams"_a, "languages"_a, "detects"_a, "leaves_stop_words_out"_a, "weights"_a,
            "stem"_a.none())
       .def("analyze", &TextAnalyzer::analyze, "texts"_a, "positions"_a,
            "(values end to end, uint64 offsets of n + 1, which texts are present, languages used) of texts: str, list of str or None.")

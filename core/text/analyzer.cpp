@@ -133,12 +133,10 @@ void Analyzer::require(Memo& memo, std::size_t language, std::span<const Token> 
 }
 
 void Analyzer::append_value(std::span<const Token> tokens, std::size_t language, bool positions, std::string& out) {
-  const bool drops = !rules_.keeps_stop_words && language < rules_.languages.size();
   occurrences_.clear();
   std::uint32_t length = 0;
   for (const Token& token : tokens) {
     const MemoWord& word = documents_.words[token.word];
-    if (drops && word.stop_words_of >> language & 1) continue;
     length += word.pieces.n_positions;
     for (const TermForm* form = forms_of(documents_, language, token.word); form->term != kEnd; ++form)
       occurrences_.push_back(std::uint64_t{form->term} << 32 | (token.position + form->offset));
@@ -238,7 +236,7 @@ std::vector<QueryWord> Analyzer::query(std::string_view text, LanguageSet langua
   for (const std::size_t language : through) require(queries_, language, placed.tokens);
   const std::size_t own = detect(queries_, placed.tokens);
   const auto is_stop_word = [&](const Token& token) {
-    return own < rules_.languages.size() && (queries_.words[token.word].stop_words_of >> own & 1);
+    return rules_.leaves_stop_words_out && own < rules_.languages.size() && (queries_.words[token.word].stop_words_of >> own & 1);
   };
   const bool keeps_all = std::all_of(placed.tokens.begin(), placed.tokens.end(), is_stop_word);
   const auto weight_of = [&](Form form) {

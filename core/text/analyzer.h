@@ -27,7 +27,7 @@ struct Rules {
   WordRules words;
   std::vector<Language> languages;  // one unless detected
   bool detects = false;             // the language of each text; else all texts are in languages[0], or in none
-  bool keeps_stop_words = true;     // in values; queries leave them out either way
+  bool leaves_stop_words_out = true;  // of queries, unless they hold nothing else; documents keep theirs, for phrases
   float folded_weight = 0.8f, whole_weight = 0.5f;
 };
 

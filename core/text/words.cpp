@@ -41,6 +41,16 @@ bool is_sought(std::string_view segment) {
   return false;
 }
 
+/// A segment as words. In code the dots and colons that prose keeps inside a word part names: `os.path` is two.
+void append_segment(std::string_view text, std::size_t begin, std::size_t end, const WordRules& rules, std::vector<Word>& words) {
+  for (std::size_t at = begin; rules.tokenizer == Tokenizer::code && at < end; ++at) {
+    if (text[at] != '.' && text[at] != ':' && text[at] != '\'') continue;
+    if (at > begin) words.push_back({begin, at});
+    begin = at + 1;
+  }
+  if (begin < end) words.push_back({begin, end});
+}
+
 /// The pairs of neighboring characters of a run, each with its marks.
 void append_pairs(std::string_view text, std::size_t begin, std::size_t end, std::vector<Word>& words) {
   std::vector<std::size_t> bounds;
@@ -192,7 +202,7 @@ void append_words(std::string_view text, const WordRules& rules, std::vector<Wor
       if (group) append_pairs(text, run, begin, words);
       group = 0;
       const bool is_plain = (first >= '0' && first <= '9') || ((first | 0x20) >= 'a' && (first | 0x20) <= 'z');
-      if (is_plain || (at > begin + 1 && is_sought(text.substr(begin, at - begin)))) words.push_back({begin, at});
+      if (is_plain || (at > begin + 1 && is_sought(text.substr(begin, at - begin)))) append_segment(text, begin, at, rules, words);
       continue;
     }
     std::size_t after = begin;
@@ -202,7 +212,7 @@ void append_words(std::string_view text, const WordRules& rules, std::vector<Wor
       group = here;
       run = begin;
     }
-    if (group == 0 && is_sought(text.substr(begin, at - begin))) words.push_back({begin, at});
+    if (group == 0 && is_sought(text.substr(begin, at - begin))) append_segment(text, begin, at, rules, words);
   }
   if (group) append_pairs(text, run, text.size(), words);
 }
