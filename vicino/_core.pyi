@@ -163,6 +163,25 @@ def graph_build_bytes(n_rows: int, dim: int, dtype: str, threads: int = 1) -> in
     Upper bound of the memory a build allocates, its result included, the vectors not.
     """
 
+def pool_tokens(tokens: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], factor: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+    """
+    Means of ceil(n / factor) groups of near tokens, ordered by their first token.
+    """
+
+class FixedEncoding:
+    """
+    One dense vector per multi-vector, as MUVERA makes them; see vicino.models.multi.
+    """
+
+    def __init__(self, dim: int, repetitions: int, bits: int, projected_dim: int, final_dim: int, seed: int) -> None: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def document(self, tokens: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]: ...
+
+    def query(self, tokens: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]: ...
+
 def build_multi_index(tokens: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], metric: str, lists_from_tokens: int = 2000000, seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> bytes:
     """
     The multi index, as bytes, of rows of tokens: row i is tokens[starts[i]:starts[i + 1]].
@@ -259,6 +278,44 @@ def canonical_path(path: str) -> str:
 def words_of(text: str) -> list[str]:
     """The words of a text as text conditions see them, folded."""
 
+class TextAnalyzer:
+    """
+    Texts to terms. Safe to call from several threads; vicino.text.Analyzer says what the settings mean.
+    """
+
+    def __init__(self, *, tokenizer: str, accents: str, possessives: bool, grams: tuple[int, int], languages: list, detects: bool, leaves_stop_words_out: bool, weights: tuple[float, float], stem: object | None) -> None: ...
+
+    def analyze(self, texts: object, positions: bool) -> tuple:
+        """
+        (values end to end, uint64 offsets of n + 1, which texts are present, languages used) of texts: str, list of str or None.
+        """
+
+    def query(self, text: object, languages: Sequence[str]) -> list:
+        """[(position, [(term, weight), ...]), ...] of a query's words."""
+
+    def spans(self, text: object, languages: Sequence[str]) -> list:
+        """
+        [(start, end, terms), ...]: characters of the source and what they became.
+        """
+
+    def language_of(self, text: object) -> str:
+        """The language a text is taken for; `und` for none."""
+
+UNICODE_VERSION: str = '15.0.0'
+
+def word_break(text: object) -> list[int]:
+    """
+    The ends of the segments of Unicode's default word break, in characters.
+    """
+
+def fold_text(text: object) -> str:
+    """Unicode's NFKC_Casefold of a text."""
+
+def without_accents(text: object) -> str:
+    """
+    A folded text without the accents that people leave out when they type.
+    """
+
 class Dtype(enum.Enum):
     """How the numbers of a vector are stored."""
 
@@ -331,6 +388,22 @@ class Matches:
 
 class Snapshot:
     """One consistent state of a shard. Safe to use from any thread."""
+
+    def matches_of(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Matches:
+        """These rows, as what a search may be restricted to."""
+
+    def match_within(self, filter: Filter, slots: Mapping[str, int], within: Matches | None, cancel: Cancel) -> Matches:
+        """Those of `within` (None: all live rows) that meet the condition."""
+
+    def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel) -> tuple:
+        """
+        As `search`, but only (locators, public distances) of every query, and the number of rows scored.
+        """
+
+    def search_by_example(self, column: tuple[int, int, Dtype, Metric], examples: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rule: str, n_first: int, pairs: Sequence[tuple[int, int, float]], weight: float, k: int, matches: Matches | None, cancel: Cancel) -> tuple:
+        """
+        ((locators, minus scores), rows scored) by a rule over the similarities to all examples: best, sum, discover, context, feedback.
+        """
 
     @property
     def version(self) -> int: ...

@@ -7,6 +7,8 @@
 
 #include "bind/arrays.h"
 #include "bind/bind.h"
+#include "maxsim/fixed_encoding.h"
+#include "maxsim/pooling.h"
 #include "maxsim/search.h"
 
 namespace nb = nanobind;
@@ -131,9 +133,61 @@ void verify(const nb::bytes& image, std::uint32_t n_rows, std::uint32_t dim, con
   throw InvalidArgument("dtype must be one of float32, float16 and int8, got \"" + dtype + "\"");
 }
 
+void check_tokens(const Floats& tokens) {
+  if (tokens.shape(0) == 0 || tokens.shape(1) == 0) throw InvalidArgument("a multi-vector has at least one token of at least one dimension");
+  if (const auto bad = first_non_finite({reinterpret_cast<const std::uint8_t*>(tokens.data()), static_cast<std::uint32_t>(tokens.shape(0)),
+                                         static_cast<std::uint32_t>(tokens.shape(1)), Dtype::float32, nullptr}))
+    throw InvalidArgument("token " + std::to_string(bad->first) + " holds NaN or an infinity at position " + std::to_string(bad->second));
+}
+
+nb::ndarray<nb::numpy, float, nb::ndim<2>> to_matrix(const std::vector<float>& values, std::size_t width) {
+  auto matrix = new_matrix(values.size() / width, width, 0.0f);
+  std::copy(values.begin(), values.end(), matrix.data());
+  return matrix;
+}
+
+nb::ndarray<nb::numpy, float, nb::ndim<2>> pool(const Floats& tokens, std::uint32_t factor) {
+  check_tokens(tokens);
+  std::vector<float> pooled;
+  {
+    const nb::gil_scoped_release release;
+    pooled = pool_tokens({tokens.data(), tokens.size()}, static_cast<std::uint32_t>(tokens.shape(1)), factor);
+  }
+  return to_matrix(pooled, tokens.shape(1));
+}
+
+nb::ndarray<nb::numpy, float, nb::ndim<2>> encode(const FixedEncoding& encoding, std::uint32_t dim, const Floats& tokens, bool is_query) {
+  check_tokens(tokens);
+  if (tokens.shape(1) != dim)
+    throw InvalidArgument("the encoding is of tokens of " + std::to_string(dim) + " dimensions, got " + std::to_string(tokens.shape(1)));
+  std::vector<float> encoded;
+  {
+    const nb::gil_scoped_release release;
+    const std::span<const float> values(tokens.data(), tokens.size());
+    encoded = is_query ? encoding.query(values) : encoding.document(values);
+  }
+  return to_matrix(encoded, encoded.size());
+}
+
+/// An encoding and the dimension it takes.
+struct Encoding {
+  std::uint32_t dim;
+  FixedEncoding encoding;
+};
+
 }  // namespace
 
 void bind_maxsim(nb::module_& m) {
+  m.def("pool_tokens", &pool, "tokens"_a, "factor"_a, "Means of ceil(n / factor) groups of near tokens, ordered by their first token.");
+  nb::class_<Encoding>(m, "FixedEncoding", "One dense vector per multi-vector, as MUVERA makes them; see vicino.models.multi.")
+      .def(
+          "__init__",
+          [](Encoding* self, std::uint32_t dim, std::uint32_t repetitions, std::uint32_t bits, std::uint32_t projected_dim, std::uint32_t final_dim,
+             std::uint64_t seed) { new (self) Encoding{dim, FixedEncoding({dim, repetitions, bits, projected_dim, final_dim, seed})}; },
+          "dim"_a, "repetitions"_a, "bits"_a, "projected_dim"_a, "final_dim"_a, "seed"_a)
+      .def_prop_ro("size", [](const Encoding& self) { return self.encoding.size(); })
+      .def("document", [](const Encoding& self, const Floats& tokens) { return encode(self.encoding, self.dim, tokens, false); }, "tokens"_a)
+      .def("query", [](const Encoding& self, const Floats& tokens) { return encode(self.encoding, self.dim, tokens, true); }, "tokens"_a);
   m.def("build_multi_index", &build, "tokens"_a, "starts"_a, "metric"_a, "lists_from_tokens"_a = 2'000'000, "seed"_a = 0, "threads"_a = 1,
         "timeout_s"_a = nb::none(), "The multi index, as bytes, of rows of tokens: row i is tokens[starts[i]:starts[i + 1]].");
   m.def("search_multi", &search, "sources"_a, "query"_a, "k"_a, "metric"_a, "exact"_a = false, "probes"_a = 32, "shortlist"_a = 0,
