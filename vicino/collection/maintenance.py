@@ -325,9 +325,11 @@ class Maintenance:
         languages: frozenset[str] = frozenset()
         file_bytes = shard.journal.open_file(shard.segments[action.key].fields).size
         with shard.budget.reserve(2 * file_bytes + TERMS_BYTES_MIN, f'building the text index "{name}"', optional=True):
-            for rows in base.rows_of(position, TERMS_ROWS):
+            first = 0
+            while len(rows := base.rows_of(position, first, TERMS_ROWS)):
                 if job.cancel_token.cancelled:
                     raise KeyboardInterrupt
+                first = (int(rows[-1]) & 0xFFFFFFFF) + 1
                 documents = [_core.decode_document(document) for document in base.documents(rows)]
                 column, found = to_text(documents, entry)
                 builder.add(rows, column.data, column.offsets)

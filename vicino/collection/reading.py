@@ -24,6 +24,7 @@ from vicino.query.plan import FilterStep
 from vicino.types import RecordId, VectorColumn
 
 Locators = npt.NDArray[np.int64]
+_VALUE_BYTES = 16384
 _ARRAY_BYTES = 256
 FILTER_CACHE = 256
 """Filters kept per collection, read and compiled; programs repeat a few shapes."""
@@ -193,9 +194,12 @@ def read_vectors(
 
 
 def vector_bytes(settings: Settings, names: Sequence[str] | None) -> int:
-    """What the named vectors of one record take; of each, its row and the array that shows it. None: no vectors."""
-    specs = [settings.spec(name) for name in names or ()]
-    return sum(spec.width * np.dtype(spec.numpy_dtype).itemsize + _ARRAY_BYTES for spec in specs)
+    """What the named vectors of one record take; of each, its row and the array that shows it. None: no vectors.
+
+    Of sparse and multi-vectors a usual size is taken: they have none in common.
+    """
+    specs = [settings.spec(name) for name in names or () if name not in settings.values]
+    return _VALUE_BYTES * sum(name in settings.values for name in names or ()) + sum(spec.width * np.dtype(spec.numpy_dtype).itemsize + _ARRAY_BYTES for spec in specs)
 
 
 def vector_names(vectors: bool | str | Sequence[str], settings: Settings) -> list[str] | None:
