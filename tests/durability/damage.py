@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from vicino.env.recording import RecordingEnv, RecordingFiles
 from vicino.errors import CorruptionError, FormatError
 
 ROOT = "/db"
+GOOD = {"refused", "named", "harmless"}
 
 
 def small_database() -> Folder:
@@ -45,6 +46,30 @@ def files_of(folder: Folder, path: str = "") -> Iterator[tuple[str, Node]]:
             yield from files_of(child, f"{path}/{name}")
         else:
             yield f"{path}/{name}", child
+
+
+def wrong_flips(
+    tree: Folder, intact: DatabaseState, offsets: range, bits_of: Callable[[bytes, int], Iterable[int]] = lambda data, offset: range(8)
+) -> tuple[int, list[str]]:
+    """How many bits were flipped, one at a time, and those that were neither detected nor harmless.
+
+    offsets: counted through all files, in the order of `files_of`. bits_of: which bits of a file's byte are flipped.
+    """
+    wrong, n_flips, start = [], 0, 0
+    for path, node in files_of(tree):
+        original = bytes(node.data)
+        for offset in range(max(0, offsets.start - start), min(len(original), offsets.stop - start)):
+            for bit in bits_of(original, offset):
+                damaged = bytearray(original)
+                damaged[offset] ^= 1 << bit
+                node.data = bytes(damaged)
+                n_flips += 1
+                found = outcome(tree, intact, "rw" if (offset + bit) % 2 else "r")
+                if found not in GOOD:
+                    wrong.append(f"{path} byte {offset} bit {bit}: {found}")
+        node.data = original
+        start += len(original)
+    return n_flips, wrong
 
 
 def outcome(tree: Folder, intact: DatabaseState, mode: str) -> str:

@@ -8,6 +8,7 @@ n scripts.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
@@ -21,7 +22,8 @@ from vicino.errors import Error
 
 @dataclass(slots=True)
 class Outcome:
-    """n_calls: of the script. n_operations: that failed, each in every way. n_survived: faults that the call did not even report."""
+    """n_calls: of the script, up to the last that was examined. n_operations: that failed, each in every way. n_survived: faults that the
+    call did not even report."""
 
     n_calls: int = 0
     n_operations: int = 0
@@ -30,21 +32,20 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
 
 
-def fail_every_operation(seed: int, n_calls: int) -> Outcome:
+def fail_every_operation(seed: int, calls: range, *, enough: Callable[[], bool] = lambda: False) -> Outcome:
+    """calls: which of the script are examined; those before them only lead there. enough: asked after each, whether to end here."""
     outcome = Outcome()
     env = RecordingEnv(seed)
     state = DatabaseScenario().create(cast(Env, env))
     chance = random.Random(f"calls {seed}")
     disk = _copy(env)
-    for _ in range(n_calls):
+    for call in range(calls.stop):
         before = chance.getstate()
         outcome.n_calls += 1
-        for fault in get_args(Fault):
-            index = 0
-            while _one_call(outcome, seed, disk, state, before, fault, index):
-                index += 1
-            outcome.n_operations = outcome.n_operations + index if fault == "EIO" else outcome.n_operations
-            outcome.n_faults += index
+        if call in calls:
+            _fail_one_call(outcome, seed, disk, state, before)
+            if enough():
+                break
         env = RecordingEnv(chance.randrange(1 << 30), files=RecordingFiles(disk))
         scenario = DatabaseScenario()
         scenario.reopen(cast(Env, env))
@@ -56,6 +57,15 @@ def fail_every_operation(seed: int, n_calls: int) -> Outcome:
     return outcome
 
 
+def _fail_one_call(outcome: Outcome, seed: int, disk: Folder, state: object, before: object) -> None:
+    for fault in get_args(Fault):
+        index = 0
+        while _one_call(outcome, seed, disk, state, before, fault, index):
+            index += 1
+        outcome.n_operations += index if fault == "EIO" else 0
+        outcome.n_faults += index
+
+
 def _copy(env: RecordingEnv) -> Folder:
     """The files as they are now, for an environment of their own."""
     state = env.crash_state()
@@ -65,7 +75,8 @@ def _copy(env: RecordingEnv) -> Folder:
 
 def _one_call(outcome: Outcome, seed: int, disk: Folder, state: object, before: object, fault: Fault, index: int) -> bool:
     """Makes the call with its operation number `index` failing. False when the call does not have so many."""
-    recording = RecordingEnv(seed, files=RecordingFiles(_copy(RecordingEnv(seed, files=RecordingFiles(disk)))))
+    # A seed of its own for every call, so that it draws names that are not on the disk already.
+    recording = RecordingEnv(hash((seed, outcome.n_calls)), files=RecordingFiles(_copy(RecordingEnv(files=RecordingFiles(disk)))))
     faulty = FaultyEnv(recording, fault=fault)
     env = cast(Env, faulty)
     scenario = DatabaseScenario()

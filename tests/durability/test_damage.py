@@ -10,14 +10,12 @@ from typing import cast
 import pytest
 
 import vicino
-from tests.durability.damage import ROOT, files_of, outcome, small_database
+from tests.durability.damage import GOOD, ROOT, files_of, outcome, small_database, wrong_flips
 from tests.property.invariants import read_database
 from vicino.collection.limits import Limits
 from vicino.env import Env
 from vicino.env.recording import RecordingEnv, RecordingFiles
 from vicino.errors import CorruptionError
-
-GOOD = {"refused", "named", "harmless"}
 
 
 @pytest.fixture(scope="module")
@@ -36,29 +34,17 @@ def test_the_database_is_small_enough_to_damage_every_byte(tree):
 
 
 def test_one_flipped_bit_in_every_byte_is_detected_or_harmless(tree, intact):
-    check_flips(tree, intact, lambda data, offset: [offset % 8] if data[offset] or offset % 16 == 0 else [])
+    check_flips(tree, intact, bits_of=lambda data, offset: [offset % 8] if data[offset] or offset % 16 == 0 else [])
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_every_flipped_bit_is_detected_or_harmless(tree, intact):
-    check_flips(tree, intact, lambda data, offset: range(8))
+    check_flips(tree, intact)
 
 
-def check_flips(tree, intact, bits_of):
-    wrong, n_flips = [], 0
-    for path, node in files_of(tree):
-        original = bytes(node.data)
-        for offset in range(len(original)):
-            for bit in bits_of(original, offset):
-                damaged = bytearray(original)
-                damaged[offset] ^= 1 << bit
-                node.data = bytes(damaged)
-                n_flips += 1
-                found = outcome(tree, intact, "rw" if n_flips % 2 else "r")
-                if found not in GOOD:
-                    wrong.append(f"{path} byte {offset} bit {bit}: {found}")
-        node.data = original
+def check_flips(tree, intact, **options):
+    n_flips, wrong = wrong_flips(tree, intact, range(64 << 10), **options)
     assert not wrong, f"{len(wrong)} of {n_flips} flips:\n" + "\n".join(wrong[:10])
 
 

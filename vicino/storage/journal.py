@@ -274,7 +274,9 @@ class Journal:
         try:
             return ContainerWriter(self.env.files.create(f"{self.path}/{name}"), kind)
         except BaseException:
-            self._forget(name)
+            # Not removed: were the name taken, it would be another's file. What is left of this one goes with the next collection.
+            with self._install_lock:
+                self._pending.discard(name)
             raise
 
     def discard(self, file: ContainerWriter | str) -> None:

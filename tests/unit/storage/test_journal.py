@@ -152,6 +152,16 @@ def test_discarded_file_is_gone(memory: MemoryEnv) -> None:
     assert writer.name not in memory.files.list("/j")
 
 
+def test_file_whose_name_is_taken_is_refused_and_stays(memory: MemoryEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.create(memory, "/j", {})
+    taken = journal.manifest_name
+    monkeypatch.setattr(memory, "random_name", lambda: taken.partition(".")[0])
+    with pytest.raises(StorageError, match="EEXIST"):
+        journal.create_file("manifest")
+    journal.collect_garbage()
+    assert memory.files.exists(f"/j/{taken}")
+
+
 def test_files_in_the_making_survive_an_install(memory: MemoryEnv) -> None:
     journal = Journal.create(memory, "/j", {})
     writer = journal.create_file("graph")
