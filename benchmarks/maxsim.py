@@ -1,8 +1,9 @@
 """How fast is MaxSim over multi-vectors, beside an exact one in numpy and its BLAS?
 
-Answers: seconds a query on one thread over rows of tokens of norm 1, both sides with the same arrays in memory, in turns; the share of numpy's
-top 10 that is found; memory and build time of the int8 index. Two sets: tokens without any structure, the hardest for the bounds that make
-the exact search exact, and tokens around topics, as those of passages lie, where large collections are probed as well.
+Answers: seconds a query on one thread over rows of tokens of norm 1, both sides with the same arrays in memory, in turns; the share of
+numpy's top 10 that is found; memory and build time of the int8 index. Two sets: tokens without any structure, the hardest for the bounds
+that make the exact search exact, and tokens around topics, as those of passages lie, where probing is measured as well, which collections
+use only from 16 million tokens a segment on; it has no stated figure.
 Does not answer: whether late interaction is relevant, or what a collection adds: this is the core alone.
 
 numpy is given its best: float32 products of blocks that stay in the cache, the maximum and the sum over the block at once, in the faster of
@@ -108,11 +109,8 @@ def measure(base: np.ndarray, queries: np.ndarray, tokens: int, *, lists: bool) 
         run("numpy", lambda query=query: top(layout(base, query, tokens)))
         for name, exact in modes.items():
             run(name, lambda query=query, exact=exact: search(query, exact))
-    found["numpy"] = {
-        "seconds": report.spread(seconds["numpy"]),
-        "layout": layout.__name__,
-        "results_checksum": report.checksum(answers["numpy"]),
-    }
+    found["numpy"] = {"seconds": report.spread(seconds["numpy"]), "layout": layout.__name__}
+    found["numpy"]["results_checksum"] = report.checksum(answers["numpy"])
     for name in modes:
         rows = [answer[0] for answer in answers[name]]
         shared = [len(set(mine) & set(true)) / len(true) for mine, true in zip(rows, answers["numpy"], strict=True)]
@@ -139,11 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     figures = []
     for name, found in cases.items():
-        for mode in ("exact", "probed"):
-            if mode not in found:
-                continue
-            figures.append(report.Figure.at_least(f"MaxSim {mode}, {name}: numpy's time over ours", found[mode]["speedup"], SPEEDUP, "x"))
-            figures.append(report.Figure.at_least(f"MaxSim {mode}, {name}: share of numpy's top {K}", found[mode]["recall"], RECALL))
+        exact, probed = found["exact"], found.get("probed")
+        figures.append(report.Figure.at_least(f"MaxSim exact, {name}: numpy's time over ours", exact["speedup"], SPEEDUP, "x"))
+        figures.append(report.Figure.at_least(f"MaxSim exact, {name}: share of numpy's top {K}", exact["recall"], RECALL))
+        if probed:
+            got = f"{probed['speedup']:.3g} x, {probed['recall']:.3g}"
+            figures.append(report.Figure(f"MaxSim probed, {name}: numpy's time over ours, share of its top {K}", "", got))
     figures.append(report.Figure("index bytes a token", "", f"{cases['unstructured']['index_bytes'] / (options.n * options.tokens):.4g}"))
     data = {"set": "made from a seed", "n": options.n, "tokens": options.tokens, "dim": DIM, "dtype": "float32", "metric": "cosine"}
     report.write("maxsim", figures, data=data | {"queries": options.queries, "query_tokens": 32, "k": K, "threads": 1}, cases=cases)

@@ -188,9 +188,9 @@ void bind_maxsim(nb::module_& m) {
       .def_prop_ro("size", [](const Encoding& self) { return self.encoding.size(); })
       .def("document", [](const Encoding& self, const Floats& tokens) { return encode(self.encoding, self.dim, tokens, false); }, "tokens"_a)
       .def("query", [](const Encoding& self, const Floats& tokens) { return encode(self.encoding, self.dim, tokens, true); }, "tokens"_a);
-  m.def("build_multi_index", &build, "tokens"_a, "starts"_a, "metric"_a, "lists_from_tokens"_a = 2'000'000, "seed"_a = 0, "threads"_a = 1,
+  m.def("build_multi_index", &build, "tokens"_a, "starts"_a, "metric"_a, "lists_from_tokens"_a = MultiIndexParams{}.lists_from_tokens, "seed"_a = 0, "threads"_a = 1,
         "timeout_s"_a = nb::none(), "The multi index, as bytes, of rows of tokens: row i is tokens[starts[i]:starts[i + 1]].");
-  m.def("search_multi", &search, "sources"_a, "query"_a, "k"_a, "metric"_a, "exact"_a = false, "probes"_a = 32, "shortlist"_a = 0,
+  m.def("search_multi", &search, "sources"_a, "query"_a, "k"_a, "metric"_a, "exact"_a = false, "probes"_a = MultiRequest{}.probes, "shortlist"_a = 0,
         "kernel_set"_a = "", "timeout_s"_a = nb::none(),
         "MaxSim over sources (tokens, starts, index or None, allowed or None): (source, row) (n, 2) int64, scores (1, n) float32, and (n, 1 + query\n"
         "tokens) int32: the token best for the query token that adds most, then the best for each; and what was done. Best first.");

@@ -105,11 +105,19 @@ void floats(const float* tokens, std::size_t n_tokens, std::size_t dim, const fl
   }
 }
 
+void widen_halves(const std::uint8_t* halves, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; i += kLanes) {
+    const __mmask16 valid = count - i >= kLanes ? 0xffff : static_cast<__mmask16>((1u << (count - i)) - 1);
+    _mm512_mask_storeu_ps(out + i, valid, _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(valid, halves + i * 2)));
+  }
+}
+
 }  // namespace
 
 void add_maxsim_avx512(Kernels& table) {
   table.maxsim_codes = codes;
   table.maxsim_floats = floats;
+  table.widen_halves = widen_halves;
 }
 
 }  // namespace vicino

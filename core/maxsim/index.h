@@ -36,7 +36,9 @@ namespace vicino {
 using RowBytes = std::function<Bytes(std::uint32_t row)>;
 
 struct MultiIndexParams {
-  std::uint64_t lists_from_tokens = 2'000'000;  // segments with at least so many tokens get inverted lists
+  // Segments with at least so many tokens get inverted lists. Below, all codes are scored in less than a second for a query of 32 tokens, and
+  // nothing is missed.
+  std::uint64_t lists_from_tokens = 16'000'000;
   std::uint64_t seed = 0;
 };
 

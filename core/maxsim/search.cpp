@@ -83,7 +83,7 @@ class Search {
       throw InvalidArgument("the multi index of source " + std::to_string(s) + " is of another column or another number of rows");
     if (!source.index) return for_each_allowed(source, [&](std::uint32_t row) { score(s, row); });
     if (!is_probed(source)) return for_each_allowed(source, [&](std::uint32_t row) { estimate(s, row); });
-    for (const std::uint32_t row : probe(source, scorer_.query(), request_.probes, shortlist(), stats_, table_, cancel_))
+    for (const std::uint32_t row : probe(source, scorer_.query(), request_.probes, shortlist(source), stats_, table_, cancel_))
       estimate(s, row);
   }
 
@@ -93,10 +93,11 @@ class Search {
     if (!source.allowed) return true;
     std::uint64_t n_allowed = 0;
     for (std::uint32_t word = 0; word < (source.rows + 63) / 64; ++word) n_allowed += static_cast<std::uint64_t>(std::popcount(source.allowed[word]));
-    return n_allowed > 8 * shortlist();
+    return n_allowed > 2 * shortlist(source);
   }
-  std::size_t shortlist() const {
-    return std::max(request_.k, request_.shortlist ? request_.shortlist : std::max<std::size_t>(1024, 32 * request_.k));
+  std::size_t shortlist(const MultiSource& source) const {
+    if (request_.shortlist) return std::max<std::size_t>(request_.k, request_.shortlist);
+    return std::max(32 * request_.k, std::clamp<std::size_t>(source.rows / 16, 4096, 65536));
   }
 
   template <class Visit>

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import all as everything
-from benchmarks import default_search, import_time, ingest, multi, open_time, overhead, report
+from benchmarks import default_search, import_time, ingest, maxsim, multi, open_time, overhead, report
 from benchmarks.environments import PACKAGES, MissingPeer
 
 
@@ -31,6 +31,13 @@ def test_overhead(places: Path) -> None:
     found = written(places, "overhead")["cases"]
     assert found.keys() == {"unfiltered", "filtered", "filtered by a string"}
     assert found["filtered"]["results_checksum"] == found["filtered by a string"]["results_checksum"]
+
+
+def test_maxsim(places: Path) -> None:
+    maxsim.main(["--n", "100", "--tokens", "4", "--queries", "2"])
+    found = written(places, "maxsim")["cases"]
+    assert all(case["exact"]["recall"] == 1 for case in found.values())
+    assert found["around topics"]["probed"]["recall"] > 0
 
 
 def test_import_time(places: Path) -> None:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 from vicino.models.catalog import ModelInfo, list_models
 from vicino.models.embedder import Embedder, check_identity
+from vicino.models.multi import FixedEncoding, pool_tokens
 
 if TYPE_CHECKING:
     from vicino.config import Config
     from vicino.models.progress import Progress
 
-__all__ = ["Embedder", "ModelInfo", "check_identity", "list", "load", "pull"]
+__all__ = ["Embedder", "FixedEncoding", "ModelInfo", "check_identity", "list", "load", "pool_tokens", "pull"]
 
 
 def list(*, config: Config | None = None) -> builtins.list[ModelInfo]:
