@@ -80,9 +80,10 @@ nb::bytes encode_upsert_payload(const nb::list& ids, const nb::bytes& documents,
 
 std::shared_ptr<const Segment> open_segment(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes,
-                                            const std::vector<Container>& values, const std::vector<Container>& terms) {
+                                            const std::vector<Container>& values, const std::vector<Container>& terms,
+                                            const std::vector<Container>& multis) {
   nb::gil_scoped_release unlocked;
-  return Segment::open(key, ids, fields, vectors, graphs, indexes, values, terms);
+  return Segment::open(key, ids, fields, vectors, graphs, indexes, values, terms, multis);
 }
 
 void bind_rewrite(nb::module_& m) {
@@ -131,6 +132,14 @@ void bind_rewrite(nb::module_& m) {
         nb::gil_scoped_release unlocked;
         return r.terms_bytes(spec_of(c));
       }, "column"_a, "Upper bound of the memory that `terms` takes.")
+      .def("multi_index", [](const Rewrite& r, const Values& c, unsigned threads, const Cancel& cancel) {
+        std::vector<std::uint8_t> index;
+        {
+          nb::gil_scoped_release unlocked;
+          index = r.multi_index(spec_of(c), threads, cancel);
+        }
+        return to_bytes(Bytes{index.data(), index.size()});
+      }, "column"_a, "threads"_a, "cancel"_a, "What makes search over a multi-vector fast.")
       .def("terms", [](const Rewrite& r, const Values& c, const Cancel& cancel) {
         lexical::TermsBuilder::Image image;
         {
@@ -143,7 +152,7 @@ void bind_rewrite(nb::module_& m) {
 
 void bind_state(nb::module_& m) {
   nb::class_<Segment>(m, "Segment", "A sealed segment, opened from its containers.");
-  m.def("open_segment", &open_segment, "key"_a, "ids"_a, "fields"_a, "vectors"_a, "graphs"_a, "indexes"_a, "values"_a, "terms"_a);
+  m.def("open_segment", &open_segment, "key"_a, "ids"_a, "fields"_a, "vectors"_a, "graphs"_a, "indexes"_a, "values"_a, "terms"_a, "multis"_a);
 
   nb::class_<ShardState>(m, "ShardState", "The state machine of one shard; one writer, any number of readers of its snapshots.")
       .def(nb::init<std::uint64_t, bool>(), "version"_a, "lenient"_a = false)

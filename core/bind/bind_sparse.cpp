@@ -125,6 +125,23 @@ nb::tuple search_sparse(const Snapshot& snapshot, std::uint32_t slot, const Inde
   return to_python(std::move(outcome));
 }
 
+using TokenArray = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+nb::tuple search_multi(const Snapshot& snapshot, const Values& column, const TokenArray& query, std::size_t k, bool exact, const Matches* matches,
+                       const Cancel& cancel) {
+  expect_matches(snapshot, matches, k);
+  const ValueSpec spec = spec_of(column);
+  if (query.shape(1) != spec.dim || query.shape(0) == 0) throw InvalidArgument("the query's tokens do not fit the column");
+  ValueOutcome outcome;
+  {
+    nb::gil_scoped_release unlocked;
+    outcome = snapshot.search_multi(spec, {query.data(), query.shape(0) * query.shape(1)}, k, exact, matches, cancel);
+  }
+  std::vector<std::int32_t> tokens(outcome.tokens.begin(), outcome.tokens.end());
+  const nb::tuple found = to_python(std::move(outcome));
+  return nb::make_tuple(found[0], found[1], to_array(std::move(tokens)), found[2]);
+}
+
 /// The terms of a text index for a segment that was sealed before there was one.
 class SegmentTerms {
  public:
@@ -180,6 +197,8 @@ void bind_sparse(nb::module_& m) {
       .def("finish", &SegmentTerms::finish, "cancel"_a);
   nb::borrow<nb::class_<Snapshot>>(m.attr("Snapshot"))
       .def("search_text", &search_text, "query"_a, "k"_a, "matches"_a.none(), "cancel"_a, "(locators, scores, stats) of the k best records, best first.")
+      .def("search_multi", &search_multi, "column"_a, "query"_a, "k"_a, "exact"_a, "matches"_a.none(), "cancel"_a,
+           "(locators, scores, best tokens, stats) of the k records of the largest MaxSim, best first.")
       .def("search_sparse", &search_sparse, "slot"_a, "indices"_a, "weights"_a, "idf"_a, "k"_a, "matches"_a.none(), "cancel"_a,
            "(locators, scores, stats) of the k records of the largest dot product, best first.");
 }

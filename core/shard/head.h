@@ -100,6 +100,7 @@ class HeadView final : public Rows {
   std::vector<ValueSpec> values() const override;
   Bytes value(std::uint32_t slot, std::uint32_t row) const override;
   const lexical::TermIndex* terms(std::uint32_t slot) const override;
+  const MultiIndex* multi_index(std::uint32_t) const override { return nullptr; }
   bool covers(std::uint32_t slot) const override;
   const Graph* graph(std::uint32_t) const override { return nullptr; }
   const FieldIndex* index(std::string_view) const override { return nullptr; }

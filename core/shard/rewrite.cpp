@@ -163,8 +163,17 @@ lexical::TermsBuilder::Image Rewrite::terms(const ValueSpec& column, const Cance
   return builder.finish(cancel);
 }
 
+std::vector<std::uint8_t> Rewrite::multi_index(const ValueSpec& column, unsigned threads, const Cancel& cancel) const {
+  return build_multi_index(multi_spec(column), n_rows(), [&](std::uint32_t row) { return value(column, sources_[row]); }, {}, threads, cancel);
+}
+
 std::size_t Rewrite::terms_bytes(const ValueSpec& column) const {
   std::size_t bytes = 0;
+  if (column.kind == ValueKind::multi) {
+    std::uint64_t size = 0;
+    for (const Locator at : sources_) size += value(column, at).size();
+    return 2 * multi_build_bytes(multi_spec(column), n_rows(), size / row_bytes(column.dtype, column.dim), {}, 1);
+  }
   for (const std::size_t input : inputs_)
     if (const lexical::TermIndex* index = snapshot_->entries()[input].rows->terms(column.slot)) bytes += lexical::TermsBuilder::working_bytes(*index);
   return bytes;

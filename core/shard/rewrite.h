@@ -51,7 +51,9 @@ class Rewrite {
   std::string values(const ValueSpec& column, std::uint32_t first, std::uint32_t count) const;
   /// The inverted index of a text or sparse column, as sections of a file.
   lexical::TermsBuilder::Image terms(const ValueSpec& column, const Cancel& cancel) const;
-  /// Upper bound of the memory that making the terms takes.
+  /// The index of a multi column.
+  std::vector<std::uint8_t> multi_index(const ValueSpec& column, unsigned threads, const Cancel& cancel) const;
+  /// Upper bound of the memory that making the terms or the index takes.
   std::size_t terms_bytes(const ValueSpec& column) const;
 
  private:

@@ -10,6 +10,7 @@
 #include "filter/field_index.h"
 #include "index/graph.h"
 #include "kernels/vectors.h"
+#include "maxsim/index.h"
 #include "shard/batch.h"
 #include "shard/value_column.h"
 #include "lexical/term_index.h"
@@ -51,6 +52,8 @@ class Rows {
   virtual Bytes value(std::uint32_t slot, std::uint32_t row) const = 0;
   /// The inverted form of a text or sparse column; null when there is none.
   virtual const lexical::TermIndex* terms(std::uint32_t slot) const = 0;
+  /// What makes a multi-vector fast; null when there is none.
+  virtual const MultiIndex* multi_index(std::uint32_t slot) const = 0;
   /// Whether every row that could have a value in the slot has had the chance: a text index that was made later covers rows once it is built.
   virtual bool covers(std::uint32_t slot) const = 0;
 

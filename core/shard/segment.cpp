@@ -7,7 +7,8 @@ namespace vicino {
 
 std::shared_ptr<const Segment> Segment::open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
                                              const std::vector<Container>& graphs, const std::vector<Container>& indexes,
-                                             const std::vector<Container>& values, const std::vector<Container>& terms) {
+                                             const std::vector<Container>& values, const std::vector<Container>& terms,
+                                             const std::vector<Container>& multis) {
   std::shared_ptr<Segment> segment(new Segment(key));
   segment->ids_ = IdMap::open(ids);
   segment->ids_container_ = ids;
@@ -17,6 +18,7 @@ std::shared_ptr<const Segment> Segment::open(std::uint64_t key, const Container&
   for (const Container& container : indexes) segment->add_index(container);
   for (const Container& container : values) segment->add_values(container);
   for (const Container& container : terms) segment->set_terms(container);
+  for (const Container& container : multis) segment->set_multi(container);
   return segment;
 }
 
@@ -79,7 +81,7 @@ Segment::Values& Segment::values_of(const Container& container) {
   const ValueSpec spec = value_spec(slot, dim, kind, dtype, metric, what);
   if (n != size()) meta.fail("has " + std::to_string(n) + " rows, the segment has " + std::to_string(size()));
   if (columns_.contains(slot)) meta.fail("values for slot " + std::to_string(slot) + ", which has vectors here");
-  Values& column = values_.try_emplace(slot, Values{spec, {}, {}, nullptr, {}}).first->second;
+  Values& column = values_.try_emplace(slot, Values{spec, {}, {}, nullptr, nullptr, {}}).first->second;
   if (column.spec != spec) meta.fail("two files of slot " + std::to_string(slot) + " contradict each other");
   return column;
 }
@@ -96,6 +98,13 @@ void Segment::set_terms(const Container& container) {
   Values& column = values_of(container);
   if (column.spec.kind == ValueKind::multi) throw CorruptionError(container.name() + ": terms of a multi-vector");
   column.terms = lexical::SealedTerms::open(container, column.spec.kind == ValueKind::text ? lexical::TermsKind::text : lexical::TermsKind::sparse, size());
+  column.containers.push_back(container);
+}
+
+void Segment::set_multi(const Container& container) {
+  Values& column = values_of(container);
+  if (column.spec.kind != ValueKind::multi) throw CorruptionError(container.name() + ": a multi-vector's index over other values");
+  column.multi = std::make_shared<MultiIndex>(MultiIndex::open(container.section("index"), multi_spec(column.spec), size(), container.name()));
   column.containers.push_back(container);
 }
 
@@ -156,6 +165,7 @@ void Segment::verify() const {
   for (const auto& [slot, column] : values_) {
     for (const Container& container : column.containers) container.verify();
     if (column.terms) column.terms->verify();
+    if (column.multi) column.multi->verify();
     for (std::uint32_t row = 0; row < size(); ++row) check_value(column.spec, value(slot, row), column.containers.front().name());
   }
 }
@@ -209,6 +219,11 @@ Bytes Segment::value(std::uint32_t slot, std::uint32_t row) const {
 const lexical::TermIndex* Segment::terms(std::uint32_t slot) const {
   const auto found = values_.find(slot);
   return found == values_.end() ? nullptr : found->second.terms.get();
+}
+
+const MultiIndex* Segment::multi_index(std::uint32_t slot) const {
+  const auto found = values_.find(slot);
+  return found == values_.end() ? nullptr : found->second.multi.get();
 }
 
 const Graph* Segment::graph(std::uint32_t slot) const {

@@ -6,6 +6,7 @@
 //   .vectors  meta (u32 slot, u32 dim, u8 dtype, u8 metric, u16 0, u32 n), rows, norms f32[n] (cosine), presence u64[] (when a row lacks it)
 //   .values   meta (u32 slot, u32 dim, u8 kind, u8 dtype, u8 metric, u8 0, u32 n), offsets u64[n + 1], bytes (value_column.h); not for text
 //   .terms    meta (the same), sections of sparse/sealed_terms.h; for text and sparse
+//   .multi    meta (the same), index (maxsim/index.h)
 //   .graph    meta (u32 slot), graph (index/graph.h)
 //   .index    path (UTF-8), index (filter/field_index.h)
 #pragma once
@@ -24,7 +25,8 @@ class Segment final : public Rows {
   /// Throws CorruptionError when the containers do not fit together.
   static std::shared_ptr<const Segment> open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
                                              const std::vector<Container>& graphs, const std::vector<Container>& indexes,
-                                             const std::vector<Container>& values = {}, const std::vector<Container>& terms = {});
+                                             const std::vector<Container>& values = {}, const std::vector<Container>& terms = {},
+                                             const std::vector<Container>& multis = {});
   /// The same rows with one part replaced or added; parts not named are shared.
   std::shared_ptr<const Segment> with_fields(const Container& fields) const;
   std::shared_ptr<const Segment> with_graph(const Container& graph) const;
@@ -47,6 +49,7 @@ class Segment final : public Rows {
   std::vector<ValueSpec> values() const override;
   Bytes value(std::uint32_t slot, std::uint32_t row) const override;
   const lexical::TermIndex* terms(std::uint32_t slot) const override;
+  const MultiIndex* multi_index(std::uint32_t slot) const override;
   bool covers(std::uint32_t slot) const override { return terms(slot) != nullptr; }
   const Graph* graph(std::uint32_t slot) const override;
   const FieldIndex* index(std::string_view path) const override;
@@ -65,6 +68,7 @@ class Segment final : public Rows {
     std::span<const std::uint64_t> offsets;  // empty for text
     Bytes bytes;
     std::shared_ptr<const lexical::SealedTerms> terms;
+    std::shared_ptr<const MultiIndex> multi;
     std::vector<Container> containers;
   };
   explicit Segment(std::uint64_t key) : Rows(key) {}
@@ -75,6 +79,7 @@ class Segment final : public Rows {
   void add_index(const Container& container);
   void add_values(const Container& container);
   void set_terms(const Container& container);
+  void set_multi(const Container& container);
   Values& values_of(const Container& container);
 
   IdMap ids_;

@@ -72,6 +72,7 @@ struct SearchOutcome {
 struct ValueOutcome {
   std::vector<lexical::SparseHit> hits;  // best first, lexical::SparseHit::row is a Locator
   std::vector<EntryStats> stats;
+  std::vector<std::uint32_t> tokens{};  // multi-vectors: the token of each hit that adds most
 };
 
 class Snapshot {
@@ -110,6 +111,9 @@ class Snapshot {
   /// The k records of the largest dot product with a sparse vector.
   ValueOutcome search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::size_t k,
                              const Matches* matches, const Cancel& cancel) const;
+
+  /// The k records of the largest MaxSim. query: n_tokens rows of floats. exact: no probing of inverted lists.
+  ValueOutcome search_multi(const ValueSpec& column, std::span<const float> query, std::size_t k, bool exact, const Matches* matches, const Cancel& cancel) const;
 
   /// One entry as the filter evaluator sees it. The snapshot must outlive the source.
   std::unique_ptr<RowSource> source(std::size_t entry, const SlotNames& slots) const;

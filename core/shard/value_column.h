@@ -8,6 +8,7 @@
 #include <string>
 
 #include "kernels/vectors.h"
+#include "maxsim/spec.h"
 #include "shard/byte_column.h"
 #include "util/blob.h"
 
@@ -32,6 +33,9 @@ constexpr std::uint32_t kValueDimMax = 65536;
 ValueSpec value_spec(std::uint32_t slot, std::uint32_t dim, std::uint8_t kind, std::uint8_t dtype, std::uint8_t metric, const std::string& what);
 /// Throws CorruptionError, naming `what`, for values that are no such column's: numbers out of order or not finite, bytes missing.
 void check_value(const ValueSpec& spec, Bytes value, const std::string& what);
+
+/// What the search for MaxSim needs to know of a multi column.
+inline MultiSpec multi_spec(const ValueSpec& spec) { return {spec.dim, spec.dtype, spec.metric}; }
 
 struct ValueColumn {
   ValueSpec spec;

@@ -1,6 +1,7 @@
 // Search over values: words, sparse vectors. The dense search is in search.cpp.
 #include <algorithm>
 
+#include "maxsim/search.h"
 #include "shard/snapshot.h"
 
 namespace vicino {
@@ -48,6 +49,33 @@ ValueOutcome Snapshot::search_sparse(std::uint32_t slot, std::span<const std::ui
   std::vector<lexical::SparseStats> stats;
   auto hits = lexical::search_sparse(slot, indices, weights, idf, sparse_entries(*this, {&slot, 1}, matches), k, stats, cancel);
   return outcome_of(*this, matches, std::move(hits), stats);
+}
+
+ValueOutcome Snapshot::search_multi(const ValueSpec& column, std::span<const float> query, std::size_t k, bool exact, const Matches* matches,
+                                    const Cancel& cancel) const {
+  expect_values(column);
+  std::vector<MultiSource> sources;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Rows* rows = entries_[i].rows.get();
+    const Bitmap* bitmap = allowed(i, matches);
+    sources.push_back({rows->size(), [rows, slot = column.slot](std::uint32_t row) { return rows->value(slot, row); },
+                       bitmap ? bitmap->words() : nullptr, rows->multi_index(column.slot)});
+  }
+  MultiRequest request;
+  request.k = k;
+  request.exact = exact;
+  MultiStats found;
+  ValueOutcome outcome;
+  for (const MultiHit& hit : vicino::search_multi(multi_spec(column), query, sources, request, found, cancel)) {
+    outcome.hits.push_back({static_cast<std::uint64_t>(locator(hit.source, hit.row)), hit.score});
+    outcome.tokens.push_back(hit.token);
+  }
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    const Strategy strategy = found.lists_probed && sources[i].index && sources[i].index->has_lists() && !exact ? Strategy::postings : Strategy::scan;
+    outcome.stats.push_back({entry.rows->key(), entry.rows->size(), matches ? matches->counts[i] : entry.n_live, strategy, i ? 0 : found.rows_scored, 0});
+  }
+  return outcome;
 }
 
 Bytes Snapshot::value(std::uint32_t slot, Locator at) const { return entry_of(at).rows->value(slot, static_cast<std::uint32_t>(at)); }

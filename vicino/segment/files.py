@@ -36,7 +36,7 @@ class SegmentFiles:
     """One sealed segment as the manifest describes it.
 
     key: identity of the segment in the core's state, unique as long as the collection is open.
-    vectors, graphs, values, terms: by slot. indexes: by path, as (kind, file).
+    vectors, graphs, values, terms, multis: by slot. indexes: by path, as (kind, file).
     tombstones, n_dead: dead rows as of the manifest's version. patch, patched_at: newer documents, and the version of the newest of them.
     """
 
@@ -48,6 +48,7 @@ class SegmentFiles:
     graphs: Mapping[int, str] = field(default_factory=dict)
     values: Mapping[int, str] = field(default_factory=dict)
     terms: Mapping[int, str] = field(default_factory=dict)
+    multis: Mapping[int, str] = field(default_factory=dict)
     indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     tombstones: str | None = None
     n_dead: int = 0
@@ -120,7 +121,7 @@ class SegmentFiles:
         return cls(**values)
 
 
-_NEW_KINDS = ("values", "terms")
+_NEW_KINDS = ("values", "terms", "multis")
 _SLOT_KINDS = ("vectors", "graphs", *_NEW_KINDS)
 _JSON_SHAPE = {
     "key": int,
@@ -131,6 +132,7 @@ _JSON_SHAPE = {
     "graphs": {str: str},
     "values": {str: str},
     "terms": {str: str},
+    "multis": {str: str},
     "indexes": {str: [str]},
     "tombstones": (str, None),
     "n_dead": int,
@@ -184,16 +186,18 @@ def write_segment(
     for column in columns:
         if rewrite.has_column(column):
             vectors[column[0]] = _write_vectors(journal, rewrite, column, cancel)
-    stored, terms = {}, {}
+    stored, terms, multis = {}, {}, {}
     for column in values:
         if not rewrite.has_values(column):
             continue
         slot, kind = column[0], column[1]
         if kind != _core.ValueKind.text:
             stored[slot] = _write_values(journal, rewrite, column, cancel)
-        if kind != _core.ValueKind.multi:
+        if kind == _core.ValueKind.multi:
+            multis[slot] = _write_multi(journal, rewrite, column, cancel)
+        else:
             terms[slot] = write_terms(journal, rewrite.value_meta(column), rewrite.terms(column, cancel))
-    return SegmentFiles(key=key, rows=rewrite.n_rows, ids=names[0], fields=names[1], vectors=vectors, values=stored, terms=terms)
+    return SegmentFiles(key=key, rows=rewrite.n_rows, ids=names[0], fields=names[1], vectors=vectors, values=stored, terms=terms, multis=multis)
 
 
 def _write_ids(journal: Journal, rewrite: _core.Rewrite) -> str:
@@ -256,6 +260,13 @@ def _write_values(journal: Journal, rewrite: _core.Rewrite, column: ValueColumns
     return file.name
 
 
+def _write_multi(journal: Journal, rewrite: _core.Rewrite, column: ValueColumns, cancel: _core.Cancel) -> str:
+    with new_file(journal, "multi") as file:
+        file.add("meta", rewrite.value_meta(column))
+        file.add("index", rewrite.multi_index(column, 1, cancel))
+    return file.name
+
+
 def write_terms(journal: Journal, meta: bytes, sections: Sequence[tuple[str, bytes]]) -> str:
     """Writes the inverted index of a text or sparse column."""
     with new_file(journal, "terms") as file:
@@ -314,6 +325,7 @@ def open_segment(journal: Journal, files: SegmentFiles) -> tuple[_core.Segment, 
         [open_container(journal, name, "index") for _, name in files.indexes.values()],
         [open_container(journal, name, "values") for name in files.values.values()],
         [open_container(journal, name, "terms") for name in files.terms.values()],
+        [open_container(journal, name, "multi") for name in files.multis.values()],
     )
     return (
         segment,
