@@ -117,6 +117,8 @@ class AsyncCollection(Generic[T]):
     search = _awaited_collection(Collection.search)
     search_many = _awaited_collection(Collection.search_many)
     explain = _awaited_collection(Collection.explain)
+    aggregate = _awaited_collection(Collection.aggregate)
+    distance_matrix = _awaited_collection(Collection.distance_matrix)
     create_index = _awaited_collection(Collection.create_index)
     drop_index = _awaited_collection(Collection.drop_index)
     add_vector = _awaited_collection(Collection.add_vector)

@@ -274,7 +274,9 @@ void bind_snapshot(nb::module_& m) {
         return std::vector<std::string>(matches.stats.paths_scanned.begin(), matches.stats.paths_scanned.end());
       });
 
-  nb::class_<Snapshot>(m, "Snapshot", "One consistent state of a shard. Safe to use from any thread.")
+  nb::class_<Snapshot> snapshot(m, "Snapshot", "One consistent state of a shard. Safe to use from any thread.");
+  bind_query(snapshot);
+  snapshot
       .def_prop_ro("version", [](const Snapshot& s) { return s.version(); })
       .def_prop_ro("n_records", &Snapshot::n_records)
       .def_prop_ro("entries", &entry_infos)

@@ -66,5 +66,6 @@ const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key);
 nanobind::list to_list(const std::vector<EntryStats>& all);
 
 void bind_snapshot(nanobind::module_& m);
+void bind_query(nanobind::class_<Snapshot>& snapshot);
 
 }  // namespace vicino::bind

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 
@@ -17,12 +17,14 @@ from vicino.collection.reading import SnapshotReader, check_select, read_vectors
 from vicino.collection.records import check_id
 from vicino.collection.room import DECODED_COPIES, ReadRoom, within_limit
 from vicino.collection.schema import Schema, Settings
-from vicino.collection.searching import Query, Searcher, SearchOptions, TextModel
+from vicino.collection.searching import Mode, Query, Searcher, SearchOptions, TextModel, shaped
 from vicino.collection.stats import CollectionStats, collection_stats
 from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import Error, InvalidArgument, NotFoundError
 from vicino.filter.model import Condition
 from vicino.filter.parse import Where
+from vicino.query.aggregate import Aggregate, DistanceMatrix
+from vicino.query.groups import Groups
 from vicino.query.hit import RecordView
 from vicino.query.plan import Plan
 from vicino.query.results import Results
@@ -54,6 +56,10 @@ class ReadableCollection(Generic[T]):
             name, shard, env, self._reader, self._room, maintenance=maintenance, model=model, record_class=record_class
         )
         self._outside: Env = RealEnv() if isinstance(env, MemoryEnv) else env
+
+    def find_lookups_in(self, collection_named: Callable[[str], Any]) -> None:
+        """Lets `lookup=` name another collection of the same database."""
+        self._searcher.collection_named = collection_named
 
     # ---- facts
 
@@ -215,6 +221,20 @@ class ReadableCollection(Generic[T]):
 
     # ---- searching
 
+    @overload
+    def search(
+        self, query: Query, *, group_by: None = None, where: Where | None = None, limit: int = 10, offset: int = 0, mode: Mode = "auto",
+        vector: str | None = None, select: str | Sequence[str] | None = None, vectors: bool | str | Sequence[str] = False,
+        min_score: float | None = None, diversity: float | None = None, rerank: Any = None, cursor: str | None = None, exact: bool = False,
+        ef: int | None = None, timeout: float | None = None,
+    ) -> Results[T]: ...  # fmt: skip
+    @overload
+    def search(
+        self, query: Query, *, group_by: str, group_size: int = 3, lookup: Any = None, where: Where | None = None, limit: int = 10,
+        offset: int = 0, mode: Mode = "auto", vector: str | None = None, select: str | Sequence[str] | None = None,
+        vectors: bool | str | Sequence[str] = False, min_score: float | None = None, diversity: float | None = None, rerank: Any = None,
+        exact: bool = False, ef: int | None = None, timeout: float | None = None,
+    ) -> Groups[T]: ...  # fmt: skip
     @within_limit("this search")
     def search(
         self,
@@ -223,22 +243,32 @@ class ReadableCollection(Generic[T]):
         where: Where | None = None,
         limit: int = 10,
         offset: int = 0,
+        mode: Mode = "auto",
         vector: str | None = None,
         select: str | Sequence[str] | None = None,
         vectors: bool | str | Sequence[str] = False,
         min_score: float | None = None,
+        diversity: float | None = None,
+        rerank: Any = None,
+        group_by: str | None = None,
+        group_size: int = 3,
+        lookup: Any = None,
+        cursor: str | None = None,
         exact: bool = False,
         ef: int | None = None,
         timeout: float | None = None,
-    ) -> Results[T]:
-        """The records nearest to a query, nearest first: `limit` of them whenever so many match.
+    ) -> Results[T] | Groups[T]:
+        """The records that answer a query, best first: `limit` of them whenever so many match.
 
-        query: a vector of the collection's dimension, or a text if the collection has a model. where: a condition in any spelling.
+        query: a vector of the collection's dimension, a text, or a part such as `vicino.Fuse`. mode: how a text is answered: "dense" by the
+        model, "text" by words, "hybrid" by both; "auto" takes what the collection has. where: a condition in any spelling.
         vector: name of the vector searched, needed when there are several. select, vectors: which fields and vectors hits carry.
-        min_score: hits below are left out. exact: every candidate is scored. ef: beam of the graph walk; larger finds more, takes longer.
-        Raises DimensionError, FilterError, InvalidArgument; TimeoutError after `timeout` seconds.
+        min_score: hits below are left out. diversity: 0 to 1, how much hits should differ (see `Diverse`). rerank: a reranker.
+        group_by: a field; `limit` groups of `group_size` hits are given back as `Groups`, with the record of `lookup` (a collection) that
+        has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
+        exact: every candidate is scored. ef: beam of the graph walk; larger finds more, takes longer.
+        Raises DimensionError, FilterError, InvalidArgument; NotFoundError for a cursor whose version is gone; TimeoutError after `timeout`.
         """
-        target = self._searcher.target(vector)
         options = SearchOptions(
             where=where,
             limit=limit,
@@ -250,33 +280,68 @@ class ReadableCollection(Generic[T]):
             ef=ef,
             timeout=timeout,
         )
-        return self._searcher.search(self._searcher.row(query, target), target, options)[0]
+        searcher = self._searcher
+        if group_by is None and cursor is None and diversity is None and rerank is None and searcher.is_plain(query, mode):
+            if lookup is not None:
+                raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
+            target = searcher.target(vector)
+            return searcher.search(searcher.row(query, target), target, options)[0]
+        part = shaped(searcher.part(query, mode, vector, ef), diversity, rerank)
+        if group_by is not None:
+            if cursor is not None:
+                raise InvalidArgument("groups have no pages; leave cursor= out")
+            return searcher.composer.search_groups(part, options, group_by, group_size, lookup)
+        if lookup is not None:
+            raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
+        if cursor is not None:
+            return searcher.composer.search_cursor(part, options, cursor)
+        return searcher.composer.search([part], options)[0]
 
     @within_limit("search_many()")
     def search_many(
-        self, queries: Sequence[Query] | np.ndarray[Any, Any], *, vector: str | None = None, **options: Any
+        self, queries: Sequence[Query] | np.ndarray[Any, Any], *, vector: str | None = None, mode: Mode = "auto", **options: Any
     ) -> list[Results[T]]:
-        """`search` for many queries in one call of the core, one `Results` each; they share snapshot, filter and all options."""
+        """`search` for many queries, one `Results` each; they share snapshot, filter and all options. Vectors are one call of the core."""
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
-        target = self._searcher.target(vector)
-        rows = [self._searcher.row(query, target) for query in queries]
-        joined = np.concatenate(rows or [np.zeros(0, np.uint8)])
-        return self._searcher.search(joined, target, SearchOptions(**options), n_queries=len(rows))
+        searcher = self._searcher
+        if all(searcher.is_plain(query, mode) for query in queries):
+            target = searcher.target(vector)
+            rows = [searcher.row(query, target) for query in queries]
+            joined = np.concatenate(rows or [np.zeros(0, np.uint8)])
+            return searcher.search(joined, target, SearchOptions(**options), n_queries=len(rows))
+        parts = [searcher.part(query, mode, vector, options.get("ef")) for query in queries]
+        return searcher.composer.search(parts, SearchOptions(**options))
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
-        """Successive pages of `search`, until the matches end."""
-        offset = 0
-        while results := self.search(query, limit=page, offset=offset, **options):
-            yield results
-            offset += page
+        """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
+        part = self._searcher.part(query, options.pop("mode", "auto"), options.pop("vector", None), options.pop("ef", None))
+        part = shaped(part, options.pop("diversity", None), options.pop("rerank", None))
+        return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
 
     def explain(self, query: Query, **options: Any) -> Plan:
-        """Runs the search and says how it went: strategy, rows and time per segment, how the filter was estimated and answered."""
+        """Runs the search and says how it went: strategy, rows and time per segment or part, how the filter was answered."""
         plan = self.search(query, **options).plan
         if plan.filter is None:
             return plan
         return replace(plan, filter=replace(plan.filter, estimated=self.estimate(options["where"])))
+
+    @within_limit("aggregate()")
+    def aggregate(self, field: str, *, where: Where | None = None, timeout: float | None = None) -> Aggregate:
+        """Count, sum, average, smallest, largest and number of distinct values of a field; lists count every distinct element once."""
+        snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
+        matches = self._reader.match(snapshot, self._condition(where), self.settings, cancel)
+        return Aggregate.of(field, self._room.facet(snapshot, field, matches, cancel))
+
+    @within_limit("distance_matrix()")
+    def distance_matrix(
+        self, *, sample: int = 100, limit: int = 3, vector: str | None = None, where: Where | None = None, seed: int | None = None,
+        timeout: float | None = None,
+    ) -> DistanceMatrix:
+        """For `sample` records at random, the `limit` nearest others among them. seed: the same seed samples the same records."""
+        return self._searcher.composer.distance_matrix(
+            self._searcher.target(vector), SearchOptions(where=where, timeout=timeout), sample=sample, limit=limit, seed=seed
+        )
 
     def stats(self) -> CollectionStats:
         """Records, bytes on disk and in memory by whom, segments, what background work is left."""

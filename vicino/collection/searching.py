@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from vicino.collection.maintenance import Maintenance
 from vicino.collection.query_vector import Row, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
-from vicino.collection.room import HIT_BYTES, ReadRoom
+from vicino.collection.room import HIT_BYTES, ORDERED_ROW_BYTES, ReadRoom
 from vicino.collection.schema import Settings, VectorSpec
 from vicino.collection.typed import record_factory
 from vicino.env import Env
@@ -27,10 +27,23 @@ from vicino.query.results import Results
 from vicino.types import DEFAULT_VECTOR
 
 Vector = Sequence[float] | np.ndarray[Any, Any]
-Query = str | Vector
+Query = Any
+"""A text, a vector, or a part of a query (`vicino.query.parts`)."""
+Mode = Literal["auto", "dense", "text", "hybrid"]
+MODES = get_args(Mode)
 LIMIT_MAX = 10_000
 AUTO_INDEX_ROWS = 10_000
 """A filter over at least this many sealed rows makes the engine index the fields it had to scan."""
+
+
+def shaped(part: Any, diversity: float | None, rerank: Any) -> Any:
+    """A part with what `diversity=` and `rerank=` of a search stand for around it."""
+    from vicino.query.part import finite
+    from vicino.query.parts import Diverse, Rerank
+
+    if diversity is not None:
+        part = Diverse(part, relevance=1.0 - finite(diversity, "diversity", low=0.0, high=1.0))
+    return part if rerank is None else Rerank(part, rerank)
 
 
 class TextModel:
@@ -86,16 +99,23 @@ class Searcher:
         model: TextModel | None,
         record_class: type | None,
     ) -> None:
-        self._name, self._shard, self._env, self._reader, self._room = name, shard, env, reader, room
+        self._name, self.shard, self.env, self.reader, self.room = name, shard, env, reader, room
         self._maintenance, self._model, self._record_class = maintenance, model, record_class
         self._shapes: dict[Any, Shape[Any]] = {}
         self._targets: tuple[Settings, dict[str, Target]] | None = None
+        self._composer: Any = None
+        self.collection_named: Callable[[str], Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the collection, as it is now."""
+        return self._name()
 
     # ---- what is asked
 
     def target(self, vector: str | None) -> Target:
         """The vector to search. Raises InvalidArgument when the name is unknown, or needed and not given."""
-        settings = self._shard.settings
+        settings = self.shard.settings
         if self._targets is None or self._targets[0] is not settings:
             found = {name: Target(name, entry.spec, core_column(settings, name)) for name, entry in settings.vectors.items()}
             self._targets = (settings, found)
@@ -105,7 +125,7 @@ class Searcher:
             if vector not in targets and targets:
                 raise InvalidArgument(f"the collection has several vectors; say with vector= which one to search: {', '.join(targets)}")
             if not targets:
-                raise InvalidArgument(f'collection "{self._name()}" has no vectors to search; create it with dim=, vectors= or model=')
+                raise InvalidArgument(f'collection "{self.name}" has no vectors to search; create it with dim=, vectors= or model=')
         elif vector not in targets:
             settings.spec(vector)
         return targets[vector]
@@ -115,15 +135,15 @@ class Searcher:
         if isinstance(query, str):
             if self._model is None or target.name != DEFAULT_VECTOR:
                 raise InvalidArgument(
-                    f'vector "{target.name}" of collection "{self._name()}" has no model to embed a text query; '
+                    f'vector "{target.name}" of collection "{self.name}" has no model to embed a text query; '
                     'give a vector, or create the collection with model="minilm", embed="text"'
                 )
             query = self._model.embedder.embed_query(query)
-        return to_query(query, target.spec, target.name, self._name())
+        return to_query(query, target.spec, target.name, self.name)
 
     def shape(self, select: str | Sequence[str] | None) -> Shape[Any]:
         """What records read with this `select=` share."""
-        settings = self._shard.settings
+        settings = self.shard.settings
         key = (check_select(select), settings.embed, tuple(settings.vectors))
         shape = self._shapes.get(key)
         if shape is None:
@@ -131,30 +151,105 @@ class Searcher:
             shape = self._shapes[key] = Shape(factory, settings.embed, key[0])
         return shape
 
+    # ---- queries of parts
+
+    @property
+    def composer(self) -> Any:
+        """What runs queries of parts; loaded when it is first needed."""
+        if self._composer is None:
+            from vicino.collection.composing import Composer
+
+            self._composer = Composer(self)
+        return self._composer
+
+    def part(self, query: Any, mode: Mode, vector: str | None, ef: int | None = None) -> Any:
+        """The part that a query stands for: itself, or by `mode` what the collection answers a text or a vector with."""
+        from vicino.query.part import Part
+        from vicino.query.parts import Dense, Fuse, Sparse, Text
+        from vicino.query.sparse_vector import SparseVector
+
+        if mode not in MODES:
+            raise InvalidArgument(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+        if isinstance(query, Part):
+            if mode != "auto" or vector is not None or ef is not None:
+                raise InvalidArgument("mode=, vector= and ef= go with a text or a vector; a part such as Dense has its own vector= and ef=")
+            return query
+        if isinstance(query, SparseVector):
+            return Sparse(query, vector=vector)
+        if not isinstance(query, str):
+            if mode not in ("auto", "dense"):
+                raise InvalidArgument(f'mode="{mode}" is for a query of words, got {type(query).__name__}')
+            return Dense(query, vector=vector, ef=ef)
+        if mode == "auto":
+            mode = self._mode(vector)
+        if mode == "text":
+            return Text(query)
+        return Dense(query, vector=vector, ef=ef) if mode == "dense" else Fuse([Dense(query, vector=vector, ef=ef), Text(query)])
+
+    def _mode(self, vector: str | None) -> Mode:
+        """How a text is answered: by its words where there is a text index, by its meaning where there is a model, by both."""
+        from vicino.collection.lexical import texts_of
+
+        if vector is not None or not texts_of(self.shard.settings):
+            return "dense"
+        return "text" if self._model is None else "hybrid"
+
+    def is_plain(self, query: Any, mode: Mode) -> bool:
+        """Whether a query is one vector, or a text that only a model answers: then one call of the core answers it."""
+        if type(query) is np.ndarray or isinstance(query, list | tuple):
+            return mode == "auto" or mode == "dense"
+        return isinstance(query, str) and (mode == "dense" or (mode == "auto" and not getattr(self.shard.settings, "texts", None)))
+
+    def reranker(self, given: Any) -> Any:
+        """The reranker itself. Raises InvalidArgument for a name: a collection knows none by name."""
+        if isinstance(given, str):
+            raise InvalidArgument(f"reranker {given!r} is a name; give the object itself, with a method rank(query, texts)")
+        return given
+
+    def collection_of(self, given: Any) -> Any:
+        """The collection that `lookup=` means, by itself or by its name in the same database."""
+        if not isinstance(given, str):
+            return given
+        if self.collection_named is None:
+            raise InvalidArgument(f'lookup="{given}" is a name; give the collection itself')
+        return self.collection_named(given)
+
+    def ordered(self, run: Any, field: str, matches: Any, descending: bool) -> Any:
+        """Locators of all matching rows by a field."""
+        n_rows = run.snapshot.n_records if matches is None else matches.count
+        with self.room.take(n_rows * ORDERED_ROW_BYTES, f"ordering {n_rows} records by {field}"):
+            return run.snapshot.ordered(field, matches, descending, run.cancel)
+
+    def highlighter(self, part: Any, settings: Settings) -> Callable[[Any], Any] | None:
+        """What finds the query's words in a hit's text; None for a query without words."""
+        from vicino.collection.highlighting import highlighter
+
+        return highlighter(part, settings)
+
     # ---- the search
 
     def search(self, rows: Row, target: Target, options: SearchOptions, *, n_queries: int = 1) -> list[Results[Any]]:
         """`Results` of each of the `n_queries` queries in `rows`, all of one snapshot."""
-        start = self._env.monotonic()
+        start = self.env.monotonic()
         limit, offset = options.limit, options.offset
         if not 1 <= limit <= LIMIT_MAX:
             raise InvalidArgument(f"limit must be between 1 and {LIMIT_MAX}, got {limit}; use iter() to read everything")
         if offset < 0:
             raise InvalidArgument(f"offset must be at least 0, got {offset}")
-        settings, snapshot = self._shard.settings, self._shard.snapshot()
+        settings, snapshot = self.shard.settings, self.shard.snapshot()
         cancel = _core.Cancel(options.timeout, True)
-        condition = None if options.where is None else self._reader.condition(options.where, settings)
-        matches = None if condition is None and settings.ttl is None else self._reader.match(snapshot, condition, settings, cancel)
-        filtered = self._env.monotonic()
+        condition = None if options.where is None else self.reader.condition(options.where, settings)
+        matches = None if condition is None and settings.ttl is None else self.reader.match(snapshot, condition, settings, cancel)
+        filtered = self.env.monotonic()
         names = None if options.vectors is False else vector_names(options.vectors, settings)
-        k, room = limit + offset, self._room
+        k, room = limit + offset, self.room
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
         with room.take(hits_bytes, "the hits of this search"):
             # Under a memory limit larger documents are read only when it is known how large they are.
             found, stats = snapshot.search(
                 target.column, rows, k, options.ef or 0, options.exact, matches, True, cancel, room.uncounted_max
             )
-            took = self._env.monotonic() - start
+            took = self.env.monotonic() - start
             plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
             if not room.is_limited or (names is None and all(hits[2] is not None for hits in found)):
                 return self._results(snapshot, found, target, options, plan, names)
@@ -165,7 +260,7 @@ class Searcher:
     def _results(
         self, snapshot: _core.Snapshot, found: Any, target: Target, options: SearchOptions, plan: Plan, names: list[str] | None
     ) -> list[Results[Any]]:
-        settings, offset, shape, budget = self._shard.settings, options.offset, self.shape(options.select), self._room.budget
+        settings, offset, shape, budget = self.shard.settings, options.offset, self.shape(options.select), self.room.budget
         all_results = []
         for ids, distances, documents, locators in found:
             if offset:
@@ -204,11 +299,11 @@ class Searcher:
     ) -> Plan:
         step, notes = None, ()
         if condition is not None:
-            step = self._reader.step(condition, matches, filter_s)
+            step = self.reader.step(condition, matches, filter_s)
             if step.paths_scanned:
-                notes = self._unindexed(step.paths_scanned, stats)
+                notes = self.unindexed(step.paths_scanned, sum(entry["rows"] for entry in stats[:-1]))
         return Plan(
-            collection=self._name(),
+            collection=self.name,
             version=snapshot.version,
             vector=target.name,
             metric=target.spec.metric,
@@ -221,10 +316,9 @@ class Searcher:
             notes=notes,
         )
 
-    def _unindexed(self, paths: Sequence[str], stats: Any) -> tuple[str, ...]:
+    def unindexed(self, paths: Sequence[str], sealed_rows: int) -> tuple[str, ...]:
         """Has fields indexed that a filter had to scan, once it pays; says so in the plan."""
-        settings = self._shard.settings
-        sealed_rows = sum(entry["rows"] for entry in stats[:-1])
+        settings = self.shard.settings
         missing = [path for path in paths if path not in settings.indexes]
         if not missing or sealed_rows < AUTO_INDEX_ROWS:
             return ()

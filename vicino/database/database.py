@@ -265,6 +265,7 @@ class Database:
             model=model,
             record_class=record_class,
         )
+        collection.find_lookups_in(self.collection)
         if record_class is None or found is None:
             self._open_collections[collection_id] = collection
         return collection

@@ -7,7 +7,7 @@ The scores are Qdrant's, so that a client of its wire finds the same records in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 

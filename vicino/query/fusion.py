@@ -47,7 +47,7 @@ def ranked(locators: Locators, scores: Any) -> Ranking:
 
 def rrf(rankings: Sequence[Ranking], weights: Sequence[float], *, k: float = 60.0, first_rank: int = 1) -> Ranking:
     """Reciprocal rank fusion: rank r of a side adds weight / (k + r). Qdrant's own form is k=2 with ranks from 0."""
-    return _summed(rankings, weights, lambda ranking: 1.0 / (k + first_rank + np.arange(len(ranking))))
+    return _summed(rankings, weights, lambda ranking: 1.0 / (k + first_rank + np.arange(len(ranking), dtype=np.float64)))
 
 
 def dbsf(rankings: Sequence[Ranking], weights: Sequence[float]) -> Ranking:

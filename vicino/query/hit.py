@@ -143,9 +143,12 @@ class RecordView(Mapping[str, Any], Generic[T]):
 
 
 class Hit(RecordView[T]):
-    """One record of a result, and how near it is: `.score` (larger is better) and `.distance` (the metric's own, smaller is nearer)."""
+    """One record of a result, and how near it is: `.score` (larger is better) and `.distance` (the metric's own, smaller is nearer).
 
-    __slots__ = ("distance", "score")
+    A query of several parts gives `.scores` by part as well; a query by words gives `.highlights`.
+    """
+
+    __slots__ = ("_highlight", "_highlights", "_scores", "distance", "score")
 
     def __init__(
         self,
@@ -157,10 +160,27 @@ class Hit(RecordView[T]):
         score: float,
         version: int = 0,
         vectors: Vectors | None = None,
+        scores: Callable[[], Mapping[str, float]] | None = None,
+        highlight: Callable[[Hit[T]], Mapping[str, Any]] | None = None,
     ) -> None:
+        """scores, highlight: asked when somebody looks; None where there is only one score and no words."""
         super().__init__(id, document, shape=shape, version=version, vectors=vectors)
         self.distance = distance
         self.score = score
+        self._scores, self._highlight = scores, highlight
+        self._highlights: Mapping[str, Any] | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The score in every part of the query that found this record, by the part's label: its tag, numbered from the second on."""
+        return {} if self._scores is None else dict(self._scores())
+
+    @property
+    def highlights(self) -> Mapping[str, Any]:
+        """By field, where the words of the query stand in its text; empty for a query without words."""
+        if self._highlights is None:
+            self._highlights = {} if self._highlight is None else self._highlight(self)
+        return self._highlights
 
     def _facts(self) -> str:
         return f"id={self.id!r}, score={self.score:.4f}"

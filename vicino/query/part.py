@@ -170,7 +170,7 @@ def _from_json(value: Any, depth: int) -> Part:
 
     if not isinstance(value, Mapping) or len(value) != 1:
         raise InvalidArgument(f'a part of a query is an object with one key such as {{"dense": {{"x": [1, 0]}}}}, got {_shown(value)}')
-    (tag, arguments), = value.items()
+    ((tag, arguments),) = value.items()
     kind = Part.by_tag.get(tag)
     if kind is None:
         raise InvalidArgument(f"there is no part {tag!r} of a query.{did_you_mean(str(tag), Part.by_tag)}")
@@ -213,4 +213,3 @@ def _shown(value: Any) -> str:
 
     shown = render(value) if isinstance(value, Condition) else repr(value)
     return shown if len(shown) <= 120 else f"{shown[:119]}…"
-

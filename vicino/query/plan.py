@@ -38,8 +38,38 @@ class FilterStep:
 
 
 @dataclass(slots=True)
+class Stage:
+    """One part of a query while it ran: what it was called in `hit.scores`, how many candidates it was given or scored, how many records
+    it found, their lowest and highest score, and the parts inside it. took_s includes those.
+    """
+
+    tag: str
+    label: str
+    limit: int
+    took_s: float = 0.0
+    candidates: int = 0
+    found: int = 0
+    scores: tuple[float, float] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    inside: list[Stage] = field(default_factory=list)
+
+    def lines(self, depth: int = 1) -> list[str]:
+        """As plans show it, one line a stage, those inside indented."""
+        facts = "".join(f", {name} {value}" for name, value in self.details.items())
+        scores = "" if self.scores is None else f", scores {self.scores[0]:.4g} to {self.scores[1]:.4g}"
+        line = (
+            f"{'  ' * depth}{self.label}{facts}: {self.candidates:,} candidates, {self.found:,} found of {self.limit:,} asked for"
+            f"{scores}, {self.took_s * 1e3:.2f} ms"
+        )
+        return [line, *(inner for stage in self.inside for inner in stage.lines(depth + 1))]
+
+
+@dataclass(slots=True)
 class Plan:
-    """One search of a collection. `notes` are advice in full sentences."""
+    """One search of a collection. `notes` are advice in full sentences.
+
+    A query of several parts has `stages`, one a part; a search of one vector has `vector`, `metric` and what happened in each segment.
+    """
 
     collection: str
     version: int
@@ -52,6 +82,8 @@ class Plan:
     stats: Sequence[Mapping[str, Any]] = ()
     filter: FilterStep | None = None
     notes: tuple[str, ...] = field(default=())
+    query: str = ""
+    stages: Sequence[Stage] = ()
 
     @property
     def segments(self) -> list[SegmentStep]:
@@ -77,21 +109,15 @@ class Plan:
         return shown
 
     def __repr__(self) -> str:
+        if self.stages:
+            return "\n".join([*self._head_of_parts(), *self._filter_lines(), *(f"  note: {note}" for note in self.notes)])
         share = f" ({self.rows_scored / self.n_records:.1%})" if self.n_records else ""
         lines = [
             f'search of collection "{self.collection}" at version {self.version}: vector "{self.vector}", {self.metric}, '
             f"limit {self.limit}{', exact' if self.exact else ''}",
             f"  {self.rows_scored:,} of {self.n_records:,} records scored{share} in {self.took_s * 1e3:.2f} ms",
         ]
-        if self.filter is not None:
-            step = self.filter
-            estimate = f", estimated {step.estimated[1]:,}" if step.estimated else ""
-            lines.append(
-                f"  filter {step.condition}: {step.actual:,} match{estimate}; "
-                f"{step.rows_scanned:,} documents read, {step.took_s * 1e3:.2f} ms"
-            )
-            lines += [f'    field "{path}": index' for path in step.paths_indexed]
-            lines += [f'    field "{path}": scanned' for path in step.paths_scanned]
+        lines += self._filter_lines()
         for number, step in enumerate(self.segments, start=1):
             name = "head" if number == len(self.stats) else f"segment {number}"
             lines.append(
@@ -99,3 +125,22 @@ class Plan:
                 f"{step.rows_scored:,} scored, {step.took_s * 1e3:.2f} ms"
             )
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _head_of_parts(self) -> list[str]:
+        return [
+            f'search of collection "{self.collection}" at version {self.version}: {self.query}, limit {self.limit}'
+            f"{', exact' if self.exact else ''}",
+            f"  {self.n_records:,} records in {self.took_s * 1e3:.2f} ms",
+            *(line for stage in self.stages for line in stage.lines()),
+        ]
+
+    def _filter_lines(self) -> list[str]:
+        if self.filter is None:
+            return []
+        step = self.filter
+        estimate = f", estimated {step.estimated[1]:,}" if step.estimated else ""
+        return [
+            f"  filter {step.condition}: {step.actual:,} match{estimate}; {step.rows_scanned:,} documents read, {step.took_s * 1e3:.2f} ms",
+            *(f'    field "{path}": index' for path in step.paths_indexed),
+            *(f'    field "{path}": scanned' for path in step.paths_scanned),
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -46,12 +46,15 @@ class Results(Sequence[Hit[T]], Generic[T]):
         "_budget",
         "_distances",
         "_documents",
+        "_highlight",
         "_hits",
         "_ids",
         "_metric",
+        "_scores",
         "_shape",
         "_vectors",
         "_versions",
+        "next_cursor",
         "plan",
         "took_s",
         "version",
@@ -71,10 +74,14 @@ class Results(Sequence[Hit[T]], Generic[T]):
         versions: npt.NDArray[Any] | Sequence[int] | None = None,
         vectors: Mapping[str, VectorColumn] | None = None,
         budget: MemoryBudget | None = None,
+        scores: Sequence[Callable[[], Mapping[str, float]]] | None = None,
+        highlight: Callable[[Hit[T]], Mapping[str, Any]] | None = None,
+        next_cursor: str | None = None,
     ) -> None:
         """Sequences are aligned. documents, vectors (one column per name): None if they were not asked for.
 
-        budget: counts what making a table takes, if there is a memory limit.
+        budget: counts what making a table takes, if there is a memory limit. scores: by part, for `hit.scores`. highlight: for
+        `hit.highlights`. next_cursor: what `search(cursor=)` takes to go on after these hits; None at the end, or without `cursor=`.
         """
         self._ids = ids
         self._distances = distances
@@ -85,6 +92,8 @@ class Results(Sequence[Hit[T]], Generic[T]):
         self._vectors = vectors
         self._budget = budget
         self._hits: dict[int, Hit[T]] = {}
+        self._scores, self._highlight = scores, highlight
+        self.next_cursor = next_cursor
         self.version = version
         self.took_s = took_s
         self.plan = plan
@@ -132,6 +141,8 @@ class Results(Sequence[Hit[T]], Generic[T]):
             score=score_of(distance, self._metric),
             version=int(self._versions[row]) if self._versions is not None else 0,
             vectors=None if vectors is None else {name: rows for name, column in vectors.items() if (rows := column[row]) is not None},
+            scores=None if self._scores is None else self._scores[row],
+            highlight=self._highlight,
         )
 
     def _slice(self, index: slice) -> Results[T]:
@@ -145,6 +156,8 @@ class Results(Sequence[Hit[T]], Generic[T]):
             took_s=self.took_s,
             plan=self.plan,
             budget=self._budget,
+            scores=None if self._scores is None else self._scores[index],
+            highlight=self._highlight,
             versions=None if self._versions is None else self._versions[index],
             vectors=None if self._vectors is None else {name: _slice_column(column, index) for name, column in self._vectors.items()},
         )

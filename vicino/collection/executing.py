@@ -1,0 +1,309 @@
+"""Running a query of parts on one snapshot: every part becomes a ranking, leaves by one call of the core each (`leaves.py`).
+
+All parts see the same snapshot, the same evaluated condition and the same instant. Scores are larger for better records; equal scores are
+ordered by locator, so the same snapshot gives the same order always.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vicino import _core
+from vicino.collection.leaves import LEAVES
+from vicino.collection.reading import SnapshotReader, read_vectors, slots_of
+from vicino.collection.schema import Settings
+from vicino.env import Env
+from vicino.errors import Error, InvalidArgument
+from vicino.filter.match import nodes_at, split_path
+from vicino.filter.model import Condition
+from vicino.query import parts as p
+from vicino.query.fusion import EMPTY, Locators, Ranking, dbsf, ranked, rrf, weighted
+from vicino.query.part import Part
+from vicino.query.plan import Stage
+from vicino.types import RecordId
+
+PAIRWISE_MAX = 2000
+"""Up to this many candidates `Diverse` measures all their similarities in one call; beyond, those to each record it takes."""
+
+
+class Execution:
+    """One query on one snapshot. `searcher` understands texts and vector names; `now` is the instant of the search in seconds."""
+
+    def __init__(
+        self,
+        searcher: Any,
+        snapshot: _core.Snapshot,
+        settings: Settings,
+        matches: _core.Matches | None,
+        cancel: _core.Cancel,
+        *,
+        reader: SnapshotReader,
+        env: Env,
+        exact: bool = False,
+    ) -> None:
+        self.searcher, self.snapshot, self.settings, self.matches, self.cancel = searcher, snapshot, settings, matches, cancel
+        self.reader, self.env, self.now, self.exact = reader, env, env.now(), exact
+        self.n_max = snapshot.n_records if matches is None else matches.count
+        self.stages: list[Stage] = []
+        self.rankings: dict[str, Ranking] = {}
+        self.notes: list[str] = []
+        self._open = self.stages
+        self._labels: set[str] = set()
+        self._documents: dict[int, dict[str, Any]] = {}
+
+    # ---- running parts
+
+    def run(self, part: Part, k: int, matches: _core.Matches | None) -> Ranking:
+        """The first `k` records of a part, out of `matches` (None: all)."""
+        start, outer = self.env.monotonic(), self._open
+        stage = Stage(part.tag, self._label(part), k)
+        outer.append(stage)
+        self._open = stage.inside
+        try:
+            ranking = EMPTY if self.n_max == 0 else _RUN[type(part)](self, part, k, matches, stage).first(k)
+        finally:
+            self._open = outer
+        stage.took_s, stage.found = self.env.monotonic() - start, len(ranking)
+        if len(ranking):
+            stage.scores = (float(ranking.scores[-1]), float(ranking.scores[0]))
+        self.rankings[stage.label] = ranking
+        return ranking
+
+    def _label(self, part: Part) -> str:
+        """What the part is called in `hit.scores`: its tag, numbered from the second on."""
+        name, taken = part.tag, self._labels
+        number = 2
+        while name in taken:
+            name, number = f"{part.tag} {number}", number + 1
+        taken.add(name)
+        return name
+
+    def restart(self) -> None:
+        """Forgets stages and scores, before the same query is run deeper."""
+        self.stages = []
+        self.rankings = {}
+        self._labels.clear()
+        self._open = self.stages
+
+    # ---- what parts need
+
+    def narrowed(self, condition: Condition, matches: _core.Matches | None) -> _core.Matches:
+        """Those of `matches` that meet a condition."""
+        self._check_fields(condition)
+        return self.snapshot.match_within(self.reader.compiled(condition), slots_of(self.settings), matches, self.cancel)
+
+    def _check_fields(self, condition: Condition) -> None:
+        if self.settings.schema.closed:
+            from vicino.filter.paths import check_known
+
+            check_known(condition, self.settings.schema.fields)
+
+    def documents(self, locators: Locators) -> list[dict[str, Any]]:
+        """The fields of some records, decoded once."""
+        missing = [at for at in locators.tolist() if at not in self._documents]
+        if missing:
+            for at, document in zip(missing, self.snapshot.documents(np.array(missing, np.int64)), strict=True):
+                self._documents[at] = _core.decode_document(document)
+        return [self._documents[at] for at in locators.tolist()]
+
+    def scores(self, rankings: Sequence[Ranking]) -> tuple[Locators, list[npt.NDArray[np.float64]]]:
+        """All records of some rankings, ascending, and for each ranking their scores, NaN where it lacks one."""
+        locators = np.unique(np.concatenate([ranking.locators for ranking in rankings]))
+        columns = []
+        for ranking in rankings:
+            column = np.full(len(locators), np.nan)
+            column[np.searchsorted(locators, ranking.locators)] = ranking.scores
+            columns.append(column)
+        return locators, columns
+
+
+# ---- the parts that combine
+
+
+def _fuse(run: Execution, part: p.Fuse, k: int, matches: Any, stage: Stage) -> Ranking:
+    rankings = [run.run(inner, part.depth or max(k, p.CANDIDATES), matches) for inner in part.parts]
+    stage.candidates = sum(map(len, rankings))
+    stage.details = {"method": part.method}
+    if part.method == "rrf":
+        return rrf(rankings, part.all_weights, k=part.k, first_rank=part.first_rank)
+    return (dbsf if part.method == "dbsf" else weighted)(rankings, part.all_weights)
+
+
+def _rescore(run: Execution, part: p.Rescore, k: int, matches: Any, stage: Stage) -> Ranking:
+    first = run.run(part.part, part.depth or max(k, p.CANDIDATES), matches)
+    stage.candidates = len(first)
+    if not len(first):
+        return EMPTY
+    by = part.by
+    if isinstance(by, p.Dense | p.MultiVector) and not by.exact:
+        from dataclasses import replace
+
+        by = replace(by, exact=True)  # among a few candidates every one is scored
+    return run.run(by, len(first), run.snapshot.matches_of(first.locators))
+
+
+def _prefetch(run: Execution, part: p.Prefetch, k: int, matches: Any, stage: Stage) -> Ranking:
+    if part.where is not None:
+        matches = run.narrowed(part.where, matches)
+        stage.candidates = matches.count
+    ranking = run.run(part.part, k if part.limit is None else part.limit, matches)
+    if part.min_score is not None:
+        ranking = ranking.first(int(np.count_nonzero(ranking.scores >= part.min_score)))
+    return ranking
+
+
+def _boost(run: Execution, part: p.Boost, k: int, matches: Any, stage: Stage) -> Ranking:
+    first = run.run(part.part, part.depth or max(k, p.CANDIDATES), matches)
+    stage.candidates = len(first)
+    if not len(first):
+        return EMPTY
+    factors = part.by.finite(_Candidates(run, first.locators, [first.scores]))
+    return ranked(first.locators, first.scores * factors)
+
+
+def _formula(run: Execution, part: p.Formula, k: int, matches: Any, stage: Stage) -> Ranking:
+    rankings = [run.run(inner, part.depth or max(k, p.CANDIDATES), matches) for inner in part.parts]
+    if not any(map(len, rankings)):
+        return EMPTY
+    locators, columns = run.scores(rankings)
+    stage.candidates = len(locators)
+    return ranked(locators, part.by.finite(_Candidates(run, locators, columns)))
+
+
+def _diverse(run: Execution, part: p.Diverse, k: int, matches: Any, stage: Stage) -> Ranking:
+    target = run.searcher.target(part.vector or getattr(part.part, "vector", None))
+    first = run.run(part.part, max(k, part.depth), matches)
+    vectors = read_vectors(run.snapshot, first.locators, run.settings, [target.name])[target.name]
+    there = np.ones(len(first), np.bool_) if vectors.present is None else vectors.present
+    rows, locators, scores = np.ascontiguousarray(vectors.rows[there]), first.locators[there], first.scores[there]
+    stage.candidates = len(rows)
+    if not len(rows):
+        return EMPTY
+    chosen = _marginal(rows, scores, target.spec, part.relevance, min(k, len(rows)), run)
+    values = scores[chosen]
+    # Hits keep the scores they have; the order is that in which they were taken.
+    return Ranking(locators[chosen], values)
+
+
+def _marginal(rows: Any, scores: Any, spec: Any, relevance: float, k: int, run: Execution) -> list[int]:
+    """Rows in the order of maximal marginal relevance; equals by position, which is by score and locator."""
+    base = 1.0 if spec.metric == "cosine" else 0.0
+    queries = rows.astype(np.float32) if spec.dtype == "float16" else rows
+
+    def similarities(which: slice) -> Any:
+        return base - _core.pairwise_distances(queries[which], rows, spec.metric)
+
+    table = similarities(slice(None)) if len(rows) <= PAIRWISE_MAX else None
+    nearest = np.full(len(rows), -np.inf)
+    left, chosen = np.ones(len(rows), np.bool_), []
+    for _ in range(k):
+        redundancy = nearest if chosen else np.zeros(len(rows))
+        worth = np.where(left, relevance * scores - (1.0 - relevance) * redundancy, -np.inf)
+        best = int(np.argmax(worth))
+        chosen.append(best)
+        left[best] = False
+        nearest = np.maximum(nearest, table[best] if table is not None else similarities(slice(best, best + 1))[0])
+    return chosen
+
+
+def _rerank(run: Execution, part: p.Rerank, k: int, matches: Any, stage: Stage) -> Ranking:
+    first = run.run(part.part, max(k, part.depth), matches)
+    reranker = run.searcher.reranker(part.reranker)
+    query = part.query if part.query is not None else _words_of(part.part)
+    if query is None:
+        raise InvalidArgument("Rerank needs query=, the text asked for: no part inside is a text")
+    head = first.first(part.depth)
+    stage.candidates = len(head)
+    if not len(head):
+        return first
+    fields = part.fields or run.settings.embed
+    if not fields:
+        raise InvalidArgument("Rerank needs fields=, whose text the reranker reads: the collection embeds none")
+    texts = [" ".join(str(document[name]) for name in fields if name in document) for document in run.documents(head.locators)]
+    start = run.env.monotonic()
+    try:
+        scores = np.asarray(reranker.rank(query, texts), np.float64)
+        if scores.shape != (len(texts),) or not np.isfinite(scores).all():
+            raise InvalidArgument(f"the reranker gave {scores.shape} scores for {len(texts)} texts, or some that are not finite")
+    except (Error, OSError, ValueError, RuntimeError) as error:
+        run.notes.append(f"the reranker failed, so the order is that of the part inside: {error}")
+        return first
+    took = run.env.monotonic() - start
+    if part.budget_s is not None and took > part.budget_s:
+        run.notes.append(f"the reranker took {took:.2f} s of {part.budget_s:g} s, so the order is that of the part inside")
+        return first
+    return ranked(head.locators, scores)
+
+
+def _words_of(part: Part) -> str | None:
+    """The text of the first text or embedded query inside."""
+    if isinstance(part, p.Text):
+        return part.words
+    if isinstance(part, p.Dense):
+        return part.x if isinstance(part.x, str) else None
+    return next((words for inner in part.parts_inside if (words := _words_of(inner)) is not None), None)
+
+
+_RUN: dict[type[Part], Callable[[Execution, Any, int, Any, Stage], Ranking]] = {
+    p.Fuse: _fuse,
+    p.Rescore: _rescore,
+    p.Prefetch: _prefetch,
+    p.Boost: _boost,
+    p.Formula: _formula,
+    p.Diverse: _diverse,
+    p.Rerank: _rerank,
+    **LEAVES,
+}
+
+
+class _Candidates:
+    """What a formula is evaluated over."""
+
+    def __init__(self, run: Execution, locators: Locators, columns: Sequence[npt.NDArray[np.float64]]) -> None:
+        self._run, self._locators, self._columns = run, locators, columns
+
+    @property
+    def n(self) -> int:
+        return len(self._locators)
+
+    @property
+    def now(self) -> float:
+        return self._run.now
+
+    def scores(self, part: int, default: float) -> npt.NDArray[np.float64]:
+        if part >= len(self._columns):
+            raise InvalidArgument(f"the formula asks for the score of part {part}, there are {len(self._columns)}, counted from 0")
+        column = self._columns[part]
+        return np.where(np.isnan(column), default, column)
+
+    def values(self, path: str) -> list[Any]:
+        return [values_at(document, path) for document in self._run.documents(self._locators)]
+
+    def holds(self, condition: Condition) -> npt.NDArray[np.bool_]:
+        found = self._run.narrowed(condition, self._run.snapshot.matches_of(self._locators))
+        return np.isin(self._locators, self._run.snapshot.locators(found, -1, found.count))
+
+    def record(self, row: int) -> RecordId:
+        return self._run.snapshot.ids(self._locators[row : row + 1])[0]
+
+
+def values_at(document: dict[str, Any], path: str) -> list[Any]:
+    """The values at a path, the elements of lists among them."""
+    found: list[Any] = []
+    for node in nodes_at(document, split_path(path)):
+        found += node if isinstance(node, list) else [node]
+    return found
+
+
+def group_keys(document: dict[str, Any], path: str) -> list[Any]:
+    """The groups a record belongs to: its distinct scalar values at a path."""
+    keys = dict.fromkeys(
+        (type(value), value) for value in values_at(document, path) if isinstance(value, bool | int | str | uuid.UUID | dt.datetime)
+    )
+    return list(keys)
