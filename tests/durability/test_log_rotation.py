@@ -38,6 +38,25 @@ def test_header_that_met_a_failed_sync_is_written_again():
         assert Journal.open(after, "/db/c-1", writable=True).version == 2
 
 
+def test_bytes_of_a_refused_append_do_not_come_back_behind_a_log_that_was_closed():
+    """The append got half of its bytes out and cut them off again; the next log says that this one ends before them."""
+    env = RecordingEnv()
+    faulty = FaultyEnv(env, fault="short")
+    env.files.mkdir("/db")
+    env.files.sync_dir("/")
+    journal = Journal.create(cast(Env, faulty), "/db/c-1", {})
+    faulty.fail_at = faulty.n_operations + 1  # opening the log, then writing
+    with pytest.raises(StorageError):
+        journal.append(1, 1, b"one")
+    assert env.files.events[-1].change == "truncate"
+    journal.rotate()
+    state = env.crash_state()
+    state.advance_to(env.n_events)
+    for seed in range(60):
+        after = RecordingEnv.after_power_loss(state, random.Random(seed), boot=1)
+        assert Journal.open(after, "/db/c-1", writable=True).version == 0
+
+
 def _operations_until(faulty, journal, operation, name):
     """The number of the operation to come, found by rotating a twin of the journal."""
     twin = RecordingEnv()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 from vicino import _core
 from vicino.env import Buffer, Env, File, Task
@@ -46,6 +46,14 @@ def create_log(env: Env, folder: str, number: int, *, previous_size: int, versio
     return file.size, nonce
 
 
+class _End(NamedTuple):
+    """How far a log goes. n_cuts: how often bytes of a refused append were cut off behind it; until a sync they may come back."""
+
+    size: int
+    version: int
+    n_cuts: int = 0
+
+
 class LogWriter:
     """Appends from one thread at a time, syncs from any. The order of locks is `_sync_lock`, then `_append_lock`."""
 
@@ -70,8 +78,8 @@ class LogWriter:
         self._sync_lock = threading.Lock()
         self._file: File | None = None
         self._nonce = nonce
-        # One tuple, replaced whole: a sync beside an append sees an end and the version that ends there, never a mixture.
-        self._tail = self._durable = (size, version)
+        # One value, replaced whole: a sync beside an append sees an end and the version that ends there, never a mixture.
+        self._tail = self._durable = _End(size, version)
         self._marked = marked  # a mark, or nothing at all, is the last thing in the log
         self._failure: BaseException | None = None
         self._closed = False
@@ -82,12 +90,12 @@ class LogWriter:
 
     @property
     def size(self) -> int:
-        return self._tail[0]
+        return self._tail.size
 
     @property
     def version(self) -> int:
         """Version of the last record."""
-        return self._tail[1]
+        return self._tail.version
 
     def check(self) -> None:
         """Refuse unless this log can be written."""
@@ -155,15 +163,15 @@ class LogWriter:
                 self._env.files.sync_dir(self._folder)
                 self._rest()
                 self._nonce, self.number = nonce, number
-                self._tail = self._durable = (size, self.version)
+                self._tail = self._durable = _End(size, self.version)
                 self._marked = True
                 self.publish()
         return number
 
     def publish(self, *, clean: bool = False) -> None:
         """Tell other processes how far they may read."""
-        offset, version = self._durable if self._level == "commit" else self._tail
-        position = Position(self.number, offset, version, clean)
+        end = self._durable if self._level == "commit" else self._tail
+        position = Position(self.number, end.size, end.version, clean)
         path, files = f"{self._folder}/{POSITION}", self._env.files
         file = files.open(path) if self._has_position or files.exists(path) else files.create(path)
         try:
@@ -206,13 +214,15 @@ class LogWriter:
     def _write(self, type: int, version: int, time_us: int, parts: Sequence[Buffer]) -> None:
         if self._file is None:
             self._file = self._env.files.open(f"{self._folder}/{log_name(self.number)}")
-        header = _core.encode_log_header(self._nonce, type, version, time_us, self._durable[0], parts)
+        header = _core.encode_log_header(self._nonce, type, version, time_us, self._durable.size, parts)
+        tail = self._tail
         try:
-            self._tail = (self._file.append(header, *parts), version)
+            self._tail = _End(self._file.append(header, *parts), version, tail.n_cuts)
         except BaseException:
             # Records behind a torn one would never be read, so its bytes go, and the log stays good.
             with self.poisoning():
-                self._file.truncate(self.size)
+                self._tail = tail._replace(n_cuts=tail.n_cuts + 1)
+                self._file.truncate(tail.size)
             raise
 
     def _sync_data(self) -> None:
