@@ -67,8 +67,9 @@ def _portion(kind: str, seeds: range, images: int) -> Report:
 
 def append(result: dict[str, Any], path: Path = RESULT) -> None:
     """Adds one range to the results; the total says how many images there were in all."""
+    entry = {**result, "commit": commit(), "machine": machine()}
     found = json.loads(path.read_text()) if path.exists() else {"images": 0, "failures": 0, "runs": []}
-    found["runs"].append({**result, "commit": commit(), "machine": machine()})
+    found["runs"].append(entry)
     standing = [entry for entry in found["runs"] if "fixed_by" not in entry]
     found["images"] = sum(entry["images"] for entry in standing)
     found["failures"] = sum(entry["failures"] for entry in standing)
