@@ -2,7 +2,8 @@
 
 `python -m benchmarks.durability.crash_images --seeds A:B` runs the scripts of these seeds, each crashed at many moments, and appends one
 line of results. A seed gives the same script and the same crashes on every machine, so ranges can be split over machines and days; the file
-says which ranges are done. Even seeds do background work at once, odd ones let it lag.
+says which ranges are done. Even seeds do background work at once, odd ones let it lag. A range whose failures led to a fix is given that
+commit as "fixed_by" and counts no more; it is run again.
 
 It does not answer whether the file system keeps its own promises: the images follow what POSIX leaves open, not what one disk does.
 """
@@ -66,10 +67,12 @@ def _portion(kind: str, seeds: range, images: int) -> Report:
 
 def append(result: dict[str, Any], path: Path = RESULT) -> None:
     """Adds one range to the results; the total says how many images there were in all."""
+    entry = {**result, "commit": commit(), "machine": machine()}
     found = json.loads(path.read_text()) if path.exists() else {"images": 0, "failures": 0, "runs": []}
-    found["runs"].append({**result, "commit": commit(), "machine": machine()})
-    found["images"] = sum(entry["images"] for entry in found["runs"])
-    found["failures"] = sum(entry["failures"] for entry in found["runs"])
+    found["runs"].append(entry)
+    standing = [entry for entry in found["runs"] if "fixed_by" not in entry]
+    found["images"] = sum(entry["images"] for entry in standing)
+    found["failures"] = sum(entry["failures"] for entry in standing)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n")
 

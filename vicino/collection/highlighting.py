@@ -1,24 +1,25 @@
-"""Where the words of a query stand in the text of a hit, found with the analyzer that indexed it; looked up when somebody asks."""
+"""The pieces of a hit's text that hold words of the query, found with the analyzer that indexed it; looked up when somebody asks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vicino.collection.lexical import index_of, texts_of
+from vicino.collection.lexical import index_of
 from vicino.query.part import Part
 from vicino.query.parts import Text
+from vicino.text.highlight import Fragment, highlight
 
-Spans = dict[str, list[tuple[int, int]]]
-"""By field, (start, end) in characters of its text; an element of a list is named like "tags[2]"."""
+Highlights = dict[str, list[Fragment]]
+"""By field, the pieces of its text that hold words of the query; an element of a list is named like "tags[2]"."""
 
 
-def highlighter(part: Part, settings: Any) -> Callable[[Any], Spans] | None:
+def highlighter(part: Part, settings: Any) -> Callable[[Any], Highlights] | None:
     """What finds the words of all texts in a query; None for a query without words or a collection without text indexes."""
-    leaves, texts = _texts_inside(part), texts_of(settings)
+    leaves, texts = _texts_inside(part), settings.texts
     if not leaves or not texts:
         return None
-    return lambda hit: _spans(hit.fields, leaves, texts)
+    return lambda hit: _highlights(hit.fields, leaves, texts)
 
 
 def _texts_inside(part: Part) -> list[Text]:
@@ -29,25 +30,33 @@ def _texts_inside(part: Part) -> list[Text]:
     return [leaf for inner in part.parts_inside if inner not in avoided for leaf in _texts_inside(inner)]
 
 
-def _spans(fields: Mapping[str, Any], leaves: Sequence[Text], texts: Mapping[str, Any]) -> Spans:
-    found: Spans = {}
+def _highlights(fields: Mapping[str, Any], leaves: Sequence[Text], texts: Mapping[str, Any]) -> Highlights:
+    leaves_of: dict[str, list[Text]] = {}
     for leaf in leaves:
-        names = [index_of(field, texts) for field, _ in leaf.weighted_fields] or list(texts)
-        for name in names:
-            entry = texts[name]
-            languages = tuple(sorted(entry.languages))
-            words = entry.spec.analyzer.query_terms(leaf.words, languages)
-            wanted = [{term for term, _ in forms} for forms in words]
-            for field in entry.spec.fields:
-                for place, text in _texts_of(field, fields.get(field)):
-                    spans = [
-                        (start, end)
-                        for start, end, terms in entry.spec.analyzer.spans(text, languages)
-                        if any(_is_met(terms, forms, leaf, is_last=number == len(wanted) - 1) for number, forms in enumerate(wanted))
-                    ]
-                    if spans:
-                        found[place] = sorted({*found.get(place, []), *spans})
+        for name in [index_of(field, texts) for field, _ in leaf.weighted_fields] or list(texts):
+            leaves_of.setdefault(name, []).append(leaf)
+    found: Highlights = {}
+    for name, asked in leaves_of.items():
+        spec, languages = texts[name].spec, tuple(sorted(texts[name].languages))
+        for field in spec.fields:
+            for place, text in _texts_of(field, fields.get(field)):
+                terms = {term for leaf in asked for term in _terms(text, leaf, spec.analyzer, languages)}
+                if fragments := highlight(text, spec.analyzer, terms, languages=languages):
+                    found[place] = fragments
     return found
+
+
+def _terms(text: str, leaf: Text, analyzer: Any, languages: tuple[str, ...]) -> set[bytes]:
+    """The terms that the words of a query stand for: their forms, and in this text what a prefix or a misspelt word may mean."""
+    words = [{term for term, _ in forms} for forms in analyzer.query_terms(leaf.words, languages)]
+    terms = set[bytes]().union(*words)
+    if words and (leaf.prefix or leaf.fuzzy):
+        there = {term for _, _, spelled in analyzer.spans(text, languages) for term in spelled}
+        if leaf.prefix:
+            terms |= {term for term in there if any(term.startswith(form) for form in words[-1])}
+        if leaf.fuzzy:
+            terms |= {term for term in there if any(_is_near(term.decode(), form.decode(), leaf.fuzzy) for form in set(terms))}
+    return terms
 
 
 def _texts_of(field: str, value: Any) -> list[tuple[str, str]]:
@@ -56,14 +65,6 @@ def _texts_of(field: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, list | tuple):
         return [(f"{field}[{index}]", text) for index, text in enumerate(value) if isinstance(text, str)]
     return []
-
-
-def _is_met(terms: Sequence[bytes], forms: set[bytes], leaf: Text, *, is_last: bool) -> bool:
-    if not forms.isdisjoint(terms):
-        return True
-    if leaf.prefix and is_last and any(term.startswith(form) for term in terms for form in forms):
-        return True
-    return bool(leaf.fuzzy) and any(_is_near(term.decode(), form.decode(), leaf.fuzzy) for term in terms for form in forms)
 
 
 def _is_near(a: str, b: str, edits: int) -> bool:

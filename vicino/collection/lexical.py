@@ -25,13 +25,8 @@ FUZZY_PREFIX = 1
 Clause = tuple[Any, ...]
 
 
-def texts_of(settings: Any) -> Mapping[str, Any]:
-    """The text indexes of a collection by name."""
-    return getattr(settings, "texts", {})
-
-
 def text_ranking(run: Any, part: p.Text | p.Bool, k: int, matches: Any, stage: Stage) -> Ranking:
-    texts = texts_of(run.settings)
+    texts = run.settings.texts
     if not texts:
         raise InvalidArgument(
             f'collection "{run.searcher.name}" has no text index to search by words; make one with add_text("title") or create the '
@@ -75,7 +70,7 @@ def multi_ranking(run: Any, part: p.MultiVector, k: int, matches: Any, stage: St
 
 def _value(run: Any, name: str | None, kind: str) -> tuple[str, Any]:
     """The sparse or multi-vector that is searched. Raises InvalidArgument with the names there are."""
-    known = {each: entry for each, entry in getattr(run.settings, "values", {}).items() if entry.spec.to_json()["kind"] == kind}
+    known = {each: entry for each, entry in run.settings.values.items() if entry.spec.to_json()["kind"] == kind}
     what = "sparse vector" if kind == "sparse" else "multi-vector"
     if name is None:
         if len(known) == 1:
@@ -144,28 +139,27 @@ def _clause(part: p.Text | p.Bool, texts: Mapping[str, Any], places: Mapping[str
 
 def _text_clause(part: p.Text, texts: Mapping[str, Any], places: Mapping[str, int]) -> Clause | None:
     names = _names(part, texts)
-    groups: list[list[list[tuple[int, bytes, float]]]] = []
+    groups: list[tuple[list[int], list[list[tuple[int, bytes, float]]]]] = []
     for name in names:
         entry = texts[name]
-        words = [
-            [(places[name], term, weight) for term, weight in forms]
-            for forms in entry.spec.analyzer.query_terms(part.words, tuple(sorted(entry.languages)))
-        ]
-        if groups and len(groups[-1]) == len(words):
-            for together, forms in zip(groups[-1], words, strict=True):
+        read = entry.spec.analyzer.query_positions(part.words, tuple(sorted(entry.languages)))
+        positions = [position for position, _ in read]
+        words = [[(places[name], term, weight) for term, weight in forms] for _, forms in read]
+        if groups and groups[-1][0] == positions:
+            for together, forms in zip(groups[-1][1], words, strict=True):
                 together += forms
         elif words:
-            groups.append(words)
-    clauses = [_words_clause(part, words) for words in groups]
+            groups.append((positions, words))
+    clauses = [_words_clause(part, positions, words) for positions, words in groups]
     if not clauses:
         return None
     clause = clauses[0] if len(clauses) == 1 else ("bool", [], clauses, [], 1)
     return clause if part.boost == 1.0 else ("boost", clause, part.boost)
 
 
-def _words_clause(part: p.Text, words: list[list[tuple[int, bytes, float]]]) -> Clause:
+def _words_clause(part: p.Text, positions: list[int], words: list[list[tuple[int, bytes, float]]]) -> Clause:
     if part.phrase:
-        return ("phrase", words, list(range(len(words))), part.slop)
+        return ("phrase", words, [position - positions[0] for position in positions], part.slop)
     minimum = _minimum(part, len(words))
     if not part.prefix and not part.fuzzy:
         return ("words", words, minimum)

@@ -26,6 +26,8 @@ from vicino.types import RecordId, VectorColumn
 Locators = npt.NDArray[np.int64]
 _VALUE_BYTES = 16384
 _ARRAY_BYTES = 256
+Layout = tuple[int, tuple[tuple[int, int], ...]]
+"""Version, then key and number of rows of every entry; see `layout_of`."""
 FILTER_CACHE = 256
 """Filters kept per collection, read and compiled; programs repeat a few shapes."""
 
@@ -39,7 +41,7 @@ class SnapshotReader:
         self._last: tuple[Condition | None, Any] = (None, None)
         self._read: tuple[Settings | None, dict[str, Condition | None]] = (None, {})
         self._slots: tuple[Settings | None, dict[str, int]] = (None, {})
-        self._unexpired: tuple[int, dt.datetime, _core.Matches] | None = None
+        self._unexpired: tuple[Layout, dt.datetime, _core.Matches] | None = None
 
     # ---- conditions
 
@@ -91,8 +93,8 @@ class SnapshotReader:
     def _all_unexpired(self, snapshot: _core.Snapshot, settings: Settings, now: dt.datetime, cancel: _core.Cancel) -> _core.Matches:
         """Rows that have not expired. Kept until the next one expires, so that a query between two expiries costs nothing extra."""
         assert settings.ttl is not None
-        cached = self._unexpired
-        if cached is not None and cached[0] == snapshot.version and now < cached[1]:
+        cached, layout = self._unexpired, layout_of(snapshot)
+        if cached is not None and cached[0] == layout and now < cached[1]:
             return cached[2]
         matches = snapshot.match(compile_filter(unexpired(settings.ttl, now)), {}, cancel)
         try:
@@ -106,7 +108,7 @@ class SnapshotReader:
             values = _core.decode_document(document).get(settings.ttl)
             # A field with other values than one datetime has no next expiry to wait for: it is looked at again each time.
             until = values if isinstance(values, dt.datetime) else now
-        self._unexpired = (snapshot.version, until, matches)
+        self._unexpired = (layout, until, matches)
         return matches
 
     def _now(self) -> dt.datetime:
@@ -158,6 +160,11 @@ class SnapshotReader:
         with self._room.take(ordered.nbytes, f"the order of {len(ordered)} records"):
             for start in range(0, len(ordered), batch):
                 yield ordered[start : start + batch]
+
+
+def layout_of(snapshot: _core.Snapshot) -> Layout:
+    """Equal for two snapshots of a collection if locators mean the same rows in both: sealing and merging move rows within a version."""
+    return snapshot.version, tuple((entry["key"], entry["rows"]) for entry in snapshot.entries)
 
 
 def slots_of(settings: Settings) -> dict[str, int]:

@@ -188,9 +188,7 @@ class Searcher:
 
     def _mode(self, vector: str | None) -> Mode:
         """How a text is answered: by its words where there is a text index, by its meaning where there is a model, by both."""
-        from vicino.collection.lexical import texts_of
-
-        if vector is not None or not texts_of(self.shard.settings):
+        if vector is not None or not self.shard.settings.texts:
             return "dense"
         return "text" if self._model is None else "hybrid"
 
@@ -198,7 +196,7 @@ class Searcher:
         """Whether a query is one vector, or a text that only a model answers: then one call of the core answers it."""
         if type(query) is np.ndarray or isinstance(query, list | tuple):
             return mode == "auto" or mode == "dense"
-        return isinstance(query, str) and (mode == "dense" or (mode == "auto" and not getattr(self.shard.settings, "texts", None)))
+        return isinstance(query, str) and (mode == "dense" or (mode == "auto" and not self.shard.settings.texts))
 
     def reranker(self, given: Any) -> Any:
         """The reranker itself. Raises InvalidArgument for a name: a collection knows none by name."""

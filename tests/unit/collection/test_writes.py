@@ -189,6 +189,17 @@ def test_an_expired_record_may_be_added_again(db):
     assert notes[1]["n"] == 2
 
 
+def test_records_that_may_expire_are_found_again_when_sealing_has_moved_them(db):
+    """Reading remembers which rows have not expired; the version stays, the rows move."""
+    notes = db.create_collection("notes", ttl="until")
+    for record_id in (1, 2, 1):
+        notes.upsert({"id": record_id, "until": dt.datetime(2900, 1, 1)})
+    before = sorted(view.id for view in notes.iter())
+    version = notes.version
+    notes.optimize()
+    assert (sorted(view.id for view in notes.iter()), notes.version) == (before, version) == ([1, 2], version)
+
+
 def test_purging_returns_the_space_of_expired_records(db):
     notes = db.create_collection("notes", ttl="until")
     notes.upsert([{"id": 1, "until": dt.datetime(2020, 1, 1)}, {"id": 2}])
