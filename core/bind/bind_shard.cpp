@@ -141,7 +141,7 @@ void bind_rewrite(nb::module_& m) {
         return to_bytes(Bytes{index.data(), index.size()});
       }, "column"_a, "threads"_a, "cancel"_a, "What makes search over a multi-vector fast.")
       .def("terms", [](const Rewrite& r, const Values& c, const Cancel& cancel) {
-        lexical::TermsBuilder::Image image;
+        TermsBuilder::Image image;
         {
           nb::gil_scoped_release unlocked;
           image = r.terms(spec_of(c), cancel);

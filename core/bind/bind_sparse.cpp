@@ -6,7 +6,7 @@
 
 #include "bind/bind.h"
 #include "bind/shard_types.h"
-#include "lexical/search.h"
+#include "sparse/search.h"
 #include "util/byte_io.h"
 
 namespace nb = nanobind;
@@ -19,8 +19,8 @@ namespace {
 using OffsetArray = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Term = std::tuple<std::uint32_t, nb::bytes, float>;
 
-std::vector<std::vector<lexical::TextTerm>> words_of(nb::handle given, std::size_t n_fields) {
-  std::vector<std::vector<lexical::TextTerm>> words;
+std::vector<std::vector<TextTerm>> words_of(nb::handle given, std::size_t n_fields) {
+  std::vector<std::vector<TextTerm>> words;
   for (const auto& word : nb::cast<std::vector<std::vector<Term>>>(given)) {
     words.emplace_back();
     for (const auto& [field, term, weight] : word) {
@@ -31,26 +31,26 @@ std::vector<std::vector<lexical::TextTerm>> words_of(nb::handle given, std::size
   return words;
 }
 
-lexical::TextClause clause_of(const nb::tuple& given, std::size_t n_fields) {
+TextClause clause_of(const nb::tuple& given, std::size_t n_fields) {
   const auto all_of = [&](nb::handle clauses) {
-    std::vector<lexical::TextClause> read;
+    std::vector<TextClause> read;
     for (nb::handle clause : nb::cast<nb::sequence>(clauses)) read.push_back(clause_of(nb::cast<nb::tuple>(clause), n_fields));
     return read;
   };
   const auto kind = nb::cast<std::string>(given[0]);
-  lexical::TextClause clause;
+  TextClause clause;
   if (kind == "words") {
-    clause.kind = lexical::TextClause::Kind::words;
+    clause.kind = TextClause::Kind::words;
     clause.words = words_of(given[1], n_fields);
     clause.minimum = nb::cast<std::uint32_t>(given[2]);
   } else if (kind == "phrase") {
-    clause.kind = lexical::TextClause::Kind::phrase;
+    clause.kind = TextClause::Kind::phrase;
     clause.words = words_of(given[1], n_fields);
     clause.gaps = nb::cast<std::vector<std::uint32_t>>(given[2]);
     clause.slop = nb::cast<std::uint32_t>(given[3]);
     if (clause.gaps.size() != clause.words.size()) throw InvalidArgument("a phrase needs one gap a word");
   } else if (kind == "prefix" || kind == "fuzzy") {
-    clause.kind = kind == "prefix" ? lexical::TextClause::Kind::prefix : lexical::TextClause::Kind::fuzzy;
+    clause.kind = kind == "prefix" ? TextClause::Kind::prefix : TextClause::Kind::fuzzy;
     clause.words = words_of(given[1], n_fields);
     clause.expansions = nb::cast<std::uint32_t>(given[2]);
     if (kind == "fuzzy") {
@@ -58,13 +58,13 @@ lexical::TextClause clause_of(const nb::tuple& given, std::size_t n_fields) {
       clause.prefix_length = nb::cast<std::uint32_t>(given[4]);
     }
   } else if (kind == "bool") {
-    clause.kind = lexical::TextClause::Kind::boolean;
+    clause.kind = TextClause::Kind::boolean;
     clause.must = all_of(given[1]);
     clause.should = all_of(given[2]);
     clause.must_not = all_of(given[3]);
     clause.minimum = nb::cast<std::uint32_t>(given[4]);
   } else if (kind == "constant" || kind == "boost") {
-    clause.kind = kind == "constant" ? lexical::TextClause::Kind::constant : lexical::TextClause::Kind::boost;
+    clause.kind = kind == "constant" ? TextClause::Kind::constant : TextClause::Kind::boost;
     clause.must.push_back(clause_of(nb::cast<nb::tuple>(given[1]), n_fields));
     clause.value = nb::cast<float>(given[2]);
   } else {
@@ -73,8 +73,8 @@ lexical::TextClause clause_of(const nb::tuple& given, std::size_t n_fields) {
   return clause;
 }
 
-lexical::TextQuery query_of(const std::vector<std::tuple<std::uint32_t, float, float, float>>& fields, const nb::tuple& clause, bool filtered_statistics) {
-  lexical::TextQuery query;
+TextQuery query_of(const std::vector<std::tuple<std::uint32_t, float, float, float>>& fields, const nb::tuple& clause, bool filtered_statistics) {
+  TextQuery query;
   for (const auto& [slot, boost, k1, b] : fields) {
     if (!(boost > 0) || !(k1 >= 0) || !(b >= 0) || !(b <= 1)) throw InvalidArgument("a field needs a boost above 0, k1 from 0 and b from 0 to 1");
     query.fields.push_back({slot, boost, k1, b});
@@ -93,14 +93,14 @@ void expect_matches(const Snapshot& snapshot, const Matches* matches, std::size_
 nb::tuple to_python(ValueOutcome outcome) {
   std::vector<std::int64_t> locators;
   std::vector<float> scores;
-  for (const lexical::SparseHit& hit : outcome.hits) {
+  for (const SparseHit& hit : outcome.hits) {
     locators.push_back(static_cast<std::int64_t>(hit.row));
     scores.push_back(hit.score);
   }
   return nb::make_tuple(to_array(std::move(locators)), to_array(std::move(scores)), to_list(outcome.stats));
 }
 
-nb::tuple search_text(const Snapshot& snapshot, const lexical::TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) {
+nb::tuple search_text(const Snapshot& snapshot, const TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) {
   expect_matches(snapshot, matches, k);
   ValueOutcome outcome;
   {
@@ -145,7 +145,7 @@ nb::tuple search_multi(const Snapshot& snapshot, const Values& column, const Tok
 /// The terms of a text index for a segment that was sealed before there was one.
 class SegmentTerms {
  public:
-  SegmentTerms(std::uint32_t slot, std::uint32_t n_rows) : slot_(slot), n_rows_(n_rows), builder_(lexical::TermsKind::text, n_rows) {}
+  SegmentTerms(std::uint32_t slot, std::uint32_t n_rows) : slot_(slot), n_rows_(n_rows), builder_(TermsKind::text, n_rows) {}
 
   void add(const LocatorArray& rows, const nb::bytes& data, const OffsetArray& offsets) {
     const Bytes bytes{reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()};
@@ -170,7 +170,7 @@ class SegmentTerms {
     return to_bytes(out);
   }
   nb::list finish(const Cancel& cancel) {
-    lexical::TermsBuilder::Image image;
+    TermsBuilder::Image image;
     {
       nb::gil_scoped_release unlocked;
       image = builder_.finish(cancel);
@@ -180,15 +180,15 @@ class SegmentTerms {
 
  private:
   std::uint32_t slot_, n_rows_;
-  lexical::TermsBuilder builder_;
+  TermsBuilder builder_;
 };
 
 }  // namespace
 
 void bind_sparse(nb::module_& m) {
-  nb::class_<lexical::TextQuery>(m, "TextQuery", "A query over text indexes, as a tree of clauses; vicino.query.text_plan makes them.")
-      .def("__init__", [](lexical::TextQuery* self, const std::vector<std::tuple<std::uint32_t, float, float, float>>& fields, const nb::tuple& clause,
-                          bool filtered_statistics) { new (self) lexical::TextQuery(query_of(fields, clause, filtered_statistics)); },
+  nb::class_<TextQuery>(m, "TextQuery", "A query over text indexes, as a tree of clauses; vicino.query.text_plan makes them.")
+      .def("__init__", [](TextQuery* self, const std::vector<std::tuple<std::uint32_t, float, float, float>>& fields, const nb::tuple& clause,
+                          bool filtered_statistics) { new (self) TextQuery(query_of(fields, clause, filtered_statistics)); },
            "fields"_a, "clause"_a, "filtered_statistics"_a = false, "fields: (slot, boost, k1, b).");
   nb::class_<SegmentTerms>(m, "TermsBuilder", "The text index of a segment, from the values of its rows.")
       .def(nb::init<std::uint32_t, std::uint32_t>(), "slot"_a, "n_rows"_a)

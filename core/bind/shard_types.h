@@ -11,7 +11,7 @@
 
 #include "shard/segment.h"
 #include "shard/snapshot.h"
-#include "lexical/terms_builder.h"
+#include "sparse/terms_builder.h"
 
 namespace vicino::bind {
 
@@ -35,7 +35,7 @@ inline ValueSpec spec_of(const Values& values) {
 inline nanobind::bytes to_bytes(const std::string& data) { return nanobind::bytes(data.data(), data.size()); }
 inline nanobind::bytes to_bytes(Bytes data) { return nanobind::bytes(reinterpret_cast<const char*>(data.data()), data.size()); }
 
-inline nanobind::list to_sections(const lexical::TermsBuilder::Image& image) {
+inline nanobind::list to_sections(const TermsBuilder::Image& image) {
   nanobind::list sections;
   for (const auto& [name, data] : image) sections.append(nanobind::make_tuple(name, to_bytes(data)));
   return sections;

@@ -121,7 +121,7 @@ void Head::append_column(const VectorColumn& from, std::uint32_t first_row, std:
 void Head::append_values(const ValueColumn& from, std::uint32_t first_row) {
   Values& column = values_.try_emplace(from.spec.slot, Values{from.spec, {}, nullptr, 0}).first->second;
   if (!column.terms && from.spec.kind != ValueKind::multi)
-    column.terms = std::make_shared<lexical::HeadTerms>(from.spec.kind == ValueKind::text ? lexical::TermsKind::text : lexical::TermsKind::sparse);
+    column.terms = std::make_shared<HeadTerms>(from.spec.kind == ValueKind::text ? TermsKind::text : TermsKind::sparse);
   column.chunks.resize(chunks_.size());
   const std::uint32_t n = from.values.size();
   column.n_covered += n;
@@ -305,7 +305,7 @@ Bytes HeadView::value(std::uint32_t slot, std::uint32_t row) const {
   return found->chunks[number][row - chunk_start(number)];
 }
 
-const lexical::TermIndex* HeadView::terms(std::uint32_t slot) const {
+const TermIndex* HeadView::terms(std::uint32_t slot) const {
   const Values* found = values_at(slot);
   return found ? found->terms.get() : nullptr;
 }

@@ -9,7 +9,7 @@
 #include <shared_mutex>
 
 #include "shard/rows.h"
-#include "lexical/head_terms.h"
+#include "sparse/head_terms.h"
 
 namespace vicino {
 
@@ -57,7 +57,7 @@ class Head : public std::enable_shared_from_this<Head> {
   struct Values {
     ValueSpec spec;
     std::vector<std::shared_ptr<Bytes[]>> chunks;  // null: no row of the chunk has a value
-    std::shared_ptr<lexical::HeadTerms> terms;              // null for multi
+    std::shared_ptr<HeadTerms> terms;              // null for multi
     std::uint32_t n_covered = 0;                   // rows whose batch came with this column
   };
 
@@ -99,7 +99,7 @@ class HeadView final : public Rows {
   const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const override;
   std::vector<ValueSpec> values() const override;
   Bytes value(std::uint32_t slot, std::uint32_t row) const override;
-  const lexical::TermIndex* terms(std::uint32_t slot) const override;
+  const TermIndex* terms(std::uint32_t slot) const override;
   const MultiIndex* multi_index(std::uint32_t) const override { return nullptr; }
   bool covers(std::uint32_t slot) const override;
   const Graph* graph(std::uint32_t) const override { return nullptr; }
@@ -115,7 +115,7 @@ class HeadView final : public Rows {
   struct Values {
     ValueSpec spec;
     std::vector<std::shared_ptr<Bytes[]>> chunks;
-    std::shared_ptr<const lexical::TermIndex> terms;
+    std::shared_ptr<const TermIndex> terms;
     bool is_complete;
   };
   const Head::RowChunk& chunk_of(std::uint32_t row, std::uint32_t* at) const;

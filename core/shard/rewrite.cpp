@@ -146,12 +146,12 @@ std::string Rewrite::values(const ValueSpec& column, std::uint32_t first, std::u
   return out;
 }
 
-lexical::TermsBuilder::Image Rewrite::terms(const ValueSpec& column, const Cancel& cancel) const {
-  lexical::TermsBuilder builder(column.kind == ValueKind::text ? lexical::TermsKind::text : lexical::TermsKind::sparse, n_rows());
+TermsBuilder::Image Rewrite::terms(const ValueSpec& column, const Cancel& cancel) const {
+  TermsBuilder builder(column.kind == ValueKind::text ? TermsKind::text : TermsKind::sparse, n_rows());
   for (std::size_t input = 0; input < inputs_.size(); ++input) {
     cancel.check();
     const Entry& entry = snapshot_->entries()[inputs_[input]];
-    const lexical::TermIndex* index = entry.rows->terms(column.slot);
+    const TermIndex* index = entry.rows->terms(column.slot);
     if (!index) continue;
     if (dynamic_cast<const Segment*>(entry.rows.get())) {
       builder.add(*index, mapping_[input], cancel);
@@ -175,7 +175,7 @@ std::size_t Rewrite::terms_bytes(const ValueSpec& column) const {
     return 2 * multi_build_bytes(multi_spec(column), n_rows(), size / row_bytes(column.dtype, column.dim), {}, 1);
   }
   for (const std::size_t input : inputs_)
-    if (const lexical::TermIndex* index = snapshot_->entries()[input].rows->terms(column.slot)) bytes += lexical::TermsBuilder::working_bytes(*index);
+    if (const TermIndex* index = snapshot_->entries()[input].rows->terms(column.slot)) bytes += TermsBuilder::working_bytes(*index);
   return bytes;
 }
 

@@ -11,7 +11,7 @@
 
 #include "shard/id_map.h"
 #include "shard/snapshot.h"
-#include "lexical/terms_builder.h"
+#include "sparse/terms_builder.h"
 
 namespace vicino {
 
@@ -50,7 +50,7 @@ class Rewrite {
   std::string value_offsets(const ValueSpec& column) const;
   std::string values(const ValueSpec& column, std::uint32_t first, std::uint32_t count) const;
   /// The inverted index of a text or sparse column, as sections of a file.
-  lexical::TermsBuilder::Image terms(const ValueSpec& column, const Cancel& cancel) const;
+  TermsBuilder::Image terms(const ValueSpec& column, const Cancel& cancel) const;
   /// The index of a multi column.
   std::vector<std::uint8_t> multi_index(const ValueSpec& column, unsigned threads, const Cancel& cancel) const;
   /// Upper bound of the memory that making the terms or the index takes.

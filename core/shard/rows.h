@@ -13,7 +13,7 @@
 #include "maxsim/index.h"
 #include "shard/batch.h"
 #include "shard/value_column.h"
-#include "lexical/term_index.h"
+#include "sparse/term_index.h"
 #include "util/bitmap.h"
 #include "util/blob.h"
 
@@ -51,7 +51,7 @@ class Rows {
   /// Empty when the row has none, and for text in a sealed segment, which keeps the terms alone.
   virtual Bytes value(std::uint32_t slot, std::uint32_t row) const = 0;
   /// The inverted form of a text or sparse column; null when there is none.
-  virtual const lexical::TermIndex* terms(std::uint32_t slot) const = 0;
+  virtual const TermIndex* terms(std::uint32_t slot) const = 0;
   /// What makes a multi-vector fast; null when there is none.
   virtual const MultiIndex* multi_index(std::uint32_t slot) const = 0;
   /// Whether every row that could have a value in the slot has had the chance: a text index that was made later covers rows once it is built.

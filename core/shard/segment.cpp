@@ -97,7 +97,7 @@ void Segment::add_values(const Container& container) {
 void Segment::set_terms(const Container& container) {
   Values& column = values_of(container);
   if (column.spec.kind == ValueKind::multi) throw CorruptionError(container.name() + ": terms of a multi-vector");
-  column.terms = lexical::SealedTerms::open(container, column.spec.kind == ValueKind::text ? lexical::TermsKind::text : lexical::TermsKind::sparse, size());
+  column.terms = SealedTerms::open(container, column.spec.kind == ValueKind::text ? TermsKind::text : TermsKind::sparse, size());
   column.containers.push_back(container);
 }
 
@@ -216,7 +216,7 @@ Bytes Segment::value(std::uint32_t slot, std::uint32_t row) const {
   return column.bytes.subspan(begin, end - begin);
 }
 
-const lexical::TermIndex* Segment::terms(std::uint32_t slot) const {
+const TermIndex* Segment::terms(std::uint32_t slot) const {
   const auto found = values_.find(slot);
   return found == values_.end() ? nullptr : found->second.terms.get();
 }

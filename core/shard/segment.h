@@ -15,7 +15,7 @@
 
 #include "shard/id_map.h"
 #include "shard/rows.h"
-#include "lexical/sealed_terms.h"
+#include "sparse/sealed_terms.h"
 #include "storage/container.h"
 
 namespace vicino {
@@ -48,7 +48,7 @@ class Segment final : public Rows {
   const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const override;
   std::vector<ValueSpec> values() const override;
   Bytes value(std::uint32_t slot, std::uint32_t row) const override;
-  const lexical::TermIndex* terms(std::uint32_t slot) const override;
+  const TermIndex* terms(std::uint32_t slot) const override;
   const MultiIndex* multi_index(std::uint32_t slot) const override;
   bool covers(std::uint32_t slot) const override { return terms(slot) != nullptr; }
   const Graph* graph(std::uint32_t slot) const override;
@@ -67,7 +67,7 @@ class Segment final : public Rows {
     ValueSpec spec;
     std::span<const std::uint64_t> offsets;  // empty for text
     Bytes bytes;
-    std::shared_ptr<const lexical::SealedTerms> terms;
+    std::shared_ptr<const SealedTerms> terms;
     std::shared_ptr<const MultiIndex> multi;
     std::vector<Container> containers;
   };

@@ -11,7 +11,7 @@
 #include "filter/evaluate.h"
 #include "shard/overlay.h"
 #include "shard/rows.h"
-#include "lexical/search.h"
+#include "sparse/search.h"
 #include "util/cancel.h"
 #include "util/top_k.h"
 
@@ -29,7 +29,7 @@ struct Entry {
   std::shared_ptr<Overlay> overlay;       // never null
   std::uint32_t n_live = 0;
   std::uint32_t n_updated = 0;
-  std::shared_ptr<lexical::LiveStatistics> statistics = std::make_shared<lexical::LiveStatistics>();  // of these live rows; made anew with them
+  std::shared_ptr<LiveStatistics> statistics = std::make_shared<LiveStatistics>();  // of these live rows; made anew with them
 
   bool is_dead(std::uint32_t row) const { return live && !live->test(row); }
 };
@@ -70,7 +70,7 @@ struct SearchOutcome {
 
 /// What a search over values found.
 struct ValueOutcome {
-  std::vector<lexical::SparseHit> hits;  // best first, lexical::SparseHit::row is a Locator
+  std::vector<SparseHit> hits;  // best first, SparseHit::row is a Locator
   std::vector<EntryStats> stats;
   std::vector<std::uint32_t> tokens{};  // multi-vectors: the token of each hit that adds most
 };
@@ -107,7 +107,7 @@ class Snapshot {
                        const Cancel& cancel) const;
 
   /// The k best records for words in text indexes; those that an index does not cover are not found, see n_uncovered.
-  ValueOutcome search_text(const lexical::TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) const;
+  ValueOutcome search_text(const TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) const;
   /// The k records of the largest dot product with a sparse vector.
   ValueOutcome search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::size_t k,
                              const Matches* matches, const Cancel& cancel) const;

@@ -164,7 +164,7 @@ Entry ShardState::published(Working& working) {
     if (working.n_dead) {
       working.live.resize(n, true);
       working.entry.live = std::make_shared<const Bitmap>(working.live);
-      working.entry.statistics = std::make_shared<lexical::LiveStatistics>();
+      working.entry.statistics = std::make_shared<LiveStatistics>();
     }
     if (working.n_updated) {
       working.updated.resize(n);

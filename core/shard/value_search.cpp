@@ -8,11 +8,11 @@ namespace vicino {
 
 namespace {
 
-std::vector<lexical::SparseEntry> sparse_entries(const Snapshot& snapshot, std::span<const std::uint32_t> slots, const Matches* matches) {
-  std::vector<lexical::SparseEntry> entries;
+std::vector<SparseEntry> sparse_entries(const Snapshot& snapshot, std::span<const std::uint32_t> slots, const Matches* matches) {
+  std::vector<SparseEntry> entries;
   for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
     const Entry& entry = snapshot.entries()[i];
-    lexical::SparseEntry made;
+    SparseEntry made;
     for (const std::uint32_t slot : slots) made.fields.push_back(entry.rows->terms(slot));
     made.allowed = snapshot.allowed(i, matches);
     made.live = entry.live.get();
@@ -24,7 +24,7 @@ std::vector<lexical::SparseEntry> sparse_entries(const Snapshot& snapshot, std::
   return entries;
 }
 
-ValueOutcome outcome_of(const Snapshot& snapshot, const Matches* matches, std::vector<lexical::SparseHit> hits, std::span<const lexical::SparseStats> stats) {
+ValueOutcome outcome_of(const Snapshot& snapshot, const Matches* matches, std::vector<SparseHit> hits, std::span<const SparseStats> stats) {
   ValueOutcome outcome{std::move(hits), {}};
   for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
     const Entry& entry = snapshot.entries()[i];
@@ -36,18 +36,18 @@ ValueOutcome outcome_of(const Snapshot& snapshot, const Matches* matches, std::v
 
 }  // namespace
 
-ValueOutcome Snapshot::search_text(const lexical::TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) const {
+ValueOutcome Snapshot::search_text(const TextQuery& query, std::size_t k, const Matches* matches, const Cancel& cancel) const {
   std::vector<std::uint32_t> slots;
-  for (const lexical::TextField& field : query.fields) slots.push_back(field.slot);
-  std::vector<lexical::SparseStats> stats;
-  auto hits = lexical::search_text(query, sparse_entries(*this, slots, matches), k, stats, cancel);
+  for (const TextField& field : query.fields) slots.push_back(field.slot);
+  std::vector<SparseStats> stats;
+  auto hits = vicino::search_text(query, sparse_entries(*this, slots, matches), k, stats, cancel);
   return outcome_of(*this, matches, std::move(hits), stats);
 }
 
 ValueOutcome Snapshot::search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::size_t k,
                                      const Matches* matches, const Cancel& cancel) const {
-  std::vector<lexical::SparseStats> stats;
-  auto hits = lexical::search_sparse(slot, indices, weights, idf, sparse_entries(*this, {&slot, 1}, matches), k, stats, cancel);
+  std::vector<SparseStats> stats;
+  auto hits = vicino::search_sparse(slot, indices, weights, idf, sparse_entries(*this, {&slot, 1}, matches), k, stats, cancel);
   return outcome_of(*this, matches, std::move(hits), stats);
 }
 

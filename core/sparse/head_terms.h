@@ -8,9 +8,9 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "lexical/term_index.h"
+#include "sparse/term_index.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
  public:
@@ -62,4 +62,4 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
   std::atomic<std::size_t> memory_bytes_{0};
 };
 
-}  // namespace vicino::lexical
+}  // namespace vicino

@@ -1,12 +1,12 @@
-#include "lexical/evaluate.h"
+#include "sparse/evaluate.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "lexical/expand.h"
+#include "sparse/expand.h"
 #include "util/errors.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -423,4 +423,4 @@ std::vector<SparseHit> sum_weights(std::span<const WeightedTerm> terms, std::spa
   });
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

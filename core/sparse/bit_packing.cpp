@@ -1,10 +1,10 @@
-#include "lexical/bit_packing.h"
+#include "sparse/bit_packing.h"
 
 #include <array>
 #include <cstring>
 #include <utility>
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -59,4 +59,4 @@ void unpack128(const std::uint8_t* packed, unsigned bits, std::uint32_t* values)
   kUnpack[bits](words, values);
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

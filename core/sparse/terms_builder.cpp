@@ -1,15 +1,15 @@
-#include "lexical/terms_builder.h"
+#include "sparse/terms_builder.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "lexical/bit_packing.h"
-#include "lexical/sealed_terms.h"
+#include "sparse/bit_packing.h"
+#include "sparse/sealed_terms.h"
 #include "sparse/text_value.h"
 #include "util/byte_io.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -246,4 +246,4 @@ std::size_t TermsBuilder::working_bytes(const TermIndex& index) {
   return postings * 40 + terms * 2 + std::size_t{index.n_rows()} * 8 + (std::size_t{1} << 16);
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

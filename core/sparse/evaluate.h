@@ -1,8 +1,8 @@
 // Queries of any shape, clause by clause over windows of rows: exact and exhaustive, for what maxscore.h does not cover.
 #pragma once
-#include "lexical/collection_terms.h"
+#include "sparse/collection_terms.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 std::vector<SparseHit> search_clauses(const TextQuery& query, CollectionTerms& terms, std::size_t k, std::vector<SparseStats>& stats, const Cancel& cancel);
 
@@ -15,4 +15,4 @@ struct WeightedTerm {
 std::vector<SparseHit> sum_weights(std::span<const WeightedTerm> terms, std::span<const SparseEntry> entries, std::size_t k, std::vector<SparseStats>& stats,
                                    const Cancel& cancel);
 
-}  // namespace vicino::lexical
+}  // namespace vicino

@@ -1,4 +1,4 @@
-#include "lexical/head_terms.h"
+#include "sparse/head_terms.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 #include "sparse/text_value.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -223,4 +223,4 @@ class HeadTermsView final : public TermIndex {
 
 std::shared_ptr<const TermIndex> HeadTerms::view(std::uint32_t n_rows) const { return std::make_shared<HeadTermsView>(shared_from_this(), n_rows); }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

@@ -1,7 +1,7 @@
 // Numbers of live records: totals of an entry less what is dead in it.
-#include "lexical/search.h"
+#include "sparse/search.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 LiveStatistics::Field LiveStatistics::field(std::uint32_t slot, const TermIndex& index, const Bitmap* live) {
   if (!live) return {index.n_valued(), index.total_length()};
@@ -32,4 +32,4 @@ std::uint32_t LiveStatistics::df(std::uint32_t slot, Bytes term, const TermIndex
   return place->second;
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

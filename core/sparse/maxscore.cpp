@@ -1,10 +1,10 @@
-#include "lexical/maxscore.h"
+#include "sparse/maxscore.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -205,4 +205,4 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
   }
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

@@ -15,12 +15,12 @@
 #include <string>
 #include <vector>
 
-#include "lexical/term_index.h"
+#include "sparse/term_index.h"
 #include "util/bitmap.h"
 #include "util/cancel.h"
 #include "util/top_k.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 /// A text index as a query uses it.
 struct TextField {
@@ -101,4 +101,4 @@ std::vector<SparseHit> search_text(const TextQuery& query, std::span<const Spars
 std::vector<SparseHit> search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::span<const SparseEntry> entries,
                                      std::size_t k, std::vector<SparseStats>& stats, const Cancel& cancel);
 
-}  // namespace vicino::lexical
+}  // namespace vicino

@@ -3,9 +3,9 @@
 #include <map>
 #include <optional>
 
-#include "lexical/search.h"
+#include "sparse/search.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 /// One term of one field: where it is in each entry, and in how many live records.
 struct ResolvedTerm {
@@ -41,4 +41,4 @@ class CollectionTerms {
   std::map<std::pair<std::uint32_t, std::string>, ResolvedTerm> terms_;
 };
 
-}  // namespace vicino::lexical
+}  // namespace vicino

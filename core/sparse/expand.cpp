@@ -1,11 +1,11 @@
-#include "lexical/expand.h"
+#include "sparse/expand.h"
 
 #include <algorithm>
 #include <set>
 
 #include "fields/unicode.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -77,4 +77,4 @@ std::vector<Expansion> expand_fuzzy(CollectionTerms& terms, std::uint32_t field,
   });
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "lexical/term_index.h"
+#include "sparse/term_index.h"
 #include "util/cancel.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 class TermsBuilder {
  public:
@@ -55,4 +55,4 @@ class TermsBuilder {
   std::string gaps_;  // varint gaps of all positions
 };
 
-}  // namespace vicino::lexical
+}  // namespace vicino

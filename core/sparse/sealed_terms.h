@@ -15,10 +15,10 @@
 #pragma once
 #include <span>
 
-#include "lexical/term_index.h"
+#include "sparse/term_index.h"
 #include "storage/container.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 constexpr std::uint32_t kTermsPerBlock = 16;
 constexpr std::uint16_t kShortLengthMax = 0xfffd, kLongLength = 0xfffe, kAbsentLength = 0xffff;
@@ -88,4 +88,4 @@ class SealedTerms final : public TermIndex {
   Bytes terms_, postings_, positions_;
 };
 
-}  // namespace vicino::lexical
+}  // namespace vicino

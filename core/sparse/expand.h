@@ -1,8 +1,8 @@
 // Terms that a prefix or a misspelled word stands for.
 #pragma once
-#include "lexical/collection_terms.h"
+#include "sparse/collection_terms.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 struct Expansion {
   std::string term;
@@ -16,4 +16,4 @@ std::vector<Expansion> expand_prefix(CollectionTerms& terms, std::uint32_t field
 std::vector<Expansion> expand_fuzzy(CollectionTerms& terms, std::uint32_t field, const std::string& word, std::uint32_t edits, std::uint32_t prefix_length,
                                     std::uint32_t limit);
 
-}  // namespace vicino::lexical
+}  // namespace vicino

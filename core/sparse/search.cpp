@@ -1,14 +1,14 @@
 // The most usual queries, straight to the best rows; all others go to clause by clause (evaluate.h).
-#include "lexical/search.h"
+#include "sparse/search.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "lexical/collection_terms.h"
-#include "lexical/evaluate.h"
-#include "lexical/maxscore.h"
+#include "sparse/collection_terms.h"
+#include "sparse/evaluate.h"
+#include "sparse/maxscore.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -101,4 +101,4 @@ std::vector<SparseHit> search_sparse(std::uint32_t slot, std::span<const std::ui
   return sum_weights(weighted, entries, k, stats, cancel);
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

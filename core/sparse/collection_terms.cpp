@@ -1,9 +1,9 @@
-#include "lexical/collection_terms.h"
+#include "sparse/collection_terms.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -47,4 +47,4 @@ double CollectionTerms::idf(std::uint64_t n, std::uint64_t df) {
   return std::log(1 + rest / (static_cast<double>(df) + 0.5));
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino

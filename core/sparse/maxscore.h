@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
-#include "lexical/search.h"
+#include "sparse/search.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 /// One term of the query in one entry.
 struct FlatList {
@@ -42,4 +42,4 @@ class BestRows {
 void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const LengthNorm* norm, double scale, BestRows& best, SparseStats& stats,
                 const Cancel& cancel);
 
-}  // namespace vicino::lexical
+}  // namespace vicino

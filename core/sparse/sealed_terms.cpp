@@ -1,14 +1,14 @@
-#include "lexical/sealed_terms.h"
+#include "sparse/sealed_terms.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "lexical/bit_packing.h"
+#include "sparse/bit_packing.h"
 #include "sparse/text_value.h"
 #include "util/byte_io.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 namespace {
 
@@ -310,4 +310,4 @@ void SealedTerms::verify() const {
   if (n != stats_.terms) fail("has " + std::to_string(n) + " terms, its stats say " + std::to_string(stats_.terms));
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino
