@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-namespace vicino::lexical {
+namespace vicino {
 
 constexpr std::size_t packed_bytes(unsigned bits) { return std::size_t{16} * bits; }
 
@@ -14,4 +14,4 @@ void pack128(const std::uint32_t* values, unsigned bits, std::string& out);
 /// Reads them back; `packed` holds packed_bytes(bits) bytes at any alignment, bits at most 32.
 void unpack128(const std::uint8_t* packed, unsigned bits, std::uint32_t* values);
 
-}  // namespace vicino::lexical
+}  // namespace vicino

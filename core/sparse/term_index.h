@@ -15,7 +15,7 @@
 #include "util/bitmap.h"
 #include "util/blob.h"
 
-namespace vicino::lexical {
+namespace vicino {
 
 enum class TermsKind : std::uint8_t { text = 1, sparse = 2 };
 
@@ -87,4 +87,4 @@ inline std::string sparse_term(std::uint32_t index) {
   return {static_cast<char>(index >> 24), static_cast<char>(index >> 16), static_cast<char>(index >> 8), static_cast<char>(index)};
 }
 
-}  // namespace vicino::lexical
+}  // namespace vicino
