@@ -10,6 +10,7 @@ import math
 import re
 import statistics
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -202,7 +203,7 @@ def has_close_ties(tree: Any, records: dict[int, Any], allowed: set[int]) -> boo
 
 def _ties(scores: Scores) -> bool:
     values = sorted(scores.values())
-    return any(b - a < 1e-5 for a, b in zip(values, values[1:]))
+    return any(b - a < 1e-5 for a, b in pairwise(values))
 
 
 # ---- the test
