@@ -73,7 +73,7 @@ def checksum(*parts: Any) -> str:
 
 def fsyncs_per_second(folder: Path, seconds: float = 1.0) -> float:
     """How often a second 4 KiB appended to one file can be made durable: the disk's own bound on commits one after another."""
-    path = folder / "fsync-probe"
+    path = folder / f"fsync-probe-{os.getpid()}"
     block, count = b"\0" * 4096, 0
     descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import vicino
-from vicino import F, errors, models
+from vicino import F, _core, errors, models
 from vicino.collection.schema import Settings
 from vicino.config import Config, ModelSettings
 from vicino.env import RealEnv
@@ -94,6 +94,13 @@ def missing_model(folder: Path, _: pytest.MonkeyPatch) -> None:
     models.load("minilm", config=Config(models=ModelSettings(folder=str(folder / "models"))))
 
 
+def index_being_built(_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _db, docs = small()
+    docs.add_text("title").wait()
+    monkeypatch.setattr(_core.Snapshot, "n_uncovered", lambda *_: 2)  # as it is while the job runs
+    docs.search("cats", mode="text")
+
+
 def contradiction(_folder: Path, _: pytest.MonkeyPatch) -> None:
     raise errors.InternalError("a commit ended without a result; please report this")  # nothing a caller does may lead here
 
@@ -115,6 +122,7 @@ PRODUCERS: dict[type[Error], Produce] = {
     errors.CorruptionError: corrupt,
     errors.FormatError: lambda _folder, _: Settings.from_json({**Settings().to_json(), "sparkle": 1}),
     errors.StorageError: refused_by_the_file_system,
+    errors.NotReadyError: index_being_built,
     errors.ReadOnlyError: read_only,
     errors.ClosedError: closed,
     errors.MissingExtraError: without_pyarrow,

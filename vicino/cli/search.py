@@ -88,9 +88,7 @@ def read_where(text: str | None) -> Any:
 @search_options
 @click.option("--select", multiple=True, metavar="FIELD", help="Field to show; may be given again. All by default.")
 @click.option("--vectors", is_flag=True, help="With --json: the vectors as well.")
-def command(
-    session: Session, words: tuple[str, ...], where: str | None, select: tuple[str, ...], vectors: bool, **options: Any
-) -> None:
+def command(session: Session, words: tuple[str, ...], where: str | None, select: tuple[str, ...], vectors: bool, **options: Any) -> None:
     """Find the records that answer QUERY: a text, a vector as a JSON array, or a query of parts as a JSON object."""
     folder, (name, query) = session.place(words, "COLLECTION", "QUERY")
     with session.database(folder) as database:

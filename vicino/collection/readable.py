@@ -57,10 +57,6 @@ class ReadableCollection(Generic[T]):
         )
         self._outside: Env = RealEnv() if isinstance(env, MemoryEnv) else env
 
-    def find_lookups_in(self, collection_named: Callable[[str], Any]) -> None:
-        """Lets `lookup=` name another collection of the same database."""
-        self._searcher.collection_named = collection_named
-
     # ---- facts
 
     @property

@@ -265,7 +265,7 @@ class Database:
             model=model,
             record_class=record_class,
         )
-        collection.find_lookups_in(self.collection)
+        collection._searcher.collection_named = self.collection
         if record_class is None or found is None:
             self._open_collections[collection_id] = collection
         return collection

@@ -267,7 +267,8 @@ def test_distance_matrix_has_the_nearest_of_each(docs) -> None:
     found = docs.distance_matrix(sample=10, limit=1)
     pairs = {first: second for first, second, _ in found.pairs}
     assert (pairs["a"], pairs["f"], pairs["e"]) == ("b", "e", "d")
-    assert np.isnan(found.matrix[0, 5]) and found.matrix[0, 0] == 0
+    assert np.isnan(found.matrix[0, 5])
+    assert found.matrix[0, 0] == 0
 
 
 # ---- rerank

@@ -81,7 +81,9 @@ def test_field_of_another_kind_is_told() -> None:
         vicino.Value("price").finite(Rows({"price": "cheap"}))
 
 
-@pytest.mark.parametrize("expression", [vicino.Value("n").ln(), 1 / vicino.Value("n"), (vicino.Value("n") - 1).sqrt()], ids=["ln", "division", "root"])
+@pytest.mark.parametrize(
+    "expression", [vicino.Value("n").ln(), 1 / vicino.Value("n"), (vicino.Value("n") - 1).sqrt()], ids=["ln", "division", "root"]
+)
 def test_result_that_is_not_finite_names_the_record(expression) -> None:
     with pytest.raises(InvalidArgument, match="for record 'b'"):
         expression.finite(Rows({"n": 2}, {"n": 0}))
