@@ -1,10 +1,10 @@
 """vicino: documents and vectors in, answers by meaning out. An embedded vector database.
 
-    import vicino
-    db = vicino.open("data")
-    docs = db.create_collection("docs", dim=3)
-    docs.upsert([{"id": "a", "vector": [1, 0, 0], "year": 2024}])
-    docs.search([1, 0, 0], where=vicino.F.year >= 2020)
+import vicino
+db = vicino.open("data")
+docs = db.create_collection("docs", dim=3)
+docs.upsert([{"id": "a", "vector": [1, 0, 0], "year": 2024}])
+docs.search([1, 0, 0], where=vicino.F.year >= 2020)
 """
 
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vicino.collection.record import Record
     from vicino.collection.schema import Schema, VectorSpec
     from vicino.collection.stats import CollectionStats
+    from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
     from vicino.database import CollectionInfo, Database, DatabaseStats, open, restore
     from vicino.filter.expression import F, all_of, any_of, at_least, has_id, has_vector, in_slice
     from vicino.query.aggregate import Aggregate, DistanceMatrix
@@ -49,11 +50,13 @@ if TYPE_CHECKING:
     from vicino.query.results import Results, WriteResult
     from vicino.query.sparse_vector import SparseVector
     from vicino.storage.backup import Snapshot
+    from vicino.text.analyzer import Analyzer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Aggregate",
+    "Analyzer",
     "Bool",
     "Boost",
     "CheckReport",
@@ -83,6 +86,7 @@ __all__ = [
     "Instant",
     "Job",
     "Like",
+    "MultiSpec",
     "MultiVector",
     "OrderBy",
     "Part",
@@ -98,9 +102,11 @@ __all__ = [
     "Score",
     "Snapshot",
     "Sparse",
+    "SparseSpec",
     "SparseVector",
     "Stage",
     "Text",
+    "TextSpec",
     "Value",
     "VectorSpec",
     "WriteResult",
@@ -118,6 +124,7 @@ __all__ = [
 # it is first used, so that `import vicino` costs little over numpy (benchmarks/import_time.py).
 _HOMES = {
     "Aggregate": "vicino.query.aggregate",
+    "Analyzer": "vicino.text.analyzer",
     "Bool": "vicino.query.parts",
     "Boost": "vicino.query.parts",
     "CheckReport": "vicino.collection.check",
@@ -145,6 +152,7 @@ _HOMES = {
     "Instant": "vicino.query.formula",
     "Job": "vicino.collection.jobs",
     "Like": "vicino.query.examples",
+    "MultiSpec": "vicino.collection.value_specs",
     "MultiVector": "vicino.query.parts",
     "OrderBy": "vicino.query.parts",
     "Part": "vicino.query.part",
@@ -160,9 +168,11 @@ _HOMES = {
     "Score": "vicino.query.formula",
     "Snapshot": "vicino.storage.backup",
     "Sparse": "vicino.query.parts",
+    "SparseSpec": "vicino.collection.value_specs",
     "SparseVector": "vicino.query.sparse_vector",
     "Stage": "vicino.query.plan",
     "Text": "vicino.query.parts",
+    "TextSpec": "vicino.collection.value_specs",
     "Value": "vicino.query.formula",
     "VectorSpec": "vicino.collection.schema",
     "WriteResult": "vicino.query.results",

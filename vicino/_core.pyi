@@ -182,12 +182,12 @@ class FixedEncoding:
 
     def query(self, tokens: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]: ...
 
-def build_multi_index(tokens: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], metric: str, lists_from_tokens: int = 2000000, seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> bytes:
+def build_multi_index(tokens: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], metric: str, lists_from_tokens: int = 16000000, seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> bytes:
     """
     The multi index, as bytes, of rows of tokens: row i is tokens[starts[i]:starts[i + 1]].
     """
 
-def search_multi(sources: list, query: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, metric: str, exact: bool = False, probes: int = 32, shortlist: int = 0, kernel_set: str = '', timeout_s: float | None = None) -> tuple:
+def search_multi(sources: list, query: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, metric: str, exact: bool = False, probes: int = 16, shortlist: int = 0, kernel_set: str = '', timeout_s: float | None = None) -> tuple:
     """
     MaxSim over sources (tokens, starts, index or None, allowed or None): (source, row) (n, 2) int64, scores (1, n) float32, and (n, 1 + query
     tokens) int32: the token best for the query token that adds most, then the best for each; and what was done. Best first.
@@ -344,6 +344,15 @@ class Metric(enum.Enum):
 
     jaccard = 5
 
+class ValueKind(enum.Enum):
+    """What a value column holds."""
+
+    text = 1
+
+    sparse = 2
+
+    multi = 3
+
 class Cancel:
     """
     Stops a long call: `cancel()` from another thread, a timeout in seconds, or Ctrl-C in the main thread.
@@ -359,7 +368,7 @@ class Cancel:
 def row_bytes(dtype: Dtype, dim: int) -> int:
     """Bytes of one stored vector."""
 
-def encode_upsert(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], columns: Sequence[tuple[int, int, Dtype, Metric, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None]]) -> bytes:
+def encode_upsert(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], columns: Sequence[tuple[int, int, Dtype, Metric, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None]], values: Sequence[tuple[int, ValueKind, int, Dtype, Metric, bytes, Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]]]) -> bytes:
     """
     Log payload of an upsert; documents and offsets as encode_documents returns them.
     """
@@ -434,6 +443,15 @@ class Snapshot:
     def estimate(self, filter: Filter, slots: Mapping[str, int]) -> tuple:
         """(low, likely, high) number of records that meet the condition."""
 
+    def rows_of(self, entry: int, first: int, limit: int) -> NDArray[numpy.int64]:
+        """Locators of the live rows of an entry, from row `first` on."""
+
+    def value(self, slot: int, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list:
+        """Stored bytes of a sparse or multi-vector, empty where there is none."""
+
+    def n_uncovered(self, slot: int) -> int:
+        """Live records that a text index does not hold yet."""
+
     def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615) -> tuple:
         """
         (ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are asked for and all of them together take at most `documents_bytes_max`.
@@ -458,6 +476,19 @@ class Snapshot:
 
     def verify(self, key: int) -> None:
         """Checks every checksum, offset, id and document of a sealed segment."""
+
+    def search_text(self, query: TextQuery, k: int, matches: Matches | None, cancel: Cancel) -> tuple:
+        """(locators, scores, stats) of the k best records, best first."""
+
+    def search_multi(self, column: tuple[int, ValueKind, int, Dtype, Metric], query: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, exact: bool, matches: Matches | None, cancel: Cancel) -> tuple:
+        """
+        (locators, scores, best tokens, stats) of the k records of the largest MaxSim, best first.
+        """
+
+    def search_sparse(self, slot: int, indices: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], weights: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], idf: bool, k: int, matches: Matches | None, cancel: Cancel) -> tuple:
+        """
+        (locators, scores, stats) of the k records of the largest dot product, best first.
+        """
 
 class Rewrite:
     """The live rows of some entries as the sections of new files."""
@@ -490,10 +521,29 @@ class Rewrite:
 
     def presence(self, column: tuple[int, int, Dtype, Metric]) -> bytes: ...
 
+    def has_values(self, column: tuple[int, ValueKind, int, Dtype, Metric]) -> bool: ...
+
+    def value_meta(self, column: tuple[int, ValueKind, int, Dtype, Metric]) -> bytes: ...
+
+    def value_offsets(self, column: tuple[int, ValueKind, int, Dtype, Metric]) -> bytes: ...
+
+    def values(self, column: tuple[int, ValueKind, int, Dtype, Metric], first: int, count: int) -> bytes: ...
+
+    def terms_bytes(self, column: tuple[int, ValueKind, int, Dtype, Metric]) -> int:
+        """Upper bound of the memory that `terms` takes."""
+
+    def multi_index(self, column: tuple[int, ValueKind, int, Dtype, Metric], threads: int, cancel: Cancel) -> bytes:
+        """What makes search over a multi-vector fast."""
+
+    def terms(self, column: tuple[int, ValueKind, int, Dtype, Metric], cancel: Cancel) -> list:
+        """
+        The inverted index of a text or sparse column: (name, bytes) of each section.
+        """
+
 class Segment:
     """A sealed segment, opened from its containers."""
 
-def open_segment(key: int, ids: Container, fields: Container, vectors: Sequence[Container], graphs: Sequence[Container], indexes: Sequence[Container]) -> Segment: ...
+def open_segment(key: int, ids: Container, fields: Container, vectors: Sequence[Container], graphs: Sequence[Container], indexes: Sequence[Container], values: Sequence[Container], terms: Sequence[Container], multis: Sequence[Container]) -> Segment: ...
 
 class ShardState:
     """
@@ -537,6 +587,8 @@ class ShardState:
 
     def attach_graph(self, key: int, graph: Container) -> None: ...
 
+    def attach_terms(self, key: int, terms: Container) -> None: ...
+
     def attach_index(self, key: int, index: Container) -> None: ...
 
     def drop_index(self, key: int, path: str) -> None: ...
@@ -549,3 +601,23 @@ class ShardState:
 
     @property
     def memory_bytes(self) -> int: ...
+
+class TextQuery:
+    """
+    A query over text indexes, as a tree of clauses; vicino.query.text_plan makes them.
+    """
+
+    def __init__(self, fields: Sequence[tuple[int, float, float, float]], clause: tuple, filtered_statistics: bool = False) -> None:
+        """fields: (slot, boost, k1, b)."""
+
+class TermsBuilder:
+    """The text index of a segment, from the values of its rows."""
+
+    def __init__(self, slot: int, n_rows: int) -> None: ...
+
+    def add(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], data: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+    @property
+    def meta(self) -> bytes: ...
+
+    def finish(self, cancel: Cancel) -> list: ...

@@ -123,6 +123,8 @@ class AsyncCollection(Generic[T]):
     drop_index = _awaited_collection(Collection.drop_index)
     add_vector = _awaited_collection(Collection.add_vector)
     drop_vector = _awaited_collection(Collection.drop_vector)
+    add_text = _awaited_collection(Collection.add_text)
+    drop_text = _awaited_collection(Collection.drop_text)
     optimize = _awaited_collection(Collection.optimize)
     purge_expired = _awaited_collection(Collection.purge_expired)
     stats = _awaited_collection(Collection.stats)
@@ -235,9 +237,7 @@ class _Opening:
             await self._opened.close()
 
 
-def open(
-    path: str | os.PathLike[str] | None = None, *, max_calls: int = MAX_CALLS, **options: Any
-) -> _Opening:
+def open(path: str | os.PathLike[str] | None = None, *, max_calls: int = MAX_CALLS, **options: Any) -> _Opening:
     """Opens a database for an event loop: `await` it, or enter it with `async with`. Arguments as in `vicino.open`.
 
     max_calls: how many calls run at once; the others wait.

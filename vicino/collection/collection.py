@@ -31,7 +31,7 @@ from vicino.filter.model import And
 from vicino.filter.parse import Where
 from vicino.query.results import WriteResult
 from vicino.storage.files import absolute
-from vicino.types import DEFAULT_VECTOR, RecordId, VectorColumn
+from vicino.types import DEFAULT_VECTOR, RecordId
 
 T = TypeVar("T")
 
@@ -236,7 +236,11 @@ class Collection(ReadableCollection[T]):
             for position, view in enumerate(views):
                 stored = full[position].vectors if full[position] is not None else {}
                 given = {name: column and column[position] for name, column in (columns or {}).items()}
-                others = {name: vector for name, vector in {**stored, **given}.items() if vector is not None and (keep_vector or name != DEFAULT_VECTOR)}
+                others = {
+                    name: vector
+                    for name, vector in {**stored, **given}.items()
+                    if vector is not None and (keep_vector or name != DEFAULT_VECTOR)
+                }
                 records.append(Record(view.id, vectors=others, fields=changed(view.fields, set_fields, unset, replace)))
             embed = None if keep_vector else self._embed_documents()
             part = next(_only_one(batches(records, self.settings, embed=embed, collection=self.name), self.name))

@@ -331,7 +331,13 @@ class ReadableCollection(Generic[T]):
 
     @within_limit("distance_matrix()")
     def distance_matrix(
-        self, *, sample: int = 100, limit: int = 3, vector: str | None = None, where: Where | None = None, seed: int | None = None,
+        self,
+        *,
+        sample: int = 100,
+        limit: int = 3,
+        vector: str | None = None,
+        where: Where | None = None,
+        seed: int | None = None,
         timeout: float | None = None,
     ) -> DistanceMatrix:
         """For `sample` records at random, the `limit` nearest others among them. seed: the same seed samples the same records."""

@@ -183,9 +183,7 @@ def is_expired(snapshot: _core.Snapshot, locator: int, field: str, now: dt.datet
     return matches(Range(field, lte=now), _core.decode_document(document))
 
 
-def read_vectors(
-    snapshot: _core.Snapshot, locators: Locators, settings: Settings, names: Sequence[str] | None = None
-) -> dict[str, Any]:
+def read_vectors(snapshot: _core.Snapshot, locators: Locators, settings: Settings, names: Sequence[str] | None = None) -> dict[str, Any]:
     """The vectors of some rows, bit for bit as they were written. names: None for all. A `VectorColumn` each, or a list of sparse or multi-vectors."""
     columns: dict[str, Any] = {}
     for name in settings.vector_names if names is None else names:
@@ -206,7 +204,9 @@ def vector_bytes(settings: Settings, names: Sequence[str] | None) -> int:
     Of sparse and multi-vectors a usual size is taken: they have none in common.
     """
     specs = [settings.spec(name) for name in names or () if name not in settings.values]
-    return _VALUE_BYTES * sum(name in settings.values for name in names or ()) + sum(spec.width * np.dtype(spec.numpy_dtype).itemsize + _ARRAY_BYTES for spec in specs)
+    return _VALUE_BYTES * sum(name in settings.values for name in names or ()) + sum(
+        spec.width * np.dtype(spec.numpy_dtype).itemsize + _ARRAY_BYTES for spec in specs
+    )
 
 
 def vector_names(vectors: bool | str | Sequence[str], settings: Settings) -> list[str] | None:

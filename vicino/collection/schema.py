@@ -242,7 +242,9 @@ class Settings:
     def spec(self, name: str) -> VectorSpec:
         """The declaration of one vector. Raises InvalidArgument with the names there are."""
         if name in self.values:
-            raise InvalidArgument(f'vector "{name}" is a {_kind(self.values[name].spec)}, and this needs a dense one: {_listed(self.vectors)}')
+            raise InvalidArgument(
+                f'vector "{name}" is a {_kind(self.values[name].spec)}, and this needs a dense one: {_listed(self.vectors)}'
+            )
         if name not in self.vectors:
             raise InvalidArgument(unknown_vector(name, self.vector_names))
         return self.vectors[name].spec

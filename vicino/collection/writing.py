@@ -69,7 +69,11 @@ def upsert_effect(batch: Batch, settings: Settings) -> Effect:
         presence = None if column.present is None else np.packbits(column.present, bitorder="little")
         columns.append((*core_column(settings, name), rows, presence))
     # A text index goes with every record, even one without text: that is how it is known to cover them.
-    values = [(*column, batch.values[column[0]].data, batch.values[column[0]].offsets) for column in values_of(settings) if column[0] in batch.values]
+    values = [
+        (*column, batch.values[column[0]].data, batch.values[column[0]].offsets)
+        for column in values_of(settings)
+        if column[0] in batch.values
+    ]
     payload = _core.encode_upsert(batch.ids, batch.blobs, batch.offsets, columns, values)
     return Effect(UPSERT_VALUES if values else UPSERT, payload, len(batch.ids))
 

@@ -19,10 +19,10 @@ from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import ReadShard
 from vicino.collection.rescue import rescue_shard
 from vicino.collection.schema import AnyVectorSpec, Settings, VectorSpec
-from vicino.collection.value_specs import TextSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Shard
 from vicino.collection.stats import CollectionStats
+from vicino.collection.value_specs import TextSpec
 from vicino.database.creation import load_embedder, settings_of
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
 from vicino.errors import (

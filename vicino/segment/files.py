@@ -96,7 +96,11 @@ class SegmentFiles:
             "vectors": {str(slot): name for slot, name in self.vectors.items()},
             "graphs": {str(slot): name for slot, name in self.graphs.items()},
             # Left out where there are none, as versions without them expect it.
-            **{kind: {str(slot): name for slot, name in files.items()} for kind, files in self._by_slot.items() if files and kind in _NEW_KINDS},
+            **{
+                kind: {str(slot): name for slot, name in files.items()}
+                for kind, files in self._by_slot.items()
+                if files and kind in _NEW_KINDS
+            },
             "indexes": {path: list(entry) for path, entry in self.indexes.items()},
             "tombstones": self.tombstones,
             "n_dead": self.n_dead,
@@ -197,7 +201,9 @@ def write_segment(
             multis[slot] = _write_multi(journal, rewrite, column, cancel)
         else:
             terms[slot] = write_terms(journal, rewrite.value_meta(column), rewrite.terms(column, cancel))
-    return SegmentFiles(key=key, rows=rewrite.n_rows, ids=names[0], fields=names[1], vectors=vectors, values=stored, terms=terms, multis=multis)
+    return SegmentFiles(
+        key=key, rows=rewrite.n_rows, ids=names[0], fields=names[1], vectors=vectors, values=stored, terms=terms, multis=multis
+    )
 
 
 def _write_ids(journal: Journal, rewrite: _core.Rewrite) -> str:
