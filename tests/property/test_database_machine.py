@@ -356,7 +356,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.database.snapshot(f"/copy-{self.copies}")
         with vicino.restore(f"/copy-{self.copies}", f"/restored-{self.copies}", _env=cast(Env, self.env), limits=LIMITS) as restored:
             found = read_database(restored)
-        self.expect(self.state.as_copied(), found)
+        self.expect(self.visible().as_copied(), self.without_expired(found))
 
     # ---- reading
 
