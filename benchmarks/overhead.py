@@ -17,7 +17,7 @@ import vicino
 from benchmarks import report
 from benchmarks.datasets import load_dataset
 from vicino import F, _core
-from vicino.collection.maintenance import core_column
+from vicino.collection.core_columns import core_column
 from vicino.filter.compile import compile_filter
 from vicino.filter.parse import parse_where
 

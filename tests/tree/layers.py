@@ -30,4 +30,11 @@ PYTHON_EXCEPTIONS: dict[tuple[str, str], str] = {
     ("env", "_core"): "Files.map hands out the core's Blob, a buffer that keeps its owner alive; the core imports nothing of ours",
 }
 
-CORE_LAYERS: list[set[str]] = [{"util"}, {"kernels"}, {"fields", "storage"}, {"index", "filter", "maxsim", "sparse"}, {"text"}, {"shard"}, {"bind"}]
+CORE_LAYERS: list[set[str]] = [
+    {"util"},
+    {"kernels"},
+    {"fields", "storage"},
+    {"index", "filter", "maxsim", "sparse", "text"},
+    {"shard"},
+    {"bind"},
+]

@@ -220,8 +220,8 @@ class Collection(ReadableCollection[T]):
         *,
         keep_vector: bool,
     ) -> Committed:
-        """An update of a field that is embedded or indexed by words, or of a collection with sparse or multi-vectors: the records are written
-        whole, with what their new text gives. keep_vector: the vector named "vector" is not made of the text anew.
+        """An update of a field that is embedded or indexed by words, or of vectors beside others: the records are written whole,
+        with what their new text gives. keep_vector: the vector named "vector" is not made of the text anew.
 
         Embedding takes long, so it happens before the commit; the commit asks that no record has changed meanwhile, else it begins again.
         """
@@ -340,7 +340,7 @@ class Collection(ReadableCollection[T]):
         self._settings_changed()
 
     def add_vector(self, name: str, spec: AnyVectorSpec | None = None, **options: Any) -> None:
-        """Declares one more named vector, dense, sparse or multi; existing records lack it until they are updated. Options as in `VectorSpec`."""
+        """Declares one more named vector; existing records lack it until they are updated. Options as in `VectorSpec`."""
         writes = self._writable()
         wanted = spec if spec is not None else VectorSpec(**options)
         writes.change_settings(lambda settings: settings.with_vector(name, wanted))

@@ -184,7 +184,7 @@ def is_expired(snapshot: _core.Snapshot, locator: int, field: str, now: dt.datet
 
 
 def read_vectors(snapshot: _core.Snapshot, locators: Locators, settings: Settings, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """The vectors of some rows, bit for bit as they were written. names: None for all. A `VectorColumn` each, or a list of sparse or multi-vectors."""
+    """The vectors of some rows, bit for bit as they were written: a `VectorColumn` each, or a list of sparse or multi-vectors."""
     columns: dict[str, Any] = {}
     for name in settings.vector_names if names is None else names:
         if (entry := settings.values.get(name)) is not None:

@@ -299,10 +299,10 @@ def _encode(piece: Columns) -> tuple[bytes, npt.NDArray[np.uint64]]:
 
 def _refuse_misnamed_vector(piece: Columns, name: str, dim: int) -> None:
     """A run without any vector of this name whose first record has an array of its length as a field: most likely a misspelled name."""
-    for field, value in piece.documents[0].items():
+    for key, value in piece.documents[0].items():
         if isinstance(value, np.ndarray) and value.shape == (dim,):
             raise SchemaError(
-                f'field "{field}" of {piece.describe(0)} is an array of {dim} numbers, and there is no vector "{name}" of that length; '
+                f'field "{key}" of {piece.describe(0)} is an array of {dim} numbers, and there is no vector "{name}" of that length; '
                 f'name it "{name}", or give the field as a list with .tolist()'
             )
 

@@ -334,7 +334,7 @@ class Settings:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `from_json` gives equal settings back. What a collection does not have is left out, as older versions expect it."""
+        """A JSON object; `from_json` gives equal settings back. Values and texts are left out where there are none."""
         values = {name: entry.to_json() for name, entry in self.values.items()}
         texts = {name: entry.to_json() for name, entry in self.texts.items()}
         return {

@@ -56,7 +56,7 @@ def join(parts: Sequence[ValueColumn]) -> ValueColumn:
     return ValueColumn(b"".join(part.data for part in parts), np.concatenate([*offsets, starts[-1:]]))
 
 
-def to_values(values: Sequence[Any], spec: ValueSpec, context: Context) -> ValueColumn:
+def to_values(values: Sequence[Any] | npt.NDArray[Any], spec: ValueSpec, context: Context) -> ValueColumn:
     """What users gave for one name, None where a record has none. Raises InvalidArgument or DimensionError naming the record."""
     if isinstance(spec, SparseSpec):
         return column_of([b"" if value is None else _sparse_bytes(value, row, context) for row, value in enumerate(values)])

@@ -52,7 +52,7 @@ def settings_of(
 
 
 def text_specs(text: Any, embed: Sequence[str]) -> dict[str, TextSpec]:
-    """The text indexes that `text=` asks for, by name: those of the fields named; unless something is said, one over the fields that are embedded."""
+    """The text indexes that `text=` asks for, by name: over the fields named; by default one over the fields that are embedded."""
     if text is None or text is True:
         return {default_text_name(embed): TextSpec(tuple(embed))} if embed else {}
     if text is False:

@@ -165,7 +165,7 @@ class Database:
         dim, metric, dtype, index: one vector named "vector". vectors: several by name, sparse (`SparseSpec`)
         and multi-vectors (`MultiSpec`) among them. model with embed: the vector "vector" is made from
         the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see
-        `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together, if there are any;
+        `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together,
         False for none. Name a field, several (an index each), or map names to a `TextSpec` or a language.
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use. exist_ok: if the name is
         taken, the collection there is returned, provided its settings agree.

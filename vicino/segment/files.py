@@ -111,7 +111,7 @@ class SegmentFiles:
     @classmethod
     def from_json(cls, parts: Mapping[str, Any]) -> SegmentFiles:
         """Reads `to_json`'s form. Raises CorruptionError for anything else."""
-        parts = {**dict.fromkeys(_NEW_KINDS, {}), **parts}
+        parts = {**{kind: {} for kind in _NEW_KINDS}, **parts}
         expect_shape(parts, _JSON_SHAPE, "the manifest: segment")
         for slot in {slot for kind in _SLOT_KINDS for slot in parts[kind]}:
             if not (slot.isascii() and slot.isdigit() and int(slot) < SLOT_LIMIT):
