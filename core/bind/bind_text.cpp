@@ -1,10 +1,12 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
 #include <mutex>
+#include <tuple>
 
 #include "bind/bind.h"
 #include "text/analyzer.h"
@@ -57,7 +59,7 @@ Value one_of(const std::string& name, std::initializer_list<std::pair<const char
 class TextAnalyzer {
  public:
   TextAnalyzer(const std::string& tokenizer, const std::string& accents, bool possessives, std::pair<std::uint32_t, std::uint32_t> grams,
-               const nb::list& languages, bool detects, bool leaves_stop_words_out, std::pair<float, float> weights, nb::object stem)
+               const nb::list& languages, bool detects, bool leaves_stop_words_out, std::tuple<float, float, float> weights, nb::object stem)
       : stem_(std::move(stem)) {
     using enum text::Tokenizer;
     text::Rules rules;
@@ -70,14 +72,14 @@ class TextAnalyzer {
     rules.words.gram_max = grams.second;
     rules.detects = detects;
     rules.leaves_stop_words_out = leaves_stop_words_out;
-    rules.folded_weight = weights.first;
-    rules.whole_weight = weights.second;
+    std::tie(rules.folded_weight, rules.whole_weight, rules.foreign_weight) = weights;
     for (const nb::handle row : languages) {
       text::Language language;
       language.code = nb::cast<std::string>(row[0]);
       language.script = script_named(nb::cast<std::string>(row[1]));
       language.stop_words = nb::cast<std::vector<std::string>>(row[2]);
       language.stems = nb::cast<bool>(row[3]);
+      language.folds_accents = nb::cast<bool>(row[4]);
       rules.languages.push_back(std::move(language));
     }
     if (rules.languages.size() > text::kLanguagesMax)
@@ -214,7 +216,7 @@ nb::str str_of(std::u32string_view characters) {
 void bind_text(nb::module_& m) {
   nb::class_<TextAnalyzer>(m, "TextAnalyzer", "Texts to terms. Safe to call from several threads; vicino.text.Analyzer says what the settings mean.")
       .def(nb::init<const std::string&, const std::string&, bool, std::pair<std::uint32_t, std::uint32_t>, const nb::list&, bool, bool,
-                    std::pair<float, float>, nb::object>(),
+                    std::tuple<float, float, float>, nb::object>(),
            nb::kw_only(), "tokenizer"_a, "accents"_a, "possessives"_a, "grams"_a, "languages"_a, "detects"_a, "leaves_stop_words_out"_a, "weights"_a,
            "stem"_a.none())
       .def("analyze", &TextAnalyzer::analyze, "texts"_a, "positions"_a,

@@ -71,9 +71,14 @@ void Analyzer::place(Memo& memo, std::string_view text, std::uint32_t at, bool f
 std::size_t Analyzer::detect(const Memo& memo, std::span<const Token> tokens) const {
   if (!rules_.detects) return rules_.languages.empty() ? rules_.languages.size() : 0;
   LanguageVotes votes;
+  static thread_local std::vector<std::uint32_t> seen;
+  seen.clear();
   for (const Token& token : tokens.first(std::min(tokens.size(), kWordsDetected))) {
     const MemoWord& word = memo.words[token.word];
-    votes.add(word.pieces.script, word.stop_words_of, word.is_ascii);
+    const LanguageSet stop_words_of = word.pieces.normal.size() > 1 ? word.stop_words_of : 0;
+    const bool is_new = stop_words_of && std::find(seen.begin(), seen.end(), token.word) == seen.end();
+    if (is_new) seen.push_back(token.word);
+    votes.add(word.pieces.script, stop_words_of, word.is_ascii, is_new);
   }
   return votes.winner(rules_.languages);
 }
@@ -84,7 +89,9 @@ const Analyzer::TermForm* Analyzer::forms_of(const Memo& memo, std::size_t langu
 }
 
 void Analyzer::resolve(Memo& memo, std::size_t language, std::span<const std::uint32_t> words) {
-  const bool stems = language < rules_.languages.size() && rules_.languages[language].stems;
+  const bool is_known = language < rules_.languages.size();
+  const bool stems = is_known && rules_.languages[language].stems;
+  const bool folds = is_known && rules_.languages[language].folds_accents && rules_.words.accents == Accents::both;
   std::vector<std::string> asked, stemmed;
   if (stems) {
     for (const std::uint32_t word : words)
@@ -99,11 +106,15 @@ void Analyzer::resolve(Memo& memo, std::size_t language, std::span<const std::ui
   for (const std::uint32_t word : words) {
     forms.first[word] = static_cast<std::uint32_t>(forms.forms.size() + 1);
     const std::size_t begin = forms.forms.size();
-    for (const Piece& piece : memo.words[word].pieces.pieces) {
+    const auto& pieces = memo.words[word].pieces.pieces;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const Piece& piece = pieces[i];
       const bool is_stemmed = stems && piece.stems;
       const std::string& text = is_stemmed ? stemmed[next++] : std::string();
       const std::string term = is_stemmed && !text.empty() ? term_of(to_characters(text)) : term_of(piece.text);
-      const TermForm form{term_id(term), piece.offset, piece.form};
+      // A piece's folded form follows it where it has one; in such a language that is the word itself.
+      if (folds && i + 1 < pieces.size() && pieces[i + 1].form == Form::folded && piece.form != Form::folded) continue;
+      const TermForm form{term_id(term), piece.offset, folds && piece.form == Form::folded ? Form::exact : piece.form};
       const bool is_new = std::none_of(forms.forms.begin() + static_cast<std::ptrdiff_t>(begin), forms.forms.end(),
                                        [&](const TermForm& other) { return other.term == form.term && other.offset == form.offset; });
       if (is_new) forms.forms.push_back(form);
@@ -137,7 +148,9 @@ void Analyzer::append_value(std::span<const Token> tokens, std::size_t language,
   std::uint32_t length = 0;
   for (const Token& token : tokens) {
     const MemoWord& word = documents_.words[token.word];
-    length += word.pieces.n_positions;
+    // Stop words say nothing of how much a text holds: they are kept for phrases and not counted.
+    const bool is_stop_word = rules_.leaves_stop_words_out && (word.stop_words_of >> language & 1);
+    if (!is_stop_word) length += word.pieces.n_positions;
     for (const TermForm* form = forms_of(documents_, language, token.word); form->term != kEnd; ++form)
       occurrences_.push_back(std::uint64_t{form->term} << 32 | (token.position + form->offset));
   }
@@ -254,8 +267,9 @@ std::vector<QueryWord> Analyzer::query(std::string_view text, LanguageSet langua
         auto& forms = out[begin + form->offset].forms;
         const std::string_view term = terms_[form->term];
         const auto same = std::find_if(forms.begin(), forms.end(), [&](const WeightedTerm& other) { return other.term == term; });
-        if (same == forms.end()) forms.push_back({term, weight_of(form->form)});
-        else same->weight = std::max(same->weight, weight_of(form->form));
+        const float weight = weight_of(form->form) * (language == own || own == rules_.languages.size() ? 1.0f : rules_.foreign_weight);
+        if (same == forms.end()) forms.push_back({term, weight});
+        else same->weight = std::max(same->weight, weight);
       }
     }
   }

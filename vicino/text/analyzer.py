@@ -29,10 +29,13 @@ Tokenizer = Literal["words", "code", "keyword", "ngram", "edge"]
 Accents = Literal["no", "yes", "both"]
 Text = str | Sequence[str] | None
 
-# A form without its accents counts less than the exact one, which the document with the exact spelling has as well.
-FOLDED_WEIGHT = 0.8
+# What the forms of one query word weigh, the exact one being 1. The engine adds up the forms that a document has, and a document with the exact
+# spelling has the folded one too; so a small weight only orders what else would not be found.
+FOLDED_WEIGHT = 0.1
 # The whole of `get_user_name` says little more than its parts together.
 WHOLE_WEIGHT = 0.5
+# Forms of a word in another language than the query's own: rare among the documents, and heavy for that.
+FOREIGN_WEIGHT = 0.5
 
 _GRAMS = {"ngram": (2, 3), "edge": (1, 12)}
 
@@ -43,7 +46,7 @@ class Analyzer:
 
     tokenizer: "words" (Unicode's word break; pairs of characters in scripts without spaces), "code" (identifiers and their parts),
         "keyword" (the whole text is one term), "ngram" (all pieces of each word), "edge" (the beginnings of each word).
-    language: a code of `LANGUAGES`, "auto" (detected for each text) or None (no stop words, no stemming).
+    language: a code of `LANGUAGES`, "auto" (detected for each text; English for code) or None (no stop words, no stemming).
     stem: words are reduced to their stems; "auto" does so where the language has a stemmer and PyStemmer is installed.
     stop_words: True for the language's own, False for none, or words. Documents keep theirs (phrases need them), queries leave them out unless
         they hold nothing else.
@@ -153,7 +156,7 @@ class Analyzer:
         if self.grams or self.tokenizer in _GRAMS:
             parts.append("{} to {} characters".format(*(self.grams or _GRAMS[self.tokenizer])))
         if self.tokenizer in ("words", "code"):
-            language = "no language" if self.language is None else "language detected" if self.language == "auto" else LANGUAGES[self.language].name
+            language = "no language" if self.language is None else "language detected" if self._detects else LANGUAGES[self._languages[0]].name
             parts.append(language)
             parts.append(f"stemmed ({self.stemmer or stemmer_version() or 'PyStemmer'})" if self._is_stemmed else "not stemmed")
         parts.append({"no": "accents kept", "yes": "accents folded", "both": "accents folded and kept"}[self.accents])
@@ -204,7 +207,8 @@ class Analyzer:
             require_stemmer(f"the analyzer ({self.tokenizer}, language {self.language!r}), stored with stem=True,")
         stems = self._is_stemmed
         rows = [
-            (code, LANGUAGES[code].script, self._stop_words_of(code), stems and LANGUAGES[code].snowball is not None) for code in self._languages
+            (code, known.script, self._stop_words_of(code), stems and known.snowball is not None, known.folds_accents)
+            for code, known in ((code, LANGUAGES[code]) for code in self._languages)
         ]
         return _core.TextAnalyzer(
             tokenizer=self.tokenizer,
@@ -214,19 +218,22 @@ class Analyzer:
             languages=rows,
             detects=self._detects,
             leaves_stop_words_out=self.stop_words is not False,
-            weights=(FOLDED_WEIGHT, WHOLE_WEIGHT),
+            weights=(FOLDED_WEIGHT, WHOLE_WEIGHT, FOREIGN_WEIGHT),
             stem=Stemmers() if stems else None,
         )
 
     @property
     def _detects(self) -> bool:
-        return self.language == "auto" and self.tokenizer in ("words", "code")
+        return self.language == "auto" and self.tokenizer == "words"
 
     @property
     def _languages(self) -> tuple[str, ...]:
         if self.tokenizer not in ("words", "code") or self.language is None:
             return ()
-        return DETECTED if self.language == "auto" else (self.language,)
+        if self.language != "auto":
+            return (self.language,)
+        # Names in source text are English by custom, and single letters and keywords would pass for words of other languages.
+        return ("en",) if self.tokenizer == "code" else DETECTED
 
     @property
     def _stemmed_languages(self) -> tuple[str, ...]:
