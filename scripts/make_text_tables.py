@@ -12,11 +12,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-WORD_BREAK = (
-    "Other CR LF Newline Extend ZWJ Format Katakana Hebrew_Letter ALetter MidLetter MidNum MidNumLet Numeric ExtendNumLet "
-    "Regional_Indicator WSegSpace Single_Quote Double_Quote"
-).split()
-SCRIPTS = "Other Latin Greek Cyrillic Arabic Hebrew Devanagari Han Hiragana Katakana Thai Lao Khmer Myanmar Hangul".split()
+WORD_BREAK = [
+    "Other", "CR", "LF", "Newline", "Extend", "ZWJ", "Format", "Katakana", "Hebrew_Letter", "ALetter", "MidLetter", "MidNum", "MidNumLet",
+    "Numeric", "ExtendNumLet", "Regional_Indicator", "WSegSpace", "Single_Quote", "Double_Quote",
+]  # fmt: skip
+SCRIPTS = [
+    "Other", "Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer",
+    "Myanmar", "Hangul",
+]  # fmt: skip
 IS_WORD, IS_PICTOGRAPH, IS_MARK = 1 << 9, 1 << 10, 1 << 11
 LAST = 0x110000
 

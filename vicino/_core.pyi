@@ -283,7 +283,7 @@ class TextAnalyzer:
     Texts to terms. Safe to call from several threads; vicino.text.Analyzer says what the settings mean.
     """
 
-    def __init__(self, *, tokenizer: str, accents: str, possessives: bool, grams: tuple[int, int], languages: list, detects: bool, leaves_stop_words_out: bool, weights: tuple[float, float, float], stem: object | None) -> None: ...
+    def __init__(self, *, tokenizer: str, accents: str, possessives: bool, grams: tuple[int, int], languages: list, detects: bool, leaves_stop_words_out: bool, weights: tuple[float, float, float, float], stem: object | None) -> None: ...
 
     def analyze(self, texts: object, positions: bool) -> tuple:
         """

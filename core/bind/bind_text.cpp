@@ -59,7 +59,7 @@ Value one_of(const std::string& name, std::initializer_list<std::pair<const char
 class TextAnalyzer {
  public:
   TextAnalyzer(const std::string& tokenizer, const std::string& accents, bool possessives, std::pair<std::uint32_t, std::uint32_t> grams,
-               const nb::list& languages, bool detects, bool leaves_stop_words_out, std::tuple<float, float, float> weights, nb::object stem)
+               const nb::list& languages, bool detects, bool leaves_stop_words_out, std::tuple<float, float, float, float> weights, nb::object stem)
       : stem_(std::move(stem)) {
     using enum text::Tokenizer;
     text::Rules rules;
@@ -72,7 +72,7 @@ class TextAnalyzer {
     rules.words.gram_max = grams.second;
     rules.detects = detects;
     rules.leaves_stop_words_out = leaves_stop_words_out;
-    std::tie(rules.folded_weight, rules.whole_weight, rules.foreign_weight) = weights;
+    std::tie(rules.folded_weight, rules.whole_weight, rules.character_weight, rules.foreign_weight) = weights;
     for (const nb::handle row : languages) {
       text::Language language;
       language.code = nb::cast<std::string>(row[0]);
@@ -216,7 +216,7 @@ nb::str str_of(std::u32string_view characters) {
 void bind_text(nb::module_& m) {
   nb::class_<TextAnalyzer>(m, "TextAnalyzer", "Texts to terms. Safe to call from several threads; vicino.text.Analyzer says what the settings mean.")
       .def(nb::init<const std::string&, const std::string&, bool, std::pair<std::uint32_t, std::uint32_t>, const nb::list&, bool, bool,
-                    std::tuple<float, float, float>, nb::object>(),
+                    std::tuple<float, float, float, float>, nb::object>(),
            nb::kw_only(), "tokenizer"_a, "accents"_a, "possessives"_a, "grams"_a, "languages"_a, "detects"_a, "leaves_stop_words_out"_a, "weights"_a,
            "stem"_a.none())
       .def("analyze", &TextAnalyzer::analyze, "texts"_a, "positions"_a,

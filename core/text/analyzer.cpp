@@ -58,7 +58,7 @@ std::uint32_t Analyzer::remember(Memo& memo, std::string_view word, bool for_que
 
 void Analyzer::place(Memo& memo, std::string_view text, std::uint32_t at, bool for_query, Placed& out) {
   const std::size_t before = out.words.size();
-  append_words(text, rules_.words, out.words);
+  append_words(text, rules_.words, for_query, out.words);
   for (std::size_t i = before; i < out.words.size(); ++i) {
     const Word& word = out.words[i];
     const std::uint32_t id = remember(memo, text.substr(word.begin, word.end - word.begin), for_query);
@@ -253,7 +253,12 @@ std::vector<QueryWord> Analyzer::query(std::string_view text, LanguageSet langua
   };
   const bool keeps_all = std::all_of(placed.tokens.begin(), placed.tokens.end(), is_stop_word);
   const auto weight_of = [&](Form form) {
-    return form == Form::exact ? 1.0f : form == Form::folded ? rules_.folded_weight : rules_.whole_weight;
+    switch (form) {
+      case Form::folded: return rules_.folded_weight;
+      case Form::whole: return rules_.whole_weight;
+      case Form::character: return rules_.character_weight;
+      default: return 1.0f;
+    }
   };
   std::vector<QueryWord> out;
   for (std::size_t i = 0; i < placed.tokens.size(); ++i) {
@@ -294,10 +299,18 @@ std::vector<Span> Analyzer::spans(std::string_view text, LanguageSet languages) 
     return character;
   };
   for (std::size_t i = 0; i < placed.tokens.size(); ++i) {
-    Span span{characters_to(placed.words[i].begin), characters_to(placed.words[i].end), {}};
-    for (const std::size_t language : through)
-      for (const TermForm* form = forms_of(documents_, language, placed.tokens[i].word); form->term != kEnd; ++form)
-        if (std::find(span.terms.begin(), span.terms.end(), terms_[form->term]) == span.terms.end()) span.terms.push_back(terms_[form->term]);
+    const auto [begin, end] = placed.words[i];
+    const std::string_view word = text.substr(begin, end - begin);
+    const std::size_t first = is_of_run(word) ? begin + character_end(word) : end;
+    const std::size_t at = characters_to(begin), until_first = characters_to(first);
+    Span character{at, until_first, {}}, span{at, characters_to(end), {}};
+    for (const std::size_t language : through) {
+      for (const TermForm* form = forms_of(documents_, language, placed.tokens[i].word); form->term != kEnd; ++form) {
+        auto& terms = form->form == Form::character ? character.terms : span.terms;
+        if (std::find(terms.begin(), terms.end(), terms_[form->term]) == terms.end()) terms.push_back(terms_[form->term]);
+      }
+    }
+    if (!character.terms.empty()) out.push_back(std::move(character));
     if (!span.terms.empty()) out.push_back(std::move(span));
   }
   return out;

@@ -28,7 +28,7 @@ struct Rules {
   std::vector<Language> languages;  // one unless detected
   bool detects = false;             // the language of each text; else all texts are in languages[0], or in none
   bool leaves_stop_words_out = true;  // of queries, unless they hold nothing else; documents keep theirs, for phrases
-  float folded_weight = 0.1f, whole_weight = 0.5f;
+  float folded_weight = 0.05f, whole_weight = 0.5f, character_weight = 0.15f;
   float foreign_weight = 0.5f;  // of forms in another language than the query's own
 };
 

@@ -51,18 +51,17 @@ void append_segment(std::string_view text, std::size_t begin, std::size_t end, c
   if (begin < end) words.push_back({begin, end});
 }
 
-/// The pairs of neighboring characters of a run, each with its marks.
-void append_pairs(std::string_view text, std::size_t begin, std::size_t end, std::vector<Word>& words) {
-  std::vector<std::size_t> bounds;
-  for (std::size_t at = begin; at < end;) {
-    const std::size_t here = at;
-    const CharacterInfo info = info_of(next_character(text, at));
-    const bool joins = info.is_mark() || info.word_break() == WordBreak::extend || info.word_break() == WordBreak::format || info.word_break() == WordBreak::zwj;
-    if (!joins || bounds.empty()) bounds.push_back(here);
+/// The pairs of neighboring characters of a run, each with its marks, and the last character.
+void append_pairs(std::string_view text, std::size_t begin, std::size_t end, bool for_query, std::vector<Word>& words) {
+  std::size_t middle = begin + character_end(text.substr(begin, end - begin));
+  const bool is_pair = middle < end;
+  while (middle < end) {
+    const std::size_t next = middle + character_end(text.substr(middle, end - middle));
+    words.push_back({begin, next});
+    begin = middle;
+    middle = next;
   }
-  bounds.push_back(end);
-  if (bounds.size() == 2) words.push_back({begin, end});
-  for (std::size_t i = 0; i + 2 < bounds.size(); ++i) words.push_back({bounds[i], bounds[i + 2]});
+  if (!is_pair || !for_query) words.push_back({begin, end});
 }
 
 bool is_apostrophe(char32_t character) { return character == U'\'' || character == 0x2019 || character == 0x02bc; }
@@ -187,7 +186,23 @@ void add_word(Pieces& out, std::u32string_view source, const WordRules& rules, b
 
 }  // namespace
 
-void append_words(std::string_view text, const WordRules& rules, std::vector<Word>& words) {
+std::size_t character_end(std::string_view run) {
+  std::size_t end = 0;
+  next_character(run, end);
+  for (std::size_t after = end; end < run.size(); end = after) {
+    const CharacterInfo info = info_of(next_character(run, after));
+    const WordBreak kind = info.word_break();
+    if (!info.is_mark() && kind != WordBreak::extend && kind != WordBreak::format && kind != WordBreak::zwj) break;
+  }
+  return end;
+}
+
+bool is_of_run(std::string_view word) {
+  std::size_t at = 0;
+  return !word.empty() && run_group(info_of(next_character(word, at))) != 0;
+}
+
+void append_words(std::string_view text, const WordRules& rules, bool for_query, std::vector<Word>& words) {
   if (rules.tokenizer == Tokenizer::keyword) {
     if (!text.empty()) words.push_back({0, text.size()});
     return;
@@ -199,7 +214,7 @@ void append_words(std::string_view text, const WordRules& rules, std::vector<Wor
     const auto first = static_cast<unsigned char>(text[at]);
     at = segment_end(text, begin);
     if (first < 0x80) {
-      if (group) append_pairs(text, run, begin, words);
+      if (group) append_pairs(text, run, begin, for_query, words);
       group = 0;
       const bool is_plain = (first >= '0' && first <= '9') || ((first | 0x20) >= 'a' && (first | 0x20) <= 'z');
       if (is_plain || (at > begin + 1 && is_sought(text.substr(begin, at - begin)))) append_segment(text, begin, at, rules, words);
@@ -208,13 +223,13 @@ void append_words(std::string_view text, const WordRules& rules, std::vector<Wor
     std::size_t after = begin;
     const int here = run_group(info_of(next_character(text, after)));
     if (here != group) {
-      if (group) append_pairs(text, run, begin, words);
+      if (group) append_pairs(text, run, begin, for_query, words);
       group = here;
       run = begin;
     }
     if (group == 0 && is_sought(text.substr(begin, at - begin))) append_segment(text, begin, at, rules, words);
   }
-  if (group) append_pairs(text, run, text.size(), words);
+  if (group) append_pairs(text, run, text.size(), for_query, words);
 }
 
 Pieces pieces_of(std::string_view word, const WordRules& rules, bool for_query) {
@@ -226,7 +241,9 @@ Pieces pieces_of(std::string_view word, const WordRules& rules, bool for_query) 
   if (rules.tokenizer == Tokenizer::keyword) {
     add_piece(out, out.normal, 0, Form::exact, rules, false);
   } else if (run_group(first)) {
+    const std::size_t end = character_end(word);
     add_piece(out, out.normal, 0, Form::exact, rules, false);
+    if (end < word.size()) add_piece(out, fold(to_characters(word.substr(0, end))), 0, Form::character, rules, false);
   } else {
     add_word(out, source, rules, for_query);
   }

@@ -1,7 +1,8 @@
 // From text to words, and from a word to the pieces that become terms, before stemming.
 //
 // A **word** is a piece of the source: a segment of the word break, or two neighboring characters where a script writes none between its
-// words (Chinese, Japanese, Thai, Lao, Khmer, Burmese; one character where it stands alone). What it is made into depends on its bytes alone,
+// words (Chinese, Japanese, Thai, Lao, Khmer, Burmese). Such a pair is also its first character, so that one character can be sought; the last
+// of a run is a word by itself. What it is made into depends on its bytes alone,
 // so that an analyzer does that once per distinct word. One word may hold several **pieces**, at one position or at several that follow:
 // `get_userName` is get, user, name and, at the position of the first, the whole.
 #pragma once
@@ -28,10 +29,17 @@ struct Word {
   std::size_t begin = 0, end = 0;  // bytes of the source
 };
 
-/// Appends the words of a text, front to back. Those of scripts without spaces overlap.
-void append_words(std::string_view text, const WordRules& rules, std::vector<Word>& words);
+/// Appends the words of a text, front to back. Those of scripts without spaces overlap. A query's run does not end with its last character: the
+/// pair before says more.
+void append_words(std::string_view text, const WordRules& rules, bool for_query, std::vector<Word>& words);
 
-enum class Form : std::uint8_t { exact, folded, whole };
+/// Where the first character of a run ends, with its marks.
+std::size_t character_end(std::string_view run);
+
+/// Whether a word is of a script without spaces.
+bool is_of_run(std::string_view word);
+
+enum class Form : std::uint8_t { exact, folded, whole, character };
 
 struct Piece {
   std::u32string text;

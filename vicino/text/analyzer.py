@@ -1,7 +1,8 @@
 """Analyzers: what makes words of text, as values that are stored with a collection.
 
-An `Analyzer` is asked four things: the terms of documents as a text index stores them (`analyze_many`), the terms of a query (`query_terms`), where
-in a text each term comes from (`spans`), and what it is (`describe`, `to_json`). All work on characters happens in the core (core/text).
+An `Analyzer` is asked four things: the terms of documents as a text index stores them (`analyze_many`), the terms of a query
+(`query_terms`), where in a text each term comes from (`spans`), and what it is (`describe`, `to_json`). All work on characters happens in
+the core (core/text).
 
 What a collection wrote yesterday must be found today, so an analyzer is never replaced in silence: `resolve` fixes what "auto" means at the
 moment of creation, and what is stored holds the versions of the rules, of Unicode and of the stemmer.
@@ -29,11 +30,13 @@ Tokenizer = Literal["words", "code", "keyword", "ngram", "edge"]
 Accents = Literal["no", "yes", "both"]
 Text = str | Sequence[str] | None
 
-# What the forms of one query word weigh, the exact one being 1. The engine adds up the forms that a document has, and a document with the exact
-# spelling has the folded one too; so a small weight only orders what else would not be found.
-FOLDED_WEIGHT = 0.1
+# What the forms of one query word weigh, the exact one being 1. The engine adds up the forms that a document has, and a document with the
+# exact spelling has the folded one too; so a small weight only orders what else would not be found.
+FOLDED_WEIGHT = 0.05
 # The whole of `get_user_name` says little more than its parts together.
 WHOLE_WEIGHT = 0.5
+# A single character of a pair, in scripts without spaces.
+CHARACTER_WEIGHT = 0.15
 # Forms of a word in another language than the query's own: rare among the documents, and heavy for that.
 FOREIGN_WEIGHT = 0.5
 
@@ -48,8 +51,8 @@ class Analyzer:
         "keyword" (the whole text is one term), "ngram" (all pieces of each word), "edge" (the beginnings of each word).
     language: a code of `LANGUAGES`, "auto" (detected for each text; English for code) or None (no stop words, no stemming).
     stem: words are reduced to their stems; "auto" does so where the language has a stemmer and PyStemmer is installed.
-    stop_words: True for the language's own, False for none, or words. Documents keep theirs (phrases need them), queries leave them out unless
-        they hold nothing else.
+    stop_words: True for the language's own, False for none, or words. Documents keep theirs (phrases need them), which do not count for
+        their length; queries leave them out unless they hold nothing else.
     accents: "no" keeps them, "yes" folds them away, "both" finds either spelling and ranks the exact one first.
     possessives: strips 's, and articles before an apostrophe (l'eau).
     grams: shortest and longest piece in characters, for "ngram" (2, 3) and "edge" (1, 12).
@@ -71,14 +74,16 @@ class Analyzer:
         _one_of("tokenizer", self.tokenizer, ("words", "code", "keyword", "ngram", "edge"))
         _one_of("accents", self.accents, ("no", "yes", "both"))
         if self.language not in ("auto", None) and self.language not in LANGUAGES:
-            raise InvalidArgument(f'language must be "auto", None or a code, got {self.language!r}.{did_you_mean(str(self.language), LANGUAGES)}')
+            close = did_you_mean(str(self.language), LANGUAGES)
+            raise InvalidArgument(f'language must be "auto", None or a code, got {self.language!r}.{close}')
         if not (isinstance(self.stem, bool) or self.stem == "auto"):
             raise InvalidArgument(f'stem must be True, False or "auto", got {self.stem!r}')
         if not isinstance(self.possessives, bool):
             raise InvalidArgument(f"possessives must be True or False, got {self.possessives!r}")
         if self.stem is True and not self._stemmed_languages:
             raise InvalidArgument(
-                f'stem=True needs a language with a stemmer and tokenizer "words" or "code", got language {self.language!r}, tokenizer "{self.tokenizer}"'
+                f'stem=True needs a language with a stemmer and tokenizer "words" or "code", '
+                f'got language {self.language!r}, tokenizer "{self.tokenizer}"'
             )
         if not isinstance(self.stop_words, bool):
             words = (self.stop_words,) if isinstance(self.stop_words, str) else tuple(self.stop_words)
@@ -117,7 +122,8 @@ class Analyzer:
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads; stored with the collection once resolved."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None or name == "language"}
+        kept = {name: value for name, value in values.items() if value is not None or name == "language"}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Analyzer:
@@ -128,10 +134,12 @@ class Analyzer:
         if version is not None and (type(version) is not int or version < 1):
             raise InvalidArgument(f"version of an analyzer must be a number from 1, got {version!r}")
         if version is not None and version > ANALYZER_VERSION:
-            raise FormatError(f"an analyzer of version {version} was stored; this vicino knows versions up to {ANALYZER_VERSION}: update vicino")
+            raise FormatError(
+                f"an analyzer of version {version} was stored; this vicino knows them up to {ANALYZER_VERSION}: update vicino"
+            )
         if unknown := sorted(set(stored) - known):
             raise InvalidArgument(f"an analyzer has no setting {unknown[0]!r}.{did_you_mean(unknown[0], known)}")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
         return cls(**values)
 
     def notes(self) -> list[str]:
@@ -145,7 +153,9 @@ class Analyzer:
         if self.stemmer and installed is None:
             found.append(f'terms were made with {self.stemmer}, which is not installed: pip install "vicino[text]"')
         elif self.stemmer and installed != self.stemmer:
-            found.append(f"terms were made with {self.stemmer}, installed is {installed}: some words may not be found until the index is built anew")
+            found.append(
+                f"terms were made with {self.stemmer}, installed is {installed}: some words may be missed until the index is built anew"
+            )
         if self.unicode and self.unicode != _core.UNICODE_VERSION:
             found.append(f"terms were made by the rules of Unicode {self.unicode}, these are of {_core.UNICODE_VERSION}")
         return found
@@ -156,22 +166,22 @@ class Analyzer:
         if self.grams or self.tokenizer in _GRAMS:
             parts.append("{} to {} characters".format(*(self.grams or _GRAMS[self.tokenizer])))
         if self.tokenizer in ("words", "code"):
-            language = "no language" if self.language is None else "language detected" if self._detects else LANGUAGES[self._languages[0]].name
-            parts.append(language)
+            parts.append("language detected" if self._detects else LANGUAGES[self._languages[0]].name if self._languages else "no language")
             parts.append(f"stemmed ({self.stemmer or stemmer_version() or 'PyStemmer'})" if self._is_stemmed else "not stemmed")
         parts.append({"no": "accents kept", "yes": "accents folded", "both": "accents folded and kept"}[self.accents])
         return "; ".join([", ".join(parts), *self.notes()])
 
     # What it makes
 
-    def analyze_many(self, texts: Sequence[Text], *, positions: bool = True) -> tuple[bytes, NDArray[np.uint64], NDArray[np.bool_], frozenset[str]]:
+    def analyze_many(
+        self, texts: Sequence[Text], *, positions: bool = True
+    ) -> tuple[bytes, NDArray[np.uint64], NDArray[np.bool_], frozenset[str]]:
         """The text values of documents, as docs/design/0005 lays them out.
 
         texts: one str per document, or a list of str (one document, with a gap of 100 positions between items), or None (absent, no bytes).
-        Returns (values end to end, offsets of n + 1, which documents have one, languages used); the last are what `query_terms` is to be told.
+        Returns (values end to end, offsets of n + 1, which documents have one, languages used); queries are to be told the last.
         """
-        data, offsets, present, languages = self._for_documents.analyze(texts, positions)
-        return data, offsets, present, languages
+        return self._for_documents.analyze(texts, positions)  # type: ignore[return-value]
 
     def query_terms(self, text: str, languages: Iterable[str] = ()) -> list[list[tuple[bytes, float]]]:
         """The words of a query, each as its forms with weights, the heaviest first; a word that is repeated comes repeatedly.
@@ -185,7 +195,10 @@ class Analyzer:
         return self._for_queries.query(text, list(languages))
 
     def spans(self, text: str, languages: Iterable[str] = ()) -> list[tuple[int, int, list[bytes]]]:
-        """(start, end, terms) of each word: characters of the source text, and the terms that they became. Spans overlap where no spaces part words."""
+        """(start, end, terms) of each word: characters of the source text, and the terms that they became.
+
+        Spans overlap in scripts without spaces: each pair of characters has one, and its first character.
+        """
         return self._for_queries.spans(text, list(languages))
 
     def language_of(self, text: str) -> str:
@@ -218,7 +231,7 @@ class Analyzer:
             languages=rows,
             detects=self._detects,
             leaves_stop_words_out=self.stop_words is not False,
-            weights=(FOLDED_WEIGHT, WHOLE_WEIGHT, FOREIGN_WEIGHT),
+            weights=(FOLDED_WEIGHT, WHOLE_WEIGHT, CHARACTER_WEIGHT, FOREIGN_WEIGHT),
             stem=Stemmers() if stems else None,
         )
 

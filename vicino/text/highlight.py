@@ -39,13 +39,13 @@ def highlight(
 ) -> list[Fragment]:
     """The fragments of a text that hold the most different query terms, in the order of the text.
 
-    query_terms: terms, as `Analyzer.query_terms` or an index gives them (all forms, those that a prefix or a fuzzy word stands for as well).
+    query_terms: terms, as `Analyzer.query_terms` or an index gives them (all forms, also what a prefix or a fuzzy word stands for).
     fragment_chars: about how long a fragment is; it ends at words, and is longer only where one match is.
     Returns at most `max_fragments`, none where nothing matches.
     """
     if fragment_chars < 1 or max_fragments < 1:
         raise InvalidArgument(f"fragment_chars and max_fragments must be at least 1, got {fragment_chars} and {max_fragments}")
-    wanted = frozenset(query_terms)
+    wanted = _telling(frozenset(query_terms))
     words = analyzer.spans(text, languages)
     hits = [(start, end, wanted.intersection(terms)) for start, end, terms in words if not wanted.isdisjoint(terms)]
     starts = sorted({start for start, _, _ in words})
@@ -58,6 +58,12 @@ def highlight(
         if len(chosen) == max_fragments:
             break
     return [Fragment(text[start:end], start, end, _merged(hits, start, end)) for start, end in sorted(chosen)]
+
+
+def _telling(terms: frozenset[bytes]) -> frozenset[bytes]:
+    """The terms without the single characters of pairs: where no spaces part words, each would be marked all over a text."""
+    characters = {term for term in terms if term[0] >= 0xE0 and len(term.decode()) <= 2}
+    return terms - {term for term in characters if any(term != other and other.startswith(term) for other in characters)}
 
 
 Hits = list[tuple[int, int, frozenset[bytes]]]
