@@ -368,7 +368,7 @@ class Cancel:
 def row_bytes(dtype: Dtype, dim: int) -> int:
     """Bytes of one stored vector."""
 
-def encode_upsert(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], columns: Sequence[tuple[int, int, Dtype, Metric, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None]], values: Sequence[tuple[int, ValueKind, int, Dtype, Metric, bytes, Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]]]) -> bytes:
+def encode_upsert(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], columns: Sequence[tuple[int, int, Dtype, Metric, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None]], values: Sequence[tuple[int, ValueKind, int, Dtype, Metric, bytes, Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]]] = []) -> bytes:
     """
     Log payload of an upsert; documents and offsets as encode_documents returns them.
     """
@@ -543,7 +543,7 @@ class Rewrite:
 class Segment:
     """A sealed segment, opened from its containers."""
 
-def open_segment(key: int, ids: Container, fields: Container, vectors: Sequence[Container], graphs: Sequence[Container], indexes: Sequence[Container], values: Sequence[Container], terms: Sequence[Container], multis: Sequence[Container]) -> Segment: ...
+def open_segment(key: int, ids: Container, fields: Container, vectors: Sequence[Container], graphs: Sequence[Container], indexes: Sequence[Container], values: Sequence[Container] = [], terms: Sequence[Container] = [], multis: Sequence[Container] = []) -> Segment: ...
 
 class ShardState:
     """

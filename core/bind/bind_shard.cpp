@@ -152,7 +152,8 @@ void bind_rewrite(nb::module_& m) {
 
 void bind_state(nb::module_& m) {
   nb::class_<Segment>(m, "Segment", "A sealed segment, opened from its containers.");
-  m.def("open_segment", &open_segment, "key"_a, "ids"_a, "fields"_a, "vectors"_a, "graphs"_a, "indexes"_a, "values"_a, "terms"_a, "multis"_a);
+  m.def("open_segment", &open_segment, "key"_a, "ids"_a, "fields"_a, "vectors"_a, "graphs"_a, "indexes"_a,
+        "values"_a = std::vector<Container>{}, "terms"_a = std::vector<Container>{}, "multis"_a = std::vector<Container>{});
 
   nb::class_<ShardState>(m, "ShardState", "The state machine of one shard; one writer, any number of readers of its snapshots.")
       .def(nb::init<std::uint64_t, bool>(), "version"_a, "lenient"_a = false)
@@ -252,7 +253,8 @@ void bind_shard(nb::module_& m) {
       .def_prop_ro("cancelled", &Cancel::cancelled);
 
   m.def("row_bytes", [](Dtype dtype, std::uint32_t dim) { return row_bytes(dtype, dim); }, "dtype"_a, "dim"_a, "Bytes of one stored vector.");
-  m.def("encode_upsert", &encode_upsert_payload, "ids"_a, "documents"_a, "offsets"_a, "columns"_a, "values"_a,
+  m.def("encode_upsert", &encode_upsert_payload, "ids"_a, "documents"_a, "offsets"_a, "columns"_a,
+        "values"_a = std::vector<ValuesArgument>{},
         "Log payload of an upsert; documents and offsets as encode_documents returns them.");
   m.def("encode_delete", [](const nb::list& ids) { return to_bytes(encode_delete(ids_to_write(ids))); }, "ids"_a);
   m.def("encode_fields", [](const nb::list& ids, const nb::bytes& documents, const OffsetArray& offsets) {

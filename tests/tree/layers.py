@@ -34,7 +34,8 @@ CORE_LAYERS: list[set[str]] = [
     {"util"},
     {"kernels"},
     {"fields", "storage"},
-    {"index", "filter", "maxsim", "sparse", "text"},
+    {"index", "filter", "maxsim", "sparse"},
+    {"text"},
     {"shard"},
     {"bind"},
 ]
