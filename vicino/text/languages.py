@@ -90,7 +90,7 @@ LANGUAGES: dict[str, Language] = {
         més molt no o on per perquè però quan que què qui quin quina se sense ser seu seva sobre són també un una uns"""),
     "cs": _language("Czech", "latin", "czech", """
         a aby ale ani bez být byl byla bylo byly co či do ho i jak jako je jeho její jejich jen ještě jsem jsou k kde kdo když která
-        které který ke mezi na nad ne nebo není o od po pod podle pro proč před při s se si tak také ten to u v ve z za ze že"""),
+        které který ke mezi na nad ne nebo není o od po pod podle proč před při s se si tak také ten to u v ve z za ze že"""),
     "id": _language("Indonesian", "latin", "indonesian", """
         ada adalah agar akan apa atau bagaimana bahwa bagi bisa dalam dan dapat dari dengan di hanya ini itu juga karena ke kepada
         kita mana mengapa mereka namun oleh pada para saat saja sangat saya sebagai secara sebuah seperti siapa sudah telah tersebut
