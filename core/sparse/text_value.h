@@ -3,7 +3,7 @@
 //   u8 flags (1: with positions), varint length, varint n_terms, then per term, ascending by bytes:
 //   varint size, the term's bytes, varint tf, with positions tf varint gaps (the first from 0)
 //
-// length counts the words of the text once, whatever forms each of them was given. varint: 7 bits a byte, the lowest first.
+// length counts the words of the text once, whatever forms each of them was given, and no stop words. varint: 7 bits a byte, the lowest first.
 #pragma once
 #include <algorithm>
 #include <cstdint>

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 CLASSES = [
-    "Other", "CR", "LF", "Newline", "Extend", "ZWJ", "Format", "Katakana", "Hebrew", "ALetter", "MidLetter", "MidNum", "MidNumLet", "Numeric",
-    "ExtendNumLet", "RI", "WSegSpace", "SQ", "DQ",
+    "Other", "CR", "LF", "Newline", "Extend", "ZWJ", "Format", "Katakana", "Hebrew", "ALetter", "MidLetter", "MidNum", "MidNumLet",
+    "Numeric", "ExtendNumLet", "RI", "WSegSpace", "SQ", "DQ",
 ]  # fmt: skip
 TABLES = Path(__file__).parents[3] / "core/text/text_tables.h"
 PICTOGRAPH = 1 << 10
