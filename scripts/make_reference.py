@@ -77,6 +77,8 @@ OPEN_SETTINGS = [
 COLLECTION_SETTINGS = [
     ("vectors", "vectors by name: dimension, metric, dtype, index"),
     ("next_slot", "bookkeeping: the number the next new vector gets in the files"),
+    ("values", "sparse vectors and multi-vectors by name: their spec and the slot of their columns"),
+    ("texts", "fields indexed for text search: analyzer, weight of lengths (k1, b), languages met so far"),
     ("schema", "declared fields, and whether others are refused"),
     ("embed", "fields whose text the model embeds"),
     ("model", "exact identity of the embedding model: name, revision, hashes, pooling"),

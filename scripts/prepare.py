@@ -18,7 +18,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 
 # What each purpose needs besides the base dependencies and what builds the core.
-PURPOSES: dict[str, tuple[str, ...]] = {"core": (), "demo": ("embed",), "test": ("embed", "parquet", "pandas", "polars", "dev")}
+PURPOSES: dict[str, tuple[str, ...]] = {"core": (), "demo": ("embed",), "test": ("embed", "text", "parquet", "pandas", "polars", "dev")}
 
 COMMAND = """#!/bin/sh
 # Runs the vicino of this checkout.
