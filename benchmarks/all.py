@@ -2,8 +2,8 @@
 
     python -m benchmarks.all
 
-Answers: whether this machine and commit meet every stated figure, within 25 minutes on two cores. For that, the peers of `ingest` are
-measured over fewer records; `python -m benchmarks.ingest` by itself measures them over 100,000, and takes longer.
+Answers: whether this machine and commit meet every stated figure, within 25 minutes on two cores. For that, `ingest` runs one
+round; `python -m benchmarks.ingest` by itself runs three.
 Does not answer: anything its parts do not; each states its own limits at its top.
 """
 
@@ -27,29 +27,27 @@ PLAN: dict[str, list[str]] = {
     "default_search": [],
     "open_time": [],
     "relevance": [],
-    "ingest": ["--peers", "--name", "ingest_alone"],
-    "ingest_beside_peers": ["--n", "20000", "--name", "ingest_beside_peers"],
+    "ingest": ["--rounds", "1"],
 }
-"""Result file -> arguments; its module is the one of that name, or `ingest`."""
+"""Benchmark -> arguments."""
 QUICK = {
     "import_time": ["--runs", "3"],
     "overhead": ["--rounds", "2", "--repeats", "200"],
     "multi": ["--writes", "10"],
     "default_search": ["--n", "12000", "--queries", "50", "--segments", "2"],
     "open_time": ["--n", "5000", "--runs", "3", "--collections", "50", "--log-mib", "4"],
-    "ingest": ["--n", "5000", "--rounds", "1", "--peers", "--name", "ingest_alone"],
+    "ingest": ["--n", "5000", "--rounds", "1", "--peers"],
 }
 """The same with parameters that take seconds, to see that every part runs."""
 
 
 def run(name: str, arguments: Sequence[str], results: Path) -> list[report.Figure]:
     """One benchmark in its own process; its figures, or one line that says how it failed."""
-    module = "ingest" if name.startswith("ingest") else name
-    result = results / f"{arguments[arguments.index('--name') + 1] if '--name' in arguments else name}.json"
+    result = results / f"{name}.json"
     before = result.stat().st_mtime_ns if result.exists() else 0
     start = time.perf_counter()
-    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    print(f"{report.command_of(module, arguments)}", flush=True)
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    print(f"{report.command_of(name, arguments)}", flush=True)
     done = subprocess.run(command, cwd=report.ROOT, env={**os.environ, "VICINO_BENCH_RESULTS": str(results)}, check=False)
     print(f"  {time.perf_counter() - start:.0f} s\n", flush=True)
     if done.returncode or not result.exists() or result.stat().st_mtime_ns == before:
