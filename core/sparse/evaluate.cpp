@@ -128,7 +128,7 @@ class Maker {
       const ResolvedTerm& resolved = terms_.term(term.field, term.term);
       const auto& totals = terms_.field(term.field);
       const TextField& field = query_.fields[term.field];
-      made.k1 = field.k1;
+      if (made.terms.empty()) made.k1 = field.k1;
       made.terms.push_back({TermWalk(resolved, terms_.entries(), term.field), &field, totals.average, term.weight});
       n = std::max(n, totals.n);
       df = std::max(df, resolved.df);

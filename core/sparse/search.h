@@ -2,7 +2,8 @@
 //
 // A query is a tree. Its scores are BM25 in Lucene's form (Robertson and Zaragoza, 2009): idf = ln(1 + (N - df + 0.5) / (df + 0.5)), a
 // term's share idf * x / (k1 + x), x = sum over fields of boost * tf / (1 - b + b * length / average length) (BM25F). N, df and average lengths are those
-// of live records over all entries, so that segments and merges show in no score; N and df of several fields are the largest of them.
+// of live records over all entries, so that segments and merges show in no score; N and df of several fields are the largest of them, k1 is that of
+// the first.
 //
 // The most usual query, words of one field or a sparse vector, is answered by MaxScore (Turtle and Flood, 1995) over windows of 64 Ki rows:
 // terms that cannot lift a row into the top k by themselves are only looked up for rows that others found, blocks that cannot are passed over.
