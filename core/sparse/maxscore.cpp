@@ -18,7 +18,7 @@ struct Candidate {
 class ListWalk {
  public:
   ListWalk(const FlatList& list, const LengthNorm* norm, double scale)
-      : index_(*list.index), cursor_(list.index->postings(list.info)), weight_(static_cast<float>(list.weight * scale)), block_scale_(list.bound_scale * weight_),
+      : index_(*list.index), cursor_(list.index->postings(list.info)), weight_(static_cast<float>(list.weight * scale)), block_scale_(list.bound_scale),
         bound_(to_units(list.bound * weight_)), norm_(norm) {
     if (!norm) return;
     fixed_ = norm->k1 * (1 - norm->b);
@@ -78,6 +78,9 @@ class ListWalk {
  private:
   static std::uint32_t to_units(float value) { return static_cast<std::uint32_t>(std::ceil(static_cast<double>(value) * 1.000002)) + 1; }
 
+  /// Most that a posting of a block is worth. The share of a word stays below 1 whatever its norm, and the scale may be infinite.
+  std::uint32_t block_units(float bound) const { return to_units((norm_ ? std::min(1.0f, bound * block_scale_) : bound) * weight_); }
+
   std::uint32_t count_below(std::uint32_t end) const {
     if (block_.rows[block_.count - 1] < end) return block_.count;
     return static_cast<std::uint32_t>(std::lower_bound(block_.rows + at_, block_.rows + block_.count, end) - block_.rows);
@@ -92,7 +95,7 @@ class ListWalk {
     float bound;
     std::uint32_t last_row;
     while (cursor_->peek(from, bound, last_row)) {
-      if (threshold > others && to_units(bound * block_scale_) < threshold - others) {
+      if (threshold > others && block_units(bound) < threshold - others) {
         if (last_row >= end - 1) return false;  // what lies beyond the window is looked at in its turn, with that window's threshold
         from = last_row + 1;
         continue;
@@ -125,7 +128,7 @@ class ListWalk {
     for (std::uint32_t i = 0; i < n; ++i) {
       const auto tf = static_cast<float>(static_cast<std::int32_t>(payloads[i]));
       const auto length = static_cast<float>(static_cast<std::int32_t>(lengths[i]));
-      shares[i] = at_least_one(weight_ * tf / (tf + (fixed_ + per_word_ * length)));
+      shares[i] = at_least_one(weight_ * (tf / (tf + (fixed_ + per_word_ * length))));
     }
   }
 
@@ -140,6 +143,23 @@ class ListWalk {
   PostingBlock block_;
   std::uint32_t at_ = 0;
 };
+
+/// The sums of a window: all zero between calls, also when reading a damaged list ends one early.
+class Sums {
+ public:
+  Sums() {
+    if (values_.size() < kWindow) values_.assign(kWindow, 0);
+  }
+  ~Sums() {
+    if (!is_zero) std::ranges::fill(values_, 0);
+  }
+  std::uint32_t* data() { return values_.data(); }
+  bool is_zero = true;
+
+ private:
+  static thread_local std::vector<std::uint32_t> values_;
+};
+thread_local std::vector<std::uint32_t> Sums::values_;
 
 }  // namespace
 
@@ -158,6 +178,8 @@ std::vector<SparseHit> BestRows::take(double unit) && {
   std::sort_heap(heap_.begin(), heap_.end());
   std::vector<SparseHit> hits;
   for (const Kept& kept : heap_) hits.push_back({kept.row, static_cast<float>(kept.score * unit)});
+  // Sums that differ may be one float.
+  std::ranges::sort(hits, [](const SparseHit& a, const SparseHit& b) { return a.score != b.score ? a.score > b.score : a.row < b.row; });
   return hits;
 }
 
@@ -173,10 +195,9 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
   std::vector<std::uint64_t> below(order.size() + 1);
   for (std::size_t i = 0; i < order.size(); ++i) below[i + 1] = below[i] + order[i]->bound();
 
-  static thread_local std::vector<std::uint32_t> sums;
+  Sums sums;
   static thread_local std::vector<std::uint32_t> touched;
   static thread_local std::vector<Candidate> candidates;
-  if (sums.size() < kWindow) sums.assign(kWindow, 0);
   for (std::uint32_t first = 0; first < entry.n_rows; first += std::min(kWindow, entry.n_rows - first)) {
     cancel.check();
     const std::uint32_t end = first + std::min(kWindow, entry.n_rows - first);
@@ -186,15 +207,17 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
     if (optional == order.size()) return;
 
     touched.clear();
+    sums.is_zero = false;
     for (std::size_t i = order.size(); i-- > optional;) {
       const auto others = static_cast<std::uint32_t>(below.back() - order[i]->bound());
       order[i]->add(first, end, entry.allowed, others, threshold, sums.data(), touched, stats);
     }
     candidates.clear();
     for (const std::uint32_t row : touched) {
-      const std::uint32_t sum = std::exchange(sums[row - first], 0);
+      const std::uint32_t sum = std::exchange(sums.data()[row - first], 0);
       if (sum + below[optional] >= threshold) candidates.push_back({row, sum});
     }
+    sums.is_zero = true;
     if (optional) std::ranges::sort(candidates, {}, &Candidate::row);
     for (std::size_t i = optional; i-- > 0 && !candidates.empty();) {
       for (Candidate& candidate : candidates) candidate.score += order[i]->share_of(candidate.row, stats);

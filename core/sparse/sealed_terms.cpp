@@ -88,11 +88,15 @@ std::shared_ptr<const SealedTerms> SealedTerms::open(const Container& container,
   const TermsStats& found = terms->stats_;
   if (found.rows != n_rows || found.valued > n_rows) terms->fail("covers " + std::to_string(found.rows) + " rows, the segment has " + std::to_string(n_rows));
   if (found.kind != static_cast<std::uint8_t>(kind) || found.positions > 1 || found.flags > 1) terms->fail("holds terms of another kind");
+  if (!(found.k1 >= 0 && found.k1 <= 1000 && found.b >= 0 && found.b <= 1 && found.average >= 1 && std::isfinite(found.average)))
+    terms->fail("the constants of its bounds are out of range");
   if (kind == TermsKind::text) {
     terms->lengths_ = typed_section<std::uint16_t>(container.section("lengths").bytes(), n_rows, terms->name_ + ", section lengths");
     if (const auto longs = container.find("long_lengths"))
       terms->long_lengths_ = typed_section<std::uint32_t>(longs->bytes(), longs->size() / 4, terms->name_ + ", section long_lengths");
     if (terms->long_lengths_.size() % 2) terms->fail("section long_lengths has an odd number of entries");
+  } else if (const auto presence = container.find("presence")) {
+    terms->presence_ = typed_section<std::uint64_t>(presence->bytes(), (std::size_t{n_rows} + 63) / 64, terms->name_ + ", section presence");
   }
   const std::size_t n_blocks = (std::size_t{found.terms} + kTermsPerBlock - 1) / kTermsPerBlock;
   terms->blocks_ = typed_section<BlockPlace>(container.section("blocks").bytes(), n_blocks + 1, terms->name_ + ", section blocks");
@@ -104,7 +108,7 @@ std::shared_ptr<const SealedTerms> SealedTerms::open(const Container& container,
 
 void SealedTerms::lengths(const std::uint32_t* rows, std::uint32_t n, std::uint32_t* out) const {
   if (lengths_.empty()) {
-    std::fill_n(out, n, 0u);
+    for (std::uint32_t i = 0; i < n; ++i) out[i] = presence_.empty() || (presence_[rows[i] >> 6] >> (rows[i] & 63) & 1) ? 0 : kNoLength;
     return;
   }
   for (std::uint32_t i = 0; i < n; ++i) {
@@ -290,7 +294,40 @@ class SealedCursor final : public PostingCursor {
 
 std::unique_ptr<PostingCursor> SealedTerms::postings(const TermInfo& term) const { return std::make_unique<SealedCursor>(*this, term); }
 
+std::uint32_t SealedTerms::length_of(std::uint32_t row) const {
+  std::uint32_t length;
+  lengths(&row, 1, &length);
+  return length;
+}
+
+void SealedTerms::verify_totals() const {
+  std::uint32_t valued = 0;
+  std::uint64_t total = 0;
+  for (std::uint32_t row = 0; row < stats_.rows; ++row) {
+    const std::uint32_t length = length_of(row);
+    if (length == kNoLength) continue;
+    ++valued;
+    total += length;
+  }
+  if (valued != stats_.valued || total != stats_.total_length)
+    fail("has " + std::to_string(valued) + " values of " + std::to_string(total) + " words, its stats say " + std::to_string(stats_.valued) + " of " +
+         std::to_string(stats_.total_length));
+}
+
+void SealedTerms::verify_block(const PostingBlock& block, float bound) const {
+  const LengthNorm norm = norm_at_build();
+  for (std::uint32_t i = 0; i < block.count; ++i) {
+    const std::uint32_t length = length_of(block.rows[i]);
+    if (length == kNoLength) fail("a term is in row " + std::to_string(block.rows[i]) + ", which has no value");
+    const bool is_text = kind() == TermsKind::text;
+    if (!is_text && (!std::isfinite(block.weights[i]) || (block.weights[i] < 0 && !has_negative()))) fail("a weight is no number, or below 0 against its stats");
+    const auto tf = static_cast<float>(block.tf[i]);
+    if (!((is_text ? tf / (tf + norm(length)) : std::fabs(block.weights[i])) <= bound)) fail("the bound of a term is too small for row " + std::to_string(block.rows[i]));
+  }
+}
+
 void SealedTerms::verify() const {
+  verify_totals();
   std::uint32_t n = 0;
   std::string before;
   std::vector<std::uint32_t> positions;
@@ -300,7 +337,10 @@ void SealedTerms::verify() const {
     before.assign(reinterpret_cast<const char*>(term.data()), term.size());
     SealedCursor cursor(*this, info);
     std::uint32_t df = 0;
-    for (; cursor.next(0, block); df += block.count) {
+    float bound;
+    std::uint32_t last_row;
+    for (; cursor.peek(0, bound, last_row) && cursor.next(0, block); df += block.count) {
+      verify_block(block, bound);
       if (!stats_.positions) continue;
       for (std::uint32_t i = 0; i < block.count; ++i) cursor.positions(i, positions);
     }

@@ -3,6 +3,7 @@
 //   stats       u32 rows, u32 rows with a value, u64 sum of lengths, u32 terms, u8 kind, u8 positions, u16 flags (1: some weight is below 0), f32 k1, b, average of the bounds
 //   lengths     text only: u16 per row; 0xffff: no text, 0xfffe: too long for 16 bits, see `long_lengths`
 //   long_lengths text only, absent without such rows: u32 row, u32 length, ascending
+//   presence    sparse only, absent when every row has a vector: u64[], bit i of word i / 64 stands for row i
 //   blocks      per 16 terms: u64 offset in `terms`, u64 offset in `postings`, u64 offset in `positions`; one more at the end
 //   terms       per term, ascending: varint bytes shared with the term before (0 at the begin of a block), varint further bytes, those bytes,
 //               varint df, varint bytes of its postings, with positions varint bytes of its positions
@@ -78,12 +79,16 @@ class SealedTerms final : public TermIndex {
   Bytes first_term(std::size_t block) const;
   std::size_t block_of(Bytes term) const;
   TermInfo info_of(const Entry& entry) const;
+  std::uint32_t length_of(std::uint32_t row) const;
+  void verify_totals() const;
+  void verify_block(const PostingBlock& block, float bound) const;
 
   Container container_;
   std::string name_;
   TermsStats stats_{};
   std::span<const std::uint16_t> lengths_;
   std::span<const std::uint32_t> long_lengths_;
+  std::span<const std::uint64_t> presence_;
   std::span<const BlockPlace> blocks_;
   Bytes terms_, postings_, positions_;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "sparse/collection_terms.h"
 #include "sparse/evaluate.h"
@@ -13,6 +14,8 @@ namespace vicino {
 namespace {
 
 constexpr double kLargestSum = 1u << 30;
+/// A share is rounded to a whole unit; sums of so many units a share are right to five millionths.
+constexpr double kExactUnits = 1e5;
 
 /// What a bound made for one norm must be multiplied with to hold for another: the largest ratio of the two over all lengths.
 float bound_scale(const LengthNorm& built, const LengthNorm& asked) {
@@ -29,7 +32,8 @@ struct FlatTerm {
   double weight;
 };
 
-std::vector<SparseHit> search_flat(std::span<const FlatTerm> terms, const LengthNorm* norm, std::span<const SparseEntry> entries, std::size_t k,
+/// The best rows, unless one of them is worth so little beside the largest possible sum that rounding would show: then nothing.
+std::optional<std::vector<SparseHit>> search_flat(std::span<const FlatTerm> terms, const LengthNorm* norm, std::span<const SparseEntry> entries, std::size_t k,
                                    std::vector<SparseStats>& stats, const Cancel& cancel) {
   std::vector<std::vector<FlatList>> lists(entries.size());
   double most = 0;
@@ -46,12 +50,14 @@ std::vector<SparseHit> search_flat(std::span<const FlatTerm> terms, const Length
     }
     most += most_of_term;
   }
-  if (!(most > 0)) return {};
+  if (!(most > 0)) return std::vector<SparseHit>{};
   const double scale = kLargestSum / most;
   BestRows best(k);
   for (std::size_t i = 0; i < entries.size(); ++i)
     if (!lists[i].empty()) offer_best(entries[i], lists[i], norm, scale, best, stats[i], cancel);
-  return std::move(best).take(1 / scale);
+  auto hits = std::move(best).take(1 / scale);
+  if (!hits.empty() && hits.back().score * scale < kExactUnits * static_cast<double>(terms.size())) return std::nullopt;
+  return hits;
 }
 
 /// Whether plain words of one field are asked for, any of which may be met.
@@ -81,7 +87,8 @@ std::vector<SparseHit> search_text(const TextQuery& query, std::span<const Spars
     const ResolvedTerm& resolved = terms.term(0, term);
     if (resolved.df && weight > 0) flat.push_back({&resolved, weight * CollectionTerms::idf(totals.n, resolved.df)});
   }
-  return search_flat(flat, &norm, entries, k, stats, cancel);
+  if (auto hits = search_flat(flat, &norm, entries, k, stats, cancel)) return std::move(*hits);
+  return search_clauses(query, terms, k, stats, cancel);
 }
 
 std::vector<SparseHit> search_sparse(std::uint32_t slot, std::span<const std::uint32_t> indices, std::span<const float> weights, bool idf, std::span<const SparseEntry> entries,
@@ -95,7 +102,8 @@ std::vector<SparseHit> search_sparse(std::uint32_t slot, std::span<const std::ui
     const ResolvedTerm& resolved = terms.term(0, sparse_term(indices[i]));
     if (resolved.df && weights[i] != 0) flat.push_back({&resolved, weights[i] * (idf ? CollectionTerms::idf(terms.field(0).n, resolved.df) : 1.0)});
   }
-  if (!has_negative) return search_flat(flat, nullptr, entries, k, stats, cancel);
+  if (!has_negative)
+    if (auto hits = search_flat(flat, nullptr, entries, k, stats, cancel)) return std::move(*hits);
   std::vector<WeightedTerm> weighted;
   for (const FlatTerm& term : flat) weighted.push_back({term.resolved, term.weight});
   return sum_weights(weighted, entries, k, stats, cancel);

@@ -228,6 +228,12 @@ TermsBuilder::Image TermsBuilder::finish(const Cancel& cancel) {
     image.emplace_back("lengths", raw(lengths.data(), lengths.size()));
     if (!longs.empty()) image.emplace_back("long_lengths", raw(longs.data(), longs.size()));
   }
+  if (kind_ == TermsKind::sparse && n_valued_ < lengths_.size()) {
+    std::vector<std::uint64_t> presence((lengths_.size() + 63) / 64);
+    for (std::uint32_t row = 0; row < lengths_.size(); ++row)
+      if (lengths_[row] != kNoLength) presence[row >> 6] |= std::uint64_t{1} << (row & 63);
+    image.emplace_back("presence", raw(presence.data(), presence.size()));
+  }
   image.emplace_back("blocks", std::move(blocks));
   image.emplace_back("terms", std::move(terms));
   image.emplace_back("postings", std::move(postings));

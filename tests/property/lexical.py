@@ -178,7 +178,9 @@ def _phrase_frequency(places: Sequence[Sequence[int]], gaps: Sequence[int], slop
     """For every place of the first word 1 / (1 + d), d being how far the others' nearest places are from where they should be."""
     if not all(places):
         return 0.0
-    distances = [sum(min(abs(at - start - gap) for at in own) for own, gap in zip(places[1:], gaps[1:], strict=True)) for start in places[0]]
+    distances = [
+        sum(min(abs(at - start - gap) for at in own) for own, gap in zip(places[1:], gaps[1:], strict=True)) for start in places[0]
+    ]
     return sum(1 / (1 + distance) for distance in distances if distance <= slop)
 
 
@@ -202,7 +204,9 @@ def sparse_scores(query: Mapping[int, float], vectors: Mapping[Any, Mapping[int,
         weights = {index: weight * idf(len(vectors), sum(index in one for one in vectors.values())) for index, weight in query.items()}
     shared = {record_id: [index for index in query if index in one and weights[index]] for record_id, one in vectors.items()}
     return {
-        record_id: math.fsum(weights[index] * vectors[record_id][index] for index in indices) for record_id, indices in shared.items() if indices
+        record_id: math.fsum(weights[index] * vectors[record_id][index] for index in indices)
+        for record_id, indices in shared.items()
+        if indices
     }
 
 

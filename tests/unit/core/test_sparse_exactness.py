@@ -16,7 +16,9 @@ from vicino.collection.limits import Limits
 from vicino.collection.value_specs import SparseSpec, TextSpec
 
 LIMITS = Limits(head_rows_max=150, merge_fan_in=3)
-WORDS = [f"{stem}{ending}" for stem in ("ab", "abc", "bca", "caü", "übb", "xyz") for ending in ("", "a", "s", "ed", "ing", "er", "ün", "aa")]
+WORDS = [
+    f"{stem}{ending}" for stem in ("ab", "abc", "bca", "caü", "übb", "xyz") for ending in ("", "a", "s", "ed", "ing", "er", "ün", "aa")
+]
 SHARES = {"all": 100, "half": 50, "tenth": 10, "hundredth": 1}
 K = 10
 
@@ -81,33 +83,35 @@ class Corpus:
         texts = self.collection.settings.texts
         return [(texts[name].slot, boost, texts[name].spec.k1, texts[name].spec.b) for name, boost in boosts.items()]
 
-    def allowed(self, share: int) -> tuple[set[int], _core.Matches | None]:
+    def allowed(self, share: int, snapshot: _core.Snapshot) -> tuple[set[int], _core.Matches | None]:
         if share == 100:
             return set(self.records), None
         chosen = {number for number, record in self.records.items() if record["n"] < share}
-        return chosen, self.snapshot.matches_of(np.array(self.snapshot.find(sorted(chosen)), np.int64))
+        return chosen, snapshot.matches_of(np.array(snapshot.find(sorted(chosen)), np.int64))
 
     # ---- comparing
 
     def expect(self, boosts: Mapping[str, float], clause: Clause, share: int = 100, *, filtered: bool = False, k: int = K) -> None:
         """A text query gives the best of the reference."""
-        allowed, matches = self.allowed(share)
+        snapshot = self.snapshot  # one: segments are merged meanwhile
+        allowed, matches = self.allowed(share, snapshot)
         reference = Lexical(self.fields(boosts), allowed if filtered else None)
         expected = {number: score for number, score in reference.scores(clause).items() if number in allowed}
         query = _core.TextQuery(self.slots(boosts), clause, filtered)
-        locators, scores, _ = self.snapshot.search_text(query, k, matches, _core.Cancel())
-        expect_best(self.snapshot, locators, scores, expected, k)
+        locators, scores, _ = snapshot.search_text(query, k, matches, _core.Cancel())
+        expect_best(snapshot, locators, scores, expected, k)
 
     def expect_sparse(self, query: Mapping[int, float], share: int = 100, *, idf: bool = False) -> None:
-        allowed, matches = self.allowed(share)
+        snapshot = self.snapshot  # one: segments are merged meanwhile
+        allowed, matches = self.allowed(share, snapshot)
         vectors = {number: record["bag"] for number, record in self.records.items() if "bag" in record}
         expected = {number: score for number, score in sparse_scores(query, vectors, with_idf=idf).items() if number in allowed}
         sizes = {index: abs(weight) for index, weight in query.items()}
         scale = sparse_scores(sizes, {number: {i: abs(w) for i, w in one.items()} for number, one in vectors.items()}, with_idf=idf)
         indices, weights = np.array(sorted(query), np.uint32), np.array([query[index] for index in sorted(query)], np.float32)
         slot = self.collection.settings.values["bag"].slot
-        locators, scores, _ = self.snapshot.search_sparse(slot, indices, weights, idf, K, matches, _core.Cancel())
-        expect_best(self.snapshot, locators, scores, expected, K, scale=scale)
+        locators, scores, _ = snapshot.search_sparse(slot, indices, weights, idf, K, matches, _core.Cancel())
+        expect_best(snapshot, locators, scores, expected, K, scale=scale)
 
 
 def in_one_head(corpus: Corpus) -> None:
@@ -262,3 +266,91 @@ def test_sparse_scores_are_those_of_the_reference(corpus: Corpus, idf: bool, sig
         for _ in range(4):
             indices = chance.sample(range(45), chance.randint(1, 8))
             corpus.expect_sparse({i: float(np.float32(chance.random() - signs * 0.5)) for i in indices}, share, idf=idf)
+
+
+# ---- scores that are small beside what a query could give
+
+
+def search_words(collection: Any, words: str, k: int) -> tuple[list[int], Any, Any]:
+    snapshot = collection._shard.snapshot()
+    entry = collection.settings.texts["text"]
+    query = _core.TextQuery([(entry.slot, 1.0, entry.spec.k1, entry.spec.b)], ("words", [word(name) for name in words.split()], 1))
+    locators, scores, _ = snapshot.search_text(query, k, None, _core.Cancel())
+    return snapshot.ids(locators), locators, scores
+
+
+def test_words_that_nearly_all_records_have_are_scored_exactly_beside_a_rare_one() -> None:
+    """The common word's share is a hundred-thousandth of the rare one's: sums in units of the largest would round it away."""
+    texts = {number: "the " * (1 + number % 3) + "filler " * (number % 7) for number in range(3000)} | {77: "rare"}
+    with vicino.open(limits=Limits(head_rows_max=1000, merge_fan_in=9)) as database:
+        collection = database.create_collection("c", vectors={}, text={"text": TextSpec(analyzer=PLAIN)})
+        for first in (0, 1000, 2000):
+            collection.upsert([{"id": number, "text": texts[number]} for number in range(first, first + 1000)])
+        expected = Lexical([Field({number: text.split() for number, text in texts.items()})]).scores(
+            ("words", [word("the"), word("rare")], 1)
+        )
+        _, locators, scores = search_words(collection, "the rare", 3000)
+        expect_best(collection._shard.snapshot(), locators, scores, expected, 3000)
+
+
+def test_sparse_weights_of_very_different_sizes_are_summed_exactly() -> None:
+    vectors = {number: {1: 1e-6 * (1 + number % 5), **({2: 1000.0} if number % 50 == 0 else {})} for number in range(400)}
+    vectors = {number: {index: float(np.float32(weight)) for index, weight in one.items()} for number, one in vectors.items()}
+    with vicino.open() as database:
+        collection = database.create_collection("c", vectors={"bag": SparseSpec()})
+        collection.upsert([{"id": number, "bag": bag} for number, bag in vectors.items()])
+        slot = collection.settings.values["bag"].slot
+        snapshot = collection._shard.snapshot()
+        query = np.array([1, 2], np.uint32), np.array([1, 1], np.float32)
+        locators, scores, _ = snapshot.search_sparse(slot, *query, False, 50, None, _core.Cancel())
+        expect_best(snapshot, locators, scores, sparse_scores({1: 1.0, 2: 1.0}, vectors), 50)
+
+
+# ---- long lists
+
+
+def test_best_of_long_lists_are_found_past_a_window_of_rows() -> None:
+    """More than 64 Ki rows in one segment: terms are added and looked up window by window, blocks are passed over."""
+    chance = random.Random(11)
+    n = 70_000
+    names = [f"w{rank}" for rank in range(400)]
+    choices = iter(chance.choices(names, [1 / (1 + rank) for rank in range(400)], k=6 * n))
+    texts = {number: [next(choices) for _ in range(2 + number % 5)] for number in range(n)}
+    with vicino.open(limits=Limits(head_rows_max=10**6, head_bytes_max=1 << 30)) as database:
+        collection = database.create_collection("c", vectors={}, text={"text": TextSpec(analyzer=PLAIN, positions=False)})
+        ids = list(texts)
+        collection.upsert(ids=ids, fields=[{"text": " ".join(texts[number])} for number in ids])
+        collection.delete(list(range(0, n, 97)))
+        collection.optimize()
+        snapshot = collection._shard.snapshot()
+        reference = Lexical([Field({number: words for number, words in texts.items() if number % 97})])
+        assert max(entry["rows"] for entry in snapshot.entries) > 1 << 16
+        for _ in range(6):
+            asked = [*chance.choices(names, k=2), "w0", "w3"]
+            _, locators, scores = search_words(collection, " ".join(names), 10)
+            expect_best(snapshot, locators, scores, reference.scores(("words", [word(name) for name in names], 1)), 10)
+
+
+# ---- merges
+
+
+def test_a_merge_changes_no_score() -> None:
+    """Not even its last bit: shares are added as integers, and statistics are of live records."""
+    with vicino.open(limits=LIMITS) as database:
+        corpus = Corpus(database, seed=23)
+        in_segments_with_deletes_and_updates(corpus)
+        chance = random.Random(1)
+        clauses = [make(chance, BOTH) for make in CLAUSES.values()] + [make(chance, BODY) for make in CLAUSES.values()]
+
+        def answers() -> list[dict[int, float]]:
+            snapshot, found = corpus.snapshot, []
+            for number, clause in enumerate(clauses):
+                query = _core.TextQuery(corpus.slots(BOTH if number < len(CLAUSES) else BODY), clause)
+                locators, scores, _ = snapshot.search_text(query, 5000, None, _core.Cancel())
+                found.append(dict(zip(snapshot.ids(locators), scores.tolist(), strict=True)))
+            return found
+
+        before = answers()
+        corpus.collection.optimize()
+        assert len(corpus.snapshot.entries) == 2  # one segment and an empty head
+        assert answers() == before
