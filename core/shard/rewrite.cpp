@@ -154,7 +154,7 @@ TermsBuilder::Image Rewrite::terms(const ValueSpec& column, const Cancel& cancel
     const TermIndex* index = entry.rows->terms(column.slot);
     if (!index) continue;
     if (dynamic_cast<const Segment*>(entry.rows.get())) {
-      builder.add(*index, mapping_[input], cancel);
+      builder.add(*index, mapping_[input]);
       continue;
     }
     for (std::uint32_t row = 0; row < entry.rows->size(); ++row)  // a head keeps the values themselves

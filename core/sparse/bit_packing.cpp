@@ -1,8 +1,10 @@
 #include "sparse/bit_packing.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace vicino {
 
@@ -39,24 +41,141 @@ constexpr std::array<Unpack, sizeof...(bits)> unpack_table(std::index_sequence<b
 
 constexpr auto kUnpack = unpack_table(std::make_index_sequence<33>());
 
-}  // namespace
+constexpr std::uint8_t kBitsMask = 63, kHasExceptions = 64;
 
-void pack128(const std::uint32_t* values, unsigned bits, std::string& out) {
-  std::uint32_t words[128] = {};
+constexpr std::size_t packed_bytes(std::uint32_t count, unsigned bits) { return (std::size_t{count} * bits + 7) / 8; }
+
+/// 128 numbers, of which the lower `bits` bits count.
+void append_lanes(std::span<const std::uint32_t> numbers, unsigned bits, std::string& out) {
+  std::uint32_t words[kRunMax] = {};
+  const std::uint32_t mask = bits == 32 ? ~0u : (1u << bits) - 1;
   for (unsigned step = 0; step < 32 && bits; ++step)
     for (unsigned lane = 0; lane < 4; ++lane) {
       const unsigned at = step * bits, word = at / 32, shift = at % 32;
-      const std::uint32_t value = values[step * 4 + lane];
+      const std::uint32_t value = numbers[step * 4 + lane] & mask;
       words[word * 4 + lane] |= value << shift;
       if (shift + bits > 32) words[(word + 1) * 4 + lane] |= value >> (32 - shift);
     }
-  out.append(reinterpret_cast<const char*>(words), packed_bytes(bits));
+  out.append(reinterpret_cast<const char*>(words), packed_bytes(kRunMax, bits));
 }
 
-void unpack128(const std::uint8_t* packed, unsigned bits, std::uint32_t* values) {
-  std::uint32_t words[128];
-  std::memcpy(words, packed, packed_bytes(bits));
-  kUnpack[bits](words, values);
+void append_packed(std::span<const std::uint32_t> numbers, unsigned bits, std::string& out) {
+  const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+  std::uint64_t word = 0;
+  unsigned filled = 0;
+  for (const std::uint32_t number : numbers) {
+    word |= (number & mask) << filled;
+    for (filled += bits; filled >= 8; filled -= 8, word >>= 8) out.push_back(static_cast<char>(word));
+  }
+  if (filled) out.push_back(static_cast<char>(word));
+}
+
+/// `packed` holds exactly what `count` numbers take.
+void unpack(Bytes packed, std::uint32_t count, unsigned bits, std::uint32_t* numbers) {
+  const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+  std::size_t bit = 0;
+  for (std::uint32_t i = 0; i < count; ++i, bit += bits) {
+    const std::size_t at = bit / 8;
+    std::uint64_t word = 0;
+    if (packed.size() - at >= 8) std::memcpy(&word, packed.data() + at, 8);
+    else for (std::size_t k = at; k < packed.size(); ++k) word |= std::uint64_t{packed[k]} << (8 * (k - at));
+    numbers[i] = static_cast<std::uint32_t>(word >> (bit % 8) & mask);
+  }
+}
+
+/// The bits of a packed number that make the run shortest.
+unsigned best_bits(std::span<const std::uint32_t> numbers, unsigned most) {
+  std::array<std::uint32_t, 33> of_width{};
+  for (const std::uint32_t number : numbers) ++of_width[bits_of(number)];
+  unsigned best = most;
+  std::size_t best_size = packed_bytes(static_cast<std::uint32_t>(numbers.size()), most);
+  std::uint32_t exceptions = 0;
+  for (unsigned bits = most; bits-- > 0;) {
+    exceptions += of_width[bits + 1];
+    const std::size_t size = packed_bytes(static_cast<std::uint32_t>(numbers.size()), bits) + 2 + exceptions + packed_bytes(exceptions, most - bits);
+    if (size >= best_size) continue;
+    best = bits;
+    best_size = size;
+  }
+  return best;
+}
+
+/// What stands before the numbers of a run.
+struct RunHeader {
+  unsigned bits = 0, upper_bits = 0;
+  std::uint32_t exceptions = 0;
+
+  /// Takes it off the front; false when it cannot be, or when the run does not fit into what is left.
+  bool read(Bytes& bytes, std::uint32_t count) {
+    if (bytes.empty()) return false;
+    bits = bytes[0] & kBitsMask;
+    const bool has_exceptions = bytes[0] & kHasExceptions;
+    if (bits > 32 || bytes[0] > (kBitsMask | kHasExceptions) || (has_exceptions && bytes.size() < 3)) return false;
+    if (has_exceptions) {
+      exceptions = bytes[1];
+      upper_bits = bytes[2];
+      if (upper_bits == 0 || upper_bits > 32 - bits) return false;
+    }
+    bytes = bytes.subspan(has_exceptions ? 3 : 1);
+    return body_bytes(count) <= bytes.size();
+  }
+  std::size_t body_bytes(std::uint32_t count) const { return packed_bytes(count, bits) + exceptions + packed_bytes(exceptions, upper_bits); }
+};
+
+}  // namespace
+
+void append_run(std::span<const std::uint32_t> numbers, std::string& out) {
+  std::uint32_t all = 0;
+  for (const std::uint32_t number : numbers) all |= number;
+  const unsigned most = bits_of(all), bits = best_bits(numbers, most);
+  std::vector<std::uint32_t> upper;
+  std::string places;
+  if (bits < most)
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (numbers[i] >> bits == 0) continue;
+      places.push_back(static_cast<char>(i));
+      upper.push_back(numbers[i] >> bits);
+    }
+  out.push_back(static_cast<char>(bits | (upper.empty() ? 0 : kHasExceptions)));
+  if (!upper.empty()) {
+    out.push_back(static_cast<char>(upper.size()));
+    out.push_back(static_cast<char>(most - bits));
+  }
+  if (numbers.size() == kRunMax) append_lanes(numbers, bits, out);
+  else append_packed(numbers, bits, out);
+  out += places;
+  append_packed(upper, most - bits, out);
+}
+
+bool read_run(Bytes& bytes, std::uint32_t count, std::uint32_t* numbers) {
+  RunHeader header;
+  if (!header.read(bytes, count)) return false;
+  const std::size_t size = packed_bytes(count, header.bits);
+  if (count == kRunMax) {
+    std::uint32_t words[kRunMax];
+    std::memcpy(words, bytes.data(), size);
+    kUnpack[header.bits](words, numbers);
+  } else {
+    unpack(bytes.first(size), count, header.bits, numbers);
+  }
+  if (header.exceptions) {
+    const Bytes places = bytes.subspan(size, header.exceptions);
+    std::uint32_t upper[256];
+    unpack(bytes.subspan(size + header.exceptions, packed_bytes(header.exceptions, header.upper_bits)), header.exceptions, header.upper_bits, upper);
+    for (std::uint32_t i = 0; i < header.exceptions; ++i) {
+      if (places[i] >= count) return false;
+      numbers[places[i]] |= upper[i] << header.bits;
+    }
+  }
+  bytes = bytes.subspan(header.body_bytes(count));
+  return true;
+}
+
+bool skip_run(Bytes& bytes, std::uint32_t count) {
+  RunHeader header;
+  if (!header.read(bytes, count)) return false;
+  bytes = bytes.subspan(header.body_bytes(count));
+  return true;
 }
 
 }  // namespace vicino

@@ -1,17 +1,30 @@
-// 128 numbers of the same number of bits, packed so that four lanes are unpacked at once: number i lies in lane i % 4.
+// Numbers in as few bits as they need: a **run** of 1 to 128 numbers.
+//
+//   u8  bits b of each packed number, 0 to 32; 64 more when some do not fit
+//   if some do not: u8 how many, u8 bits h of what they have above b
+//   the lower b bits of all numbers: of 128 in four lanes (number i lies in lane i % 4, so that vectors unpack them), of fewer one after the other,
+//   padded to a whole byte
+//   of those that do not fit: u8 place each; then their upper bits, h each, padded to a whole byte
+//
+// One large number among many small ones would otherwise widen them all: b is what makes the run shortest.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
+
+#include "util/blob.h"
 
 namespace vicino {
 
-constexpr std::size_t packed_bytes(unsigned bits) { return std::size_t{16} * bits; }
+constexpr std::uint32_t kRunMax = 128;
 
 inline unsigned bits_of(std::uint32_t value) { return value ? 32 - static_cast<unsigned>(__builtin_clz(value)) : 0; }
 
-/// Appends 128 numbers below 2**bits.
-void pack128(const std::uint32_t* values, unsigned bits, std::string& out);
-/// Reads them back; `packed` holds packed_bytes(bits) bytes at any alignment, bits at most 32.
-void unpack128(const std::uint8_t* packed, unsigned bits, std::uint32_t* values);
+/// Appends a run of 1 to kRunMax numbers.
+void append_run(std::span<const std::uint32_t> numbers, std::string& out);
+/// Reads a run of `count` numbers off the front of `bytes`. False when the bytes are damaged or end too early; `numbers` is then undefined.
+bool read_run(Bytes& bytes, std::uint32_t count, std::uint32_t* numbers);
+/// Passes over a run as read_run reads it.
+bool skip_run(Bytes& bytes, std::uint32_t count);
 
 }  // namespace vicino

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
-#include <utility>
+#include <new>
 
 #include "sparse/text_value.h"
 
@@ -13,14 +13,14 @@ namespace vicino {
 namespace {
 
 constexpr std::uint32_t kFirstChunk = 2, kLargestChunk = 128;
-constexpr std::size_t kTermBytes = 160;  // a term, its place in the table and its first chunk, about
 
 std::string_view view_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
 }  // namespace
 
-HeadTerms::Term::~Term() {
-  for (Chunk* chunk = first.next; chunk;) delete std::exchange(chunk, chunk->next.load());
+HeadTerms::Chunk* HeadTerms::new_chunk(std::uint32_t capacity) {
+  return new (arena_.allocate(sizeof(Chunk) + std::size_t{8} * capacity)) Chunk(capacity);
 }
 
 void HeadTerms::append(std::uint32_t row, Bytes value) {
@@ -36,41 +36,33 @@ void HeadTerms::append(std::uint32_t row, Bytes value) {
       std::uint32_t index, weight;
       std::memcpy(&index, value.data() + 4 * i, 4);
       std::memcpy(&weight, value.data() + 4 * (n + i), 4);
-      const std::string term = sparse_term(index);
-      const auto found = terms_.find(term);
-      if (found == terms_.end()) {
-        names_.push_back(std::make_unique<std::string>(term));
-        add_posting(*names_.back(), row, weight);
-      } else {
-        add_posting(found->first, row, weight);
-      }
+      add_posting(sparse_term(index), row, weight);
     }
   }
   if (row / kRowsPerChunk >= rows_.size()) {
     std::unique_lock lock(mutex_);
     while (row / kRowsPerChunk >= rows_.size()) {
       rows_.push_back(std::make_unique<Row[]>(kRowsPerChunk));
-      memory_bytes_ += kRowsPerChunk * sizeof(Row);
     }
   }
   rows_[row / kRowsPerChunk][row % kRowsPerChunk] = {value, length};
   ++n_valued_;
   total_length_ += length;
+  memory_bytes_.store(arena_.size_bytes() + names_.size_bytes() + rows_.size() * kRowsPerChunk * sizeof(Row), std::memory_order_relaxed);
 }
 
 void HeadTerms::add_posting(std::string_view name, std::uint32_t row, std::uint32_t payload) {
-  auto found = terms_.find(name);
-  if (found == terms_.end()) {
+  std::uint32_t number = names_.find(name);
+  if (number == StringTable::kNone) {
     std::unique_lock lock(mutex_);
-    found = terms_.emplace(name, std::make_unique<Term>(name)).first;
-    memory_bytes_ += kTermBytes;
+    number = names_.add(name);
+    terms_.push_back(new (arena_.allocate(sizeof(Term))) Term(names_[number], new_chunk(kFirstChunk)));
   }
-  Term& term = *found->second;
+  Term& term = *terms_[number];
   Chunk* chunk = term.last;
   std::uint32_t count = chunk->count.load(std::memory_order_relaxed);
   if (count == chunk->capacity) {
-    auto* fresh = new Chunk(std::min(2 * chunk->capacity, kLargestChunk));
-    memory_bytes_ += sizeof(Chunk) + fresh->capacity * 8;
+    Chunk* fresh = new_chunk(std::min(2 * chunk->capacity, kLargestChunk));
     chunk->next.store(fresh, std::memory_order_release);
     term.last = chunk = fresh;
     count = 0;
@@ -80,9 +72,10 @@ void HeadTerms::add_posting(std::string_view name, std::uint32_t row, std::uint3
     if (weight < 0) has_negative_ = true;
     if (std::fabs(weight) > term.bound) term.bound = std::fabs(weight);
   }
-  chunk->rows[count] = row;
-  chunk->payloads[count] = payload;
+  chunk->rows()[count] = row;
+  chunk->payloads()[count] = payload;
   chunk->count.store(count + 1, std::memory_order_release);
+  ++n_postings_;
 }
 
 HeadTerms::Row HeadTerms::row(std::uint32_t row) const {
@@ -101,11 +94,11 @@ class HeadCursor final : public PostingCursor {
     while (chunk_ && block.count < kPostingsPerBlock) {
       const std::uint32_t count = chunk_->count.load(std::memory_order_acquire);
       while (at_ < count && block.count < kPostingsPerBlock) {
-        const std::uint32_t row = chunk_->rows[at_];
+        const std::uint32_t row = chunk_->rows()[at_];
         if (row >= n_rows_) return finish(block);
         if (row >= first) {
           block.rows[block.count] = row;
-          block.tf[block.count++] = chunk_->payloads[at_];
+          block.tf[block.count++] = chunk_->payloads()[at_];
         }
         ++at_;
       }
@@ -150,7 +143,7 @@ class HeadCursor final : public PostingCursor {
 class HeadTermsView final : public TermIndex {
  public:
   HeadTermsView(std::shared_ptr<const HeadTerms> head, std::uint32_t n_rows) : head_(std::move(head)), n_rows_(n_rows), n_valued_(head_->n_valued_),
-        total_length_(head_->total_length_), has_positions_(head_->has_positions_) {}
+        total_length_(head_->total_length_), n_postings_(head_->n_postings_), has_positions_(head_->has_positions_) {}
 
   TermsKind kind() const override { return head_->kind_; }
   std::uint32_t n_rows() const override { return n_rows_; }
@@ -160,6 +153,7 @@ class HeadTermsView final : public TermIndex {
     std::shared_lock lock(head_->mutex_);
     for (std::uint32_t i = 0; i < n; ++i) out[i] = head_->row(rows[i]).length;
   }
+  std::uint64_t n_postings() const override { return n_postings_; }
   bool has_positions() const override { return has_positions_; }
   bool has_negative() const override { return head_->has_negative_; }
   LengthNorm norm_at_build() const override { return {0, 0, 0}; }
@@ -171,22 +165,16 @@ class HeadTermsView final : public TermIndex {
   }
 
   void each_with_prefix(Bytes prefix, const std::function<bool(Bytes, const TermInfo&)>& visit) const override {
-    std::vector<std::pair<std::string_view, const HeadTerms::Term*>> found;
-    {
-      std::shared_lock lock(head_->mutex_);
-      for (const auto& [name, term] : head_->terms_)
-        if (name.starts_with(view_of(prefix))) found.emplace_back(name, term.get());
-    }
-    std::ranges::sort(found);
-    for (const auto& [name, term] : found) {
+    for (const HeadTerms::Term* term : sorted(view_of(prefix))) {
       const TermInfo info = info_of(*term);
-      if (info.df && !visit({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()}, info)) return;
+      if (info.df && !visit(bytes_of(term->name), info)) return;
     }
   }
+  std::unique_ptr<TermStream> terms() const override;
 
   std::unique_ptr<PostingCursor> postings(const TermInfo& info) const override {
     const auto* term = reinterpret_cast<const HeadTerms::Term*>(info.where);
-    return std::make_unique<HeadCursor>(&term->first, n_rows_, term->name, info.bound, [this](std::uint32_t row) {
+    return std::make_unique<HeadCursor>(term->first, n_rows_, term->name, info.bound, [this](std::uint32_t row) {
       std::shared_lock lock(head_->mutex_);
       return head_->row(row).value;
     });
@@ -194,10 +182,21 @@ class HeadTermsView final : public TermIndex {
   std::size_t memory_bytes() const override { return head_->memory_bytes(); }
 
  private:
+  friend class HeadTermStream;
   const HeadTerms::Term* term_of(std::string_view name) const {
     std::shared_lock lock(head_->mutex_);
-    const auto found = head_->terms_.find(name);
-    return found == head_->terms_.end() ? nullptr : found->second.get();
+    const std::uint32_t number = head_->names_.find(name);
+    return number == StringTable::kNone ? nullptr : head_->terms_[number];
+  }
+
+  std::vector<const HeadTerms::Term*> sorted(std::string_view prefix) const {
+    std::vector<const HeadTerms::Term*> found;
+    std::shared_lock lock(head_->mutex_);
+    for (const HeadTerms::Term* term : head_->terms_)
+      if (term->name.starts_with(prefix)) found.push_back(term);
+    lock.unlock();
+    std::ranges::sort(found, {}, &HeadTerms::Term::name);
+    return found;
   }
 
   /// Its df is counted: the list may have grown past this view.
@@ -205,10 +204,9 @@ class HeadTermsView final : public TermIndex {
     TermInfo info;
     info.where = reinterpret_cast<std::uintptr_t>(&term);
     info.bound = head_->kind_ == TermsKind::text ? 1 : term.bound.load();
-    for (const HeadTerms::Chunk* chunk = &term.first; chunk; chunk = chunk->next.load(std::memory_order_acquire)) {
+    for (const HeadTerms::Chunk* chunk = term.first; chunk; chunk = chunk->next.load(std::memory_order_acquire)) {
       const std::uint32_t count = chunk->count.load(std::memory_order_acquire);
-      const std::uint32_t* end = chunk->rows.get() + count;
-      const auto known = static_cast<std::uint32_t>(std::lower_bound(static_cast<const std::uint32_t*>(chunk->rows.get()), end, n_rows_) - chunk->rows.get());
+      const auto known = static_cast<std::uint32_t>(std::lower_bound(chunk->rows(), chunk->rows() + count, n_rows_) - chunk->rows());
       info.df += known;
       if (known < chunk->capacity) break;
     }
@@ -217,9 +215,34 @@ class HeadTermsView final : public TermIndex {
 
   std::shared_ptr<const HeadTerms> head_;
   std::uint32_t n_rows_, n_valued_;
-  std::uint64_t total_length_;
+  std::uint64_t total_length_, n_postings_;
   bool has_positions_;
 };
+
+/// The terms known when it was made.
+class HeadTermStream final : public TermStream {
+ public:
+  explicit HeadTermStream(const HeadTermsView& view) : view_(view), terms_(view.sorted({})) {}
+  bool next() override {
+    for (; next_ < terms_.size(); ++next_) {
+      info_ = view_.info_of(*terms_[next_]);
+      if (info_.df == 0) continue;  // came later than the view
+      ++next_;
+      return true;
+    }
+    return false;
+  }
+  Bytes term() const override { return bytes_of(terms_[next_ - 1]->name); }
+  TermInfo info() const override { return info_; }
+
+ private:
+  const HeadTermsView& view_;
+  std::vector<const HeadTerms::Term*> terms_;
+  TermInfo info_;
+  std::size_t next_ = 0;
+};
+
+std::unique_ptr<TermStream> HeadTermsView::terms() const { return std::make_unique<HeadTermStream>(*this); }
 
 std::shared_ptr<const TermIndex> HeadTerms::view(std::uint32_t n_rows) const { return std::make_shared<HeadTermsView>(shared_from_this(), n_rows); }
 

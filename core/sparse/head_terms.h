@@ -1,14 +1,15 @@
 // The inverted index of a head: it grows with every append while readers search what was published before.
 //
-// Postings of a term lie in a chain of chunks that never move; a reader stops at the first row it does not know. Terms and positions are not
-// copied: they are read from the values, which the head keeps.
+// Postings of a term lie in a chain of chunks that never move; a reader stops at the first row it does not know. Positions are not copied: they are
+// read from the values, which the head keeps.
 #pragma once
 #include <atomic>
 #include <shared_mutex>
 #include <string_view>
-#include <unordered_map>
 
 #include "sparse/term_index.h"
+#include "util/arena.h"
+#include "util/string_table.h"
 
 namespace vicino {
 
@@ -25,20 +26,22 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
  private:
   friend class HeadTermsView;
   friend class HeadCursor;
+  friend class HeadTermStream;
+  /// Rows and payloads (tf, or the bits of the weight) lie behind it.
   struct Chunk {
-    explicit Chunk(std::uint32_t capacity) : capacity(capacity), rows(new std::uint32_t[capacity]), payloads(new std::uint32_t[capacity]) {}
+    explicit Chunk(std::uint32_t capacity) : capacity(capacity) {}
     const std::uint32_t capacity;
     std::atomic<std::uint32_t> count{0};
     std::atomic<Chunk*> next{nullptr};
-    std::unique_ptr<std::uint32_t[]> rows, payloads;  // payload: tf, or the bits of the weight
+    std::uint32_t* rows() { return reinterpret_cast<std::uint32_t*>(this + 1); }
+    std::uint32_t* payloads() { return rows() + capacity; }
+    const std::uint32_t* rows() const { return reinterpret_cast<const std::uint32_t*>(this + 1); }
+    const std::uint32_t* payloads() const { return rows() + capacity; }
   };
   struct Term {
-    explicit Term(std::string_view name) : name(name), first(2), last(&first) {}
-    ~Term();
-    Term(const Term&) = delete;
+    Term(std::string_view name, Chunk* first) : name(name), first(first), last(first) {}
     std::string_view name;
-    Chunk first;
-    Chunk* last;
+    Chunk *first, *last;
     std::atomic<float> bound{0};  // sparse: the largest absolute weight
   };
   struct Row {
@@ -47,6 +50,7 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
   };
   static constexpr std::uint32_t kRowsPerChunk = 256;
 
+  Chunk* new_chunk(std::uint32_t capacity);
   void add_posting(std::string_view term, std::uint32_t row, std::uint32_t payload);
   /// Of a row beyond the last one that has a value: an empty one.
   Row row(std::uint32_t row) const;
@@ -54,11 +58,12 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
   TermsKind kind_;
   std::atomic<bool> has_positions_{false}, has_negative_{false};
   mutable std::shared_mutex mutex_;  // for the table of terms and the list of chunks of rows, not for what they hold
-  std::unordered_map<std::string_view, std::unique_ptr<Term>> terms_;
+  StringTable names_;
+  std::vector<Term*> terms_;  // by number of the name
+  Arena arena_;               // for terms and chunks
   std::vector<std::unique_ptr<Row[]>> rows_;
   std::uint32_t n_valued_ = 0;
-  std::uint64_t total_length_ = 0;
-  std::vector<std::unique_ptr<std::string>> names_;  // terms of sparse vectors, which no value spells
+  std::uint64_t total_length_ = 0, n_postings_ = 0;
   std::atomic<std::size_t> memory_bytes_{0};
 };
 

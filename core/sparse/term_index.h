@@ -42,13 +42,15 @@ class PostingCursor {
   virtual bool peek(std::uint32_t first, float& bound, std::uint32_t& last_row) = 0;
   /// Positions of the i-th posting of the block last given. Only for a text index that keeps them.
   virtual void positions(std::uint32_t i, std::vector<std::uint32_t>& out) = 0;
+  /// Appends what lies between the positions of every posting of `block`, the one last given; of each the first from 0.
+  virtual void append_gaps(const PostingBlock& block, std::vector<std::uint32_t>& out);
 };
 
 /// What a term's list is like. For text `bound` is at least tf / (tf + norm) of every posting, with the norm of
 /// `TermIndex::average_at_build`; for sparse at least the absolute weight.
 struct TermInfo {
-  std::uintptr_t where = 0;   // for the index itself
-  Bytes postings, positions;  // the same
+  std::uintptr_t where = 0;  // for the index itself
+  Bytes postings;            // the same
   std::uint32_t df = 0;  // rows, dead ones included
   float bound = 1;
 };
@@ -59,6 +61,16 @@ struct LengthNorm {
   float operator()(std::uint32_t length) const { return k1 * (1 - b + b * static_cast<float>(length) / average); }
 };
 
+/// All terms of an index, ascending.
+class TermStream {
+ public:
+  virtual ~TermStream() = default;
+  /// Moves to the next term, at first to the first one; false at the end.
+  virtual bool next() = 0;
+  virtual Bytes term() const = 0;
+  virtual TermInfo info() const = 0;
+};
+
 class TermIndex {
  public:
   virtual ~TermIndex() = default;
@@ -67,6 +79,7 @@ class TermIndex {
   /// Rows that have a value, dead ones included, and for text the sum of their lengths.
   virtual std::uint32_t n_valued() const = 0;
   virtual std::uint64_t total_length() const = 0;
+  virtual std::uint64_t n_postings() const = 0;
   /// Words of the texts of some rows; kNoLength for one without. For sparse, 0 for a row that has a vector.
   virtual void lengths(const std::uint32_t* rows, std::uint32_t n, std::uint32_t* out) const = 0;
   virtual bool has_positions() const = 0;
@@ -78,6 +91,7 @@ class TermIndex {
   virtual std::optional<TermInfo> find(Bytes term) const = 0;
   /// Terms that begin with `prefix`, ascending, until `visit(term, info)` returns false.
   virtual void each_with_prefix(Bytes prefix, const std::function<bool(Bytes, const TermInfo&)>& visit) const = 0;
+  virtual std::unique_ptr<TermStream> terms() const = 0;
   virtual std::unique_ptr<PostingCursor> postings(const TermInfo& term) const = 0;
   /// Anonymous memory held, in bytes; mapped files do not count.
   virtual std::size_t memory_bytes() const = 0;

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "text/languages.h"
-#include "text/string_table.h"
 #include "text/words.h"
+#include "util/string_table.h"
 
 namespace vicino::text {
 

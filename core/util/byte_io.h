@@ -33,6 +33,7 @@ class ByteReader {
     return part;
   }
   std::size_t position() const { return position_; }
+  Bytes rest() const { return bytes_.subspan(position_); }
   std::size_t remaining() const { return bytes_.size() - position_; }
   [[noreturn]] void fail(const std::string& message) const { throw CorruptionError(what_ + ": " + message); }
 

@@ -1,0 +1,165 @@
+#include "sparse/list_writer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "sparse/bit_packing.h"
+#include "sparse/sealed_terms.h"
+#include "sparse/text_value.h"
+#include "util/byte_io.h"
+
+namespace vicino {
+
+namespace {
+
+float weight_of(std::uint32_t payload) { return std::bit_cast<float>(payload); }
+
+/// In 255ths of `whole`, rounded up, so that what is read is no less.
+std::uint8_t bound_code(float bound, float whole) {
+  if (!(whole > 0)) return 0;
+  return static_cast<std::uint8_t>(std::min(255.0, std::ceil(static_cast<double>(bound) / whole * 255)));
+}
+
+void append_in_runs(std::span<const std::uint32_t> numbers, std::string& out) {
+  for (std::size_t first = 0; first < numbers.size(); first += kRunMax)
+    append_run(numbers.subspan(first, std::min<std::size_t>(kRunMax, numbers.size() - first)), out);
+}
+
+/// The size of a part of a list, which readers take in 32 bits.
+std::uint32_t size32(std::size_t size) {
+  if (size > 0xffffffff) throw InvalidArgument("the list of one term takes more than 4 GiB; use smaller segments");
+  return static_cast<std::uint32_t>(size);
+}
+
+}  // namespace
+
+void TermList::clear() {
+  rows.clear();
+  payloads.clear();
+  gaps.clear();
+}
+
+void TermList::sort(bool has_positions) {
+  if (std::ranges::is_sorted(rows)) return;
+  std::vector<std::size_t> order(rows.size()), first_gaps(rows.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t i = 1; i < rows.size(); ++i) first_gaps[i] = first_gaps[i - 1] + payloads[i - 1];
+  std::ranges::sort(order, {}, [&](std::size_t i) { return rows[i]; });
+  TermList sorted;
+  for (const std::size_t i : order) {
+    sorted.rows.push_back(rows[i]);
+    sorted.payloads.push_back(payloads[i]);
+    if (!has_positions) continue;
+    const auto first = gaps.begin() + static_cast<std::ptrdiff_t>(first_gaps[i]);
+    sorted.gaps.insert(sorted.gaps.end(), first, first + payloads[i]);
+  }
+  *this = std::move(sorted);
+}
+
+ListWriter::Part ListWriter::part_of(const TermList& list, std::size_t begin, std::size_t first_gap) const {
+  return {begin, std::min<std::size_t>(begin + kPostingsPerBlock, list.rows.size()), first_gap};
+}
+
+float ListWriter::bound_of(const TermList& list, const Part& part) const {
+  float most = 0;
+  for (std::size_t i = part.begin; i < part.end; ++i) {
+    const auto tf = static_cast<float>(list.payloads[i]);
+    most = std::max(most, kind_ == TermsKind::text ? tf / (tf + norm_(lengths_[list.rows[i]])) : std::fabs(weight_of(list.payloads[i])));
+  }
+  return most * 1.000001f;  // beyond what rounding elsewhere may give
+}
+
+void ListWriter::append_block(const TermList& list, const Part& part, std::uint32_t first_row, std::string& out) const {
+  const std::size_t n = part.end - part.begin;
+  std::uint32_t numbers[kPostingsPerBlock];
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t row = list.rows[part.begin + i];
+    numbers[i] = row - first_row;
+    first_row = row + 1;
+  }
+  append_run({numbers, n}, out);
+  if (kind_ == TermsKind::sparse) {
+    out.append(reinterpret_cast<const char*>(list.payloads.data() + part.begin), n * 4);
+    return;
+  }
+  for (std::size_t i = 0; i < n; ++i) numbers[i] = list.payloads[part.begin + i] - 1;
+  append_run({numbers, n}, out);
+}
+
+/// The first position of each posting, then the gaps of all others: they are of different sizes.
+void ListWriter::append_positions(const TermList& list, const Part& part, std::string& out) const {
+  std::uint32_t firsts[kPostingsPerBlock];
+  std::vector<std::uint32_t> others;
+  std::size_t gap = part.first_gap;
+  for (std::size_t i = part.begin; i < part.end; ++i) {
+    firsts[i - part.begin] = list.gaps[gap];
+    others.insert(others.end(), list.gaps.begin() + static_cast<std::ptrdiff_t>(gap + 1), list.gaps.begin() + static_cast<std::ptrdiff_t>(gap + list.payloads[i]));
+    gap += list.payloads[i];
+  }
+  append_run({firsts, part.end - part.begin}, out);
+  append_in_runs(others, out);
+}
+
+void ListWriter::write_single(const TermList& list, std::string& out) const {
+  const std::uint32_t row = list.rows[0], payload = list.payloads[0];
+  if (kind_ == TermsKind::sparse) {
+    append_varint(out, row);
+    append_value(out, payload);
+    return;
+  }
+  append_varint(out, row);
+  append_varint(out, payload);
+  if (!has_positions_) return;
+  for (const std::uint32_t gap : list.gaps) append_varint(out, gap);
+}
+
+void ListWriter::write_short(const TermList& list, std::string& out) {
+  const Part part = part_of(list, 0, 0);
+  const float bound = bound_of(list, part);
+  if (kind_ == TermsKind::text) out.push_back(static_cast<char>(bound_code(bound, 1)));
+  else append_value(out, bound);
+  append_block(list, part, 0, out);
+  if (has_positions_) append_positions(list, part, out);
+}
+
+void ListWriter::write_long(const TermList& list, std::string& postings, std::string& positions) {
+  if (has_positions_) append_value(postings, std::uint64_t{positions.size()});
+  std::vector<std::uint32_t> last_rows, ends, ends_of_positions;
+  std::vector<float> bounds;
+  std::string bodies, bodies_of_positions;
+  std::size_t first_gap = 0;
+  for (std::size_t begin = 0; begin < list.rows.size(); begin += kPostingsPerBlock) {
+    const Part part = part_of(list, begin, first_gap);
+    append_block(list, part, begin ? list.rows[begin - 1] + 1 : 0, bodies);
+    last_rows.push_back(list.rows[part.end - 1]);
+    ends.push_back(size32(bodies.size()));
+    bounds.push_back(bound_of(list, part));
+    if (!has_positions_) continue;
+    append_positions(list, part, bodies_of_positions);
+    ends_of_positions.push_back(size32(bodies_of_positions.size()));
+    for (std::size_t i = part.begin; i < part.end; ++i) first_gap += list.payloads[i];
+  }
+  const float whole = kind_ == TermsKind::text ? 1 : std::ranges::max(bounds);
+  if (kind_ == TermsKind::sparse) append_value(postings, whole);
+  const auto append_all = [](std::string& out, const std::vector<std::uint32_t>& numbers) {
+    out.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
+  };
+  append_all(postings, last_rows);
+  append_all(postings, ends);
+  for (const float bound : bounds) postings.push_back(static_cast<char>(bound_code(bound, whole)));
+  postings += bodies;
+  append_all(positions, ends_of_positions);
+  positions += bodies_of_positions;
+}
+
+void ListWriter::write(const TermList& list, std::string& entry, std::string& postings, std::string& positions) {
+  if (list.df() == 1) return write_single(list, entry);
+  const std::size_t before = postings.size();
+  if (list.df() < kPostingsPerBlock) write_short(list, postings);
+  else write_long(list, postings, positions);
+  append_varint(entry, size32(postings.size() - before));
+}
+
+}  // namespace vicino
