@@ -1,8 +1,8 @@
 """What words and sparse vectors should find, in plain Python, and whether an answer of the core is that.
 
-The reference knows records by id and texts as lists of words (split by spaces; the analyzer under test must do no more), takes a query as the
-clause that the core takes, and computes every score in double precision from the definitions in docs/design/0005-text-and-queries.md. It shares
-no code with the engine.
+The reference knows records by id and texts as lists of words (split by spaces; the analyzer under test must do no more), takes a query as
+the clause that the core takes, and computes every score in double precision from the definitions in
+docs/design/0005-text-and-queries.md. It shares no code with the engine.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Lexical:
             case ("bool", must, should, must_not, minimum):
                 return self._bool(must, should, must_not, minimum)
             case ("constant", inner, value):
-                return dict.fromkeys(self.scores(inner), value)
+                return {record_id: float(value) for record_id in self.scores(inner)}
             case ("boost", inner, factor):
                 return {record_id: factor * score for record_id, score in self.scores(inner).items()}
         raise AssertionError(clause)

@@ -1,4 +1,4 @@
-"""Scores of words and sparse vectors beside a slow reference, wherever the records lie: heads, segments, merges, with deletes and filters."""
+"""Scores of words and sparse vectors beside a slow reference, wherever records lie: heads, segments, merges, with deletes and filters."""
 
 from __future__ import annotations
 
@@ -327,8 +327,8 @@ def test_best_of_long_lists_are_found_past_a_window_of_rows() -> None:
         assert max(entry["rows"] for entry in snapshot.entries) > 1 << 16
         for _ in range(6):
             asked = [*chance.choices(names, k=2), "w0", "w3"]
-            _, locators, scores = search_words(collection, " ".join(names), 10)
-            expect_best(snapshot, locators, scores, reference.scores(("words", [word(name) for name in names], 1)), 10)
+            _, locators, scores = search_words(collection, " ".join(asked), 10)
+            expect_best(snapshot, locators, scores, reference.scores(("words", [word(name) for name in asked], 1)), 10)
 
 
 # ---- merges
