@@ -459,6 +459,11 @@ class Snapshot:
 
     def locators(self, matches: Matches | None, after: int, limit: int) -> NDArray[numpy.int64]: ...
 
+    def spaced_records(self, slot: int, n: int) -> NDArray[numpy.int64]:
+        """
+        Locators of about n live records that have a vector, spread evenly over the rows.
+        """
+
     def facet(self, path: str, matches: Matches | None, cancel: Cancel, bytes_max: int = 18446744073709551615) -> Any:
         """
         (value, rows) of every entry; None when all distinct values take more than `bytes_max`.

@@ -336,6 +336,10 @@ void bind_snapshot(nb::module_& m) {
            "(ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are "
            "asked for and all of them together take at most `documents_bytes_max`.")
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
+      .def("spaced_records", [](const Snapshot& s, std::uint32_t slot, std::size_t n) {
+        auto found = s.spaced_records(slot, n);
+        return to_array(std::vector<std::int64_t>(found.begin(), found.end()));
+      }, "slot"_a, "n"_a, "Locators of about n live records that have a vector, spread evenly over the rows.")
       .def("facet", &facet_counts, "path"_a, "matches"_a.none(), "cancel"_a, "bytes_max"_a = std::numeric_limits<std::size_t>::max(),
            "(value, rows) of every entry; None when all distinct values take more than `bytes_max`.")
       .def("ordered", &ordered, "path"_a, "matches"_a.none(), "descending"_a, "cancel"_a)

@@ -91,6 +91,26 @@ void Snapshot::expect_column(const ColumnSpec& column) const {
                               shape(column) + "; restore the folder from a snapshot or a copy");
 }
 
+std::vector<Locator> Snapshot::spaced_records(std::uint32_t slot, std::size_t n) const {
+  std::uint64_t n_rows = 0, before = 0;
+  for (const Entry& entry : entries_) n_rows += entry.rows->size();
+  const std::uint64_t step = std::max<std::uint64_t>(1, n_rows / std::max<std::size_t>(1, n));
+  std::vector<Locator> found;
+  std::uint64_t next = 0;  // the first row from which one may be taken
+  for (std::size_t position = 0; position < entries_.size(); before += entries_[position++].rows->size()) {
+    const Entry& entry = entries_[position];
+    const auto size = static_cast<std::uint32_t>(entry.rows->size());
+    for (std::uint64_t row = next > before ? next - before : 0; row < size; ++row) {
+      const auto at = static_cast<std::uint32_t>(row);
+      if (entry.is_dead(at) || !entry.rows->vector(slot, at)) continue;  // the next that is there stands for it
+      found.push_back(locator(position, at));
+      next = ((before + row) / step + 1) * step;
+      row = next - before - 1;
+    }
+  }
+  return found;
+}
+
 std::unique_ptr<RowSource> Snapshot::source(std::size_t entry, const SlotNames& slots) const {
   return std::make_unique<EntrySource>(entries_[entry], version_, slots);
 }

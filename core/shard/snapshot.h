@@ -95,6 +95,8 @@ class Snapshot {
   Bytes value(std::uint32_t slot, Locator at) const;
   /// The same for values.
   void expect_values(const ValueSpec& column) const;
+  /// About n live records that have a vector in the slot, spread evenly over the rows; all of them when there are no more than n rows.
+  std::vector<Locator> spaced_records(std::uint32_t slot, std::size_t n) const;
   /// Live records whose terms a text index does not have yet, because it was made after them.
   std::uint64_t n_uncovered(std::uint32_t slot) const;
 

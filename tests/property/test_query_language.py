@@ -10,7 +10,7 @@ import math
 import re
 import statistics
 from collections import Counter
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ leaves = st.one_of(
 trees = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.tuples(st.just("fuse"), st.lists(inner, min_size=1, max_size=3), st.sampled_from(["rrf", "dbsf"]), st.integers(1, 60)),
+        st.tuples(st.just("fuse"), st.lists(inner, min_size=1, max_size=3), st.sampled_from(["rrf", "dbsf", "weighted"]), st.integers(1, 60)),
         st.tuples(st.just("where"), inner, conditions),
         st.tuples(st.just("first"), leaves, st.integers(1, 8)),
         st.tuples(st.just("rescore"), inner, leaves),
@@ -153,7 +153,8 @@ def evaluate(tree: Any, records: dict[int, Any], allowed: set[int]) -> Scores:
                 found[number] = best if strategy == "best" else positive - negative
             return found
         case ("fuse", inner, method, k):
-            return fuse([evaluate(each, records, allowed) for each in inner], method, k)
+            sides = [evaluate(each, records, allowed) for each in inner]
+            return weighted(sides, inner, records) if method == "weighted" else fuse(sides, method, k)
         case ("where", inner, condition):
             return evaluate(inner, records, {number for number in allowed if holds(records[number], condition)})
         case ("first", inner, limit):
@@ -183,6 +184,30 @@ def fuse(sides: list[Scores], method: str, k: int) -> Scores:
         for number, share in shares.items():
             total[number] = total.get(number, 0.0) + share
     return total
+
+
+def weighted(sides: list[Scores], trees: list[Any], records: dict[int, Any]) -> Scores:
+    total: Scores = {}
+    for scores, tree in zip(sides, trees, strict=True):
+        if scores:
+            for number, share in scaled(scores, tree, records).items():
+                total[number] = total.get(number, 0.0) + share
+    return total
+
+
+def scaled(scores: Scores, tree: Any, records: dict[int, Any]) -> Scores:
+    while tree[0] in ("where", "first"):
+        tree = tree[1]
+    low, high = min(scores.values()), max(scores.values())
+    if tree[0] == "text":
+        order = sorted(scores.values(), reverse=True)
+        lead = 1 - 0.95 * (order[14] if len(order) > 14 else 0) / high
+        return {number: score * lead**1.25 / 3 for number, score in scores.items()}
+    if tree[0] == "dense" and len(records) > 1:
+        spread = statistics.pstdev(cosine(a["vector"], b["vector"]) for a, b in combinations(records.values(), 2))
+        if spread > 0:
+            return {number: (score - low) * 0.3 / math.sqrt(spread * 0.115) for number, score in scores.items()}
+    return {number: 1.0 if high == low else (score - low) / (high - low) for number, score in scores.items()}
 
 
 def has_close_ties(tree: Any, records: dict[int, Any], allowed: set[int]) -> bool:

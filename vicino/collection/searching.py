@@ -60,6 +60,12 @@ class TextModel:
         return self._embedder
 
 
+SPREAD_SAMPLE = 128
+"""Records compared all with all to learn how far similarities spread; the estimate is good to a few percent and takes about a millisecond."""
+USUAL_SPREAD = 0.115
+"""Of the cosines between texts of one collection; measured on seven judged sets with MiniLM: 0.10 to 0.15."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The vector that is searched: its name, its declaration, and the core's form of it."""
@@ -104,6 +110,7 @@ class Searcher:
         self._shapes: dict[Any, Shape[Any]] = {}
         self._targets: tuple[Settings, dict[str, Target]] | None = None
         self._composer: Any = None
+        self._spread: tuple[tuple[int, str | None], float] | None = None  # of the snapshot last asked about
         self.collection_named: Callable[[str], Any] | None = None
 
     @property
@@ -129,6 +136,23 @@ class Searcher:
         elif vector not in targets:
             settings.spec(vector)
         return targets[vector]
+
+    def spread(self, snapshot: _core.Snapshot, vector: str | None) -> float:
+        """How far similarities of this vector spread: their standard deviation between records that lie evenly over a snapshot.
+
+        0 for fewer than two records. Under cosine the geometric mean of that and of what it usually is: half of what a collection differs
+        by is that it is about few or many things, and not how its model spreads its vectors.
+        """
+        target, key = self.target(vector), (snapshot.version, vector)
+        if self._spread is None or self._spread[0] != key:
+            locators = snapshot.spaced_records(target.column[0], SPREAD_SAMPLE)
+            rows = read_vectors(snapshot, locators, self.shard.settings, [target.name])[target.name].rows
+            queries = rows.astype(np.float32) if target.spec.dtype == "float16" else rows
+            distances = _core.pairwise_distances(queries, rows, target.spec.metric)
+            pairs = distances[np.triu_indices(len(rows), 1)]
+            spread = float(pairs.std()) if len(pairs) else 0.0
+            self._spread = (key, (spread * USUAL_SPREAD) ** 0.5 if target.spec.metric == "cosine" else spread)
+        return self._spread[1]
 
     def row(self, query: Query, target: Target) -> Row:
         """The query as the core takes it; a text is embedded by the collection's model."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vicino.query.fusion import EMPTY, Ranking, dbsf, ranked, rrf, weighted
+from vicino.query.fusion import EMPTY, Ranking, by_lead, by_range, by_spread, dbsf, ranked, rrf, weighted
 
 
 def ranking(*entries: tuple[int, float]) -> Ranking:
@@ -45,3 +45,28 @@ def test_fusion_of_nothing_is_nothing(fuse) -> None:
 
 def test_equal_scores_are_ordered_by_locator() -> None:
     assert rrf([ranking((7, 1.0)), ranking((3, 1.0))], [1, 1]).locators.tolist() == [3, 7]
+
+
+def test_by_range_goes_from_the_worst_to_the_best() -> None:
+    assert by_range(ranking((1, 5.0), (2, 3.0), (3, 1.0))).tolist() == [1.0, 0.5, 0.0]
+    assert by_range(ranking((1, 5.0), (2, 5.0))).tolist() == [1.0, 1.0]
+
+
+def test_by_spread_measures_similarities_in_deviations() -> None:
+    assert by_spread(0.1)(ranking((1, 0.7), (2, 0.5), (3, 0.4))).tolist() == pytest.approx([0.9, 0.3, 0.0])
+
+
+def test_a_collection_without_spread_is_scaled_by_range() -> None:
+    assert by_spread(0.0) is by_range
+
+
+def test_by_lead_trusts_words_that_few_records_have() -> None:
+    few = by_lead(ranking(*((at, 10.0 - 0.1 * at) for at in range(14))))
+    many = by_lead(ranking(*((at, 10.0 - 0.1 * at) for at in range(15))))
+    assert few[0] == pytest.approx(10 / 3)
+    assert many[0] == pytest.approx(10 / 3 * (1 - 0.95 * 0.86) ** 1.25)
+
+
+def test_by_lead_keeps_an_order_below_many_equals() -> None:
+    scaled = by_lead(ranking(*((at, 10.0) for at in range(15)), (15, 5.0)))
+    assert scaled[0] == scaled[14] > scaled[15] > 0
