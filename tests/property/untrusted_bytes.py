@@ -23,9 +23,11 @@ from tests.property.invariants import some_query
 from tests.property.shard_model import container_bytes
 from vicino import Database, GeoPoint, VectorSpec, _core
 from vicino.collection.limits import Limits
+from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
 from vicino.env.memory import Folder, Node
 from vicino.env.recording import RecordingEnv, RecordingFiles
 from vicino.errors import Error, InternalError
+from vicino.text.analyzer import Analyzer
 
 ROOT = "/db"
 LIMITS = Limits(head_rows_max=12, merge_fan_in=3, graph_rows_min=4, dead_share_max=0.9, updated_share_max=0.9)
@@ -42,6 +44,20 @@ _FILTERS: tuple[dict[str, Any], ...] = (
     {"deep.list": {"$exists": True}},
     {"deep.list[].x": 4},
     {"when": {"$lt": dt.datetime(2020, 1, 9, tzinfo=dt.UTC)}},
+)
+
+_PLAIN = Analyzer(language=None)
+_QUERIES: tuple[Any, ...] = (
+    vicino.Text("common w3 w17"),
+    vicino.Text("common w3", operator="and"),
+    vicino.Text("common w3", fields=["text^2", "more"], phrase=True, slop=3),
+    vicino.Text("w", fields="text", prefix=True),
+    vicino.Text("cammon", fields="text", fuzzy=2),
+    vicino.Bool(must=vicino.Text("common"), must_not=vicino.Text("w5", fields="title")),
+    vicino.Sparse({0: 1.0, 3: 0.5, 2**32 - 1: 2.0}),
+    vicino.Sparse({0: -1.0, 3: 0.5}, idf=True),
+    vicino.MultiVector([[1, 2, 3, 4], [4, 3, 2, 1]]),
+    vicino.MultiVector([[1, 0, 0, 0]], exact=True),
 )
 
 Files = dict[str, bytes]
@@ -73,7 +89,36 @@ def make_files() -> Files:
         small.create_index("tags")
         small.upsert([_record(50, {"vector": [0, 0, 1]})])
         database.alias("other", "small")
+    with vicino.open(ROOT, _env=env, limits=ONE_HEAD) as database:
+        _fill_words(database)
     return dict(_walk(env.files.root, ROOT))
+
+
+def _fill_words(database: Database) -> None:
+    """Texts, sparse and multi-vectors, in a segment with long and short lists, in another with dead rows, and in the log."""
+    values = {"bag": SparseSpec(), "tokens": MultiSpec(4, dtype="int8")}
+    text = {"text": TextSpec(analyzer=_PLAIN), "title": TextSpec(analyzer=_PLAIN, positions=False)}
+    words = database.create_collection("words", vectors=values, text=text)
+    words.upsert([_valued(i) for i in range(300)])
+    words._shard.freeze()
+    words.upsert([_valued(i) for i in range(290, 310)])
+    words.delete([5, 295])
+    words._shard.freeze()
+    words.upsert([_valued(i) for i in range(320, 326)])
+    words.add_text("more", TextSpec("text", analyzer=_PLAIN)).wait()
+    words.upsert([_valued(i) for i in (7, 400)])
+
+
+def _valued(i: int) -> dict[str, Any]:
+    record: dict[str, Any] = {"id": i, "n": i % 5}
+    if i % 7:
+        record["text"] = " ".join(["common"] * (i % 4) + [f"w{i % 50}", "ünï", f"rare{i}"] * (1 + i % 2))
+        record["title"] = f"common w{i % 9}"
+    if i % 3:
+        record["bag"] = {0: float(i % 11), i % 60: -0.5 if i % 31 == 0 else 1.5, 2**32 - 1: 0.25}
+    if i % 5:
+        record["tokens"] = np.array([[i % 100, 1, -2, 3]] * (1 + i % 3), np.int8)
+    return record
 
 
 def _record(i: int, parts: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +255,7 @@ def damaged_container(data: bytes, chance: random.Random) -> bytes:
             ]
         )()
     elif what == "kind":
-        kind = chance.choice(["ids", "fields", "vectors", "graph", "index", "patch", "tombstones", "manifest"])
+        kind = chance.choice(["ids", "fields", "vectors", "graph", "index", "patch", "tombstones", "manifest", "values", "terms", "multi"])
     whole = bytearray(container_bytes(kind, sections))
     table_offset, table_size = struct.unpack_from("<QQ", whole, len(whole) - 32)
     if what == "header":
@@ -242,7 +287,7 @@ def damaged_log(data: bytes, chance: random.Random) -> bytes:
         records[at][4] = change(records[at][4], chance)
     elif what == "number":
         field, limit = chance.choice([(0, 2**8), (1, 2**64), (2, 2**64), (3, 2**64)])
-        records[at][field] = chance.choice([0, 1, 2, 3, 4, 5, 255, limit - 1, records[at][field] + 1]) % limit
+        records[at][field] = chance.choice([0, 1, 2, 3, 4, 5, 6, 255, limit - 1, records[at][field] + 1]) % limit
     else:
         other = chance.randrange(len(records))
         records[at], records[other] = records[other], records[chance.choice([at, other])]
@@ -335,6 +380,8 @@ class User:
             attempts.append(lambda: collection.at(collection.version - 1).count())
         for condition in _FILTERS:
             attempts += [partial(collection.count, where=condition), partial(collection.estimate, condition)]
+        if name == "words":
+            attempts += [partial(collection.search, query, where=condition) for query in _QUERIES for condition in (None, {"n": 1})]
         for vector, spec in collection.settings.specs.items():
             for condition in (None, {"n": 1}):
                 attempts.append(partial(collection.search, some_query(spec), vector=vector, where=condition, limit=5, vectors=True))
@@ -353,6 +400,9 @@ class User:
             lambda: collection.update(where={"n": {"$gte": 3}}, set={"n": 2}),
             lambda: collection.delete(where={"text": {"$matches": "word2"}}),
         ]
+        if name == "words":
+            attempts += [lambda: collection.upsert([_valued(i) for i in (8, 401, 402)]), collection.optimize]
+            attempts += [lambda: collection.add_text("new", TextSpec("title", analyzer=_PLAIN)).wait(), lambda: collection.drop_text("more")]
         if name == "small":
             attempts += [lambda: collection.upsert([_record(i, {"vector": [0, i, 0]}) for i in range(60, 65)])]
             attempts += [lambda: collection.create_index("new").wait(), collection.optimize]

@@ -32,10 +32,6 @@ PAIRWISE_MAX = 2000
 """Up to this many candidates `Diverse` measures all their similarities in one call; beyond, those to each record it takes."""
 
 
-_SCORES_ANY = (p.Dense, p.Text, p.Bool, p.Sparse, p.MultiVector)
-"""Leaves whose score of a record does not depend on which others are asked about."""
-
-
 class Execution:
     """One query on one snapshot. `searcher` understands texts and vector names; `now` is the instant of the search in seconds."""
 
@@ -116,26 +112,6 @@ class Execution:
                 self._documents[at] = _core.decode_document(document)
         return [self._documents[at] for at in locators.tolist()]
 
-    def completed(self, parts: Sequence[Part], rankings: Sequence[Ranking], labels: Sequence[str]) -> list[Ranking]:
-        """Rankings of the same records: what one side found, the others score too, where a part can score any record."""
-        if len(rankings) < 2 or not any(map(len, rankings)):
-            return list(rankings)
-        everything = np.unique(np.concatenate([ranking.locators for ranking in rankings]))
-        found = []
-        for part, ranking, label in zip(parts, rankings, labels, strict=True):
-            missing = np.setdiff1d(everything, ranking.locators, assume_unique=True)
-            if len(missing) and len(ranking) and isinstance(part, _SCORES_ANY):
-                more = self._scored(part, missing)
-                ranking = ranked(np.concatenate([ranking.locators, more.locators]), np.concatenate([ranking.scores, more.scores]))
-                self.rankings[label] = ranking
-            found.append(ranking)
-        return found
-
-    def _scored(self, part: Part, locators: Locators) -> Ranking:
-        """The scores a leaf gives some records; those it does not match are left out."""
-        stage = Stage(part.tag, "", len(locators))
-        return _RUN[type(part)](self, _exact(part), len(locators), self.snapshot.matches_of(locators), stage)
-
     def scale_of(self, part: Part) -> Scale:
         """How the scores of a part are scaled before they are summed with those of others."""
         if isinstance(part, p.Prefetch):
@@ -166,7 +142,6 @@ def _fuse(run: Execution, part: p.Fuse, k: int, matches: Any, stage: Stage) -> R
         return rrf(rankings, part.all_weights, k=part.k, first_rank=part.first_rank)
     if part.method == "dbsf":
         return dbsf(rankings, part.all_weights)
-    rankings = run.completed(part.parts, rankings, [inner.label for inner in stage.inside])
     return weighted(rankings, part.all_weights, [run.scale_of(inner) for inner in part.parts])
 
 
@@ -175,14 +150,12 @@ def _rescore(run: Execution, part: p.Rescore, k: int, matches: Any, stage: Stage
     stage.candidates = len(first)
     if not len(first):
         return EMPTY
-    return run.run(_exact(part.by), len(first), run.snapshot.matches_of(first.locators))
+    by = part.by
+    if isinstance(by, p.Dense | p.MultiVector) and not by.exact:
+        from dataclasses import replace
 
-
-def _exact(part: Part) -> Part:
-    """A part for a few candidates: every one is scored."""
-    from dataclasses import replace
-
-    return replace(part, exact=True) if isinstance(part, p.Dense | p.MultiVector) and not part.exact else part
+        by = replace(by, exact=True)  # among a few candidates every one is scored
+    return run.run(by, len(first), run.snapshot.matches_of(first.locators))
 
 
 def _prefetch(run: Execution, part: p.Prefetch, k: int, matches: Any, stage: Stage) -> Ranking:

@@ -229,7 +229,7 @@ def _complete(piece: Columns, settings: Settings, embed: Embed | None, collectio
     """The piece checked, converted and embedded, and the size of each of its records in bytes."""
     ids = check_ids(piece)
     settings.schema.check(piece.documents, piece.describe)
-    blobs, offsets = _encode(piece)
+    blobs, offsets = encode_documents(piece.documents, piece.describe)
     for name in piece.vectors:
         if name not in settings.vectors and name not in settings.values:
             raise InvalidArgument(unknown_vector(name, settings.vector_names))
@@ -288,13 +288,14 @@ def check_id(given: Any, what: str) -> RecordId:
     return given if isinstance(given, uuid.UUID) else int(given)
 
 
-def _encode(piece: Columns) -> tuple[bytes, npt.NDArray[np.uint64]]:
+def encode_documents(documents: Sequence[dict[str, Any]], describe: Callable[[int], str]) -> tuple[bytes, npt.NDArray[np.uint64]]:
+    """The documents end to end, and where each begins. Raises SchemaError for a value that no field can hold; describe names a record."""
     from vicino import _core
 
     try:
-        return _core.encode_documents(piece.documents)
+        return _core.encode_documents(documents)
     except _core.FieldValueError as error:
-        raise SchemaError(f'field "{error.path}" of {piece.describe(error.index)}: {error.reason}') from error
+        raise SchemaError(f'field "{error.path}" of {describe(error.index)}: {error.reason}') from error
 
 
 def _refuse_misnamed_vector(piece: Columns, name: str, dim: int) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vicino.collection.schema import VectorSpec
 from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSlot, ValueSpec
 from vicino.collection.vectors import Context, to_rows
-from vicino.errors import InvalidArgument
+from vicino.errors import CorruptionError, InvalidArgument
 from vicino.query.sparse_vector import SparseVector
 
 Offsets = npt.NDArray[np.uint64]
@@ -96,10 +96,16 @@ def to_text(documents: Sequence[Mapping[str, Any]], entry: TextSlot) -> tuple[Va
 
 
 def from_bytes(value: bytes, spec: ValueSpec) -> SparseVector | npt.NDArray[Any] | None:
-    """A stored value as users read it; None for a record that has none."""
+    """A stored value as users read it; None for a record that has none. Raises CorruptionError for bytes that are no such value."""
     if not value:
         return None
-    if isinstance(spec, SparseSpec):
-        n = len(value) // 8
+    kind, width = ("sparse vector", 8) if isinstance(spec, SparseSpec) else ("multi-vector", row_spec(spec).row_bytes)
+    if len(value) % width:
+        raise CorruptionError(f"a stored {kind} has {len(value)} bytes, not a multiple of {width}; check() names the file, then restore it")
+    if not isinstance(spec, SparseSpec):
+        return np.frombuffer(value, row_spec(spec).numpy_dtype).reshape(-1, spec.dim)
+    n = len(value) // 8
+    try:
         return SparseVector(np.frombuffer(value, np.uint32, n), np.frombuffer(value, np.float32, n, 4 * n))
-    return np.frombuffer(value, row_spec(spec).numpy_dtype).reshape(-1, spec.dim)
+    except InvalidArgument as error:
+        raise CorruptionError(f"a stored sparse vector is none: {error.message}; check() names the file, then restore it") from error

@@ -13,7 +13,7 @@ import numpy as np
 from vicino import _core
 from vicino.collection.core_columns import core_column, values_of
 from vicino.collection.reading import SnapshotReader, read_vectors
-from vicino.collection.records import Batch, show_id
+from vicino.collection.records import Batch, encode_documents, show_id
 from vicino.collection.schema import Settings
 from vicino.collection.shard import DELETE, FIELDS, UPSERT, UPSERT_VALUES, Committed, Effect, Shard
 from vicino.errors import ConflictError, DuplicateIdError, NotFoundError
@@ -202,7 +202,7 @@ class Writes:
                 check_versions(chosen, snapshot.versions(locators), if_version)
             documents = [changed(_core.decode_document(document), set_fields, unset, replace) for document in snapshot.documents(locators)]
             settings.schema.check(documents, lambda index: f"record {show_id(chosen[index])}")
-            blobs, offsets = _core.encode_documents(documents)
+            blobs, offsets = encode_documents(documents, lambda index: f"record {show_id(chosen[index])}")
             if vectors is None:
                 return Effect(FIELDS, _core.encode_fields(list(chosen), blobs, offsets), len(chosen))
             columns = read_vectors(snapshot, locators, settings)
