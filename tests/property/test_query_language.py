@@ -24,6 +24,7 @@ from vicino.collection.value_specs import SparseSpec, TextSpec
 from vicino.text.analyzer import Analyzer
 
 TEXT = TextSpec(analyzer=Analyzer(language=None))
+METHODS = ["rrf", "dbsf", "weighted"]
 DIM, WORDS = 4, ["ant", "bee", "cat", "dog", "elk", "fox"]
 Scores = dict[int, float]
 
@@ -40,7 +41,7 @@ leaves = st.one_of(
 trees = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.tuples(st.just("fuse"), st.lists(inner, min_size=1, max_size=3), st.sampled_from(["rrf", "dbsf", "weighted"]), st.integers(1, 60)),
+        st.tuples(st.just("fuse"), st.lists(inner, min_size=1, max_size=3), st.sampled_from(METHODS), st.integers(1, 60)),
         st.tuples(st.just("where"), inner, conditions),
         st.tuples(st.just("first"), leaves, st.integers(1, 8)),
         st.tuples(st.just("rescore"), inner, leaves),

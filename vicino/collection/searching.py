@@ -61,7 +61,7 @@ class TextModel:
 
 
 SPREAD_SAMPLE = 128
-"""Records compared all with all to learn how far similarities spread; the estimate is good to a few percent and takes about a millisecond."""
+"""Records compared all with all to learn how far similarities spread: good to a few percent, in about a millisecond."""
 USUAL_SPREAD = 0.115
 """Of the cosines between texts of one collection; measured on seven judged sets with MiniLM: 0.10 to 0.15."""
 

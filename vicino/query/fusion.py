@@ -101,9 +101,8 @@ def by_lead(ranking: Ranking) -> Scores:
 
 
 def _summed(rankings: Sequence[Ranking], weights: Sequence[float], scales: Sequence[Scale]) -> Ranking:
-    sides = [
-        (ranking.locators, weight * scale(ranking)) for ranking, weight, scale in zip(rankings, weights, scales, strict=True) if len(ranking)
-    ]
+    given = zip(rankings, weights, scales, strict=True)
+    sides = [(ranking.locators, weight * scale(ranking)) for ranking, weight, scale in given if len(ranking)]
     if not sides:
         return EMPTY
     locators, positions = np.unique(np.concatenate([side[0] for side in sides]), return_inverse=True)
