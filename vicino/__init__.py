@@ -14,6 +14,7 @@ from vicino.errors import Error
 from vicino.types import GeoPoint
 
 if TYPE_CHECKING:
+    from vicino import evaluate as evaluate
     from vicino import models as models
     from vicino.collection.check import CheckReport
     from vicino.collection.collection import Collection
@@ -186,7 +187,7 @@ _HOMES = {
     "restore": "vicino.database",
 }
 
-_MODULES = frozenset({"models"})
+_MODULES = frozenset({"evaluate", "models"})
 
 if not TYPE_CHECKING:  # a checker would otherwise take any name for an attribute
 

@@ -13,11 +13,12 @@ from typing import Any
 import vicino
 import vicino.aio
 import vicino.errors
+import vicino.evaluate
 import vicino.models
 import vicino.types
 
 TARGET = Path(__file__).with_name("public_api.txt")
-MODULES = (vicino, vicino.aio, vicino.errors, vicino.models, vicino.types)
+MODULES = (vicino, vicino.aio, vicino.errors, vicino.evaluate, vicino.models, vicino.types)
 
 
 def public_api() -> str:
