@@ -1,9 +1,13 @@
-"""The peers' virtual environments under build/, one each, made on demand: their requirements contradict one another and ours."""
+"""The peers' virtual environments under build/, made on demand: one for each database, and one that holds every peer of `ann` side by side.
+
+The databases of `ingest` run alone, so each has its own. A duel needs both sides in one process; the packages of `ann` install together.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report import ROOT
@@ -29,6 +33,23 @@ def interpreter(peer: str, folder: Path = FOLDER) -> Path:
         _run([sys.executable, "-m", "venv", str(folder / package)], package)
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package, "numpy"], package)
         ready.touch()
+    return python
+
+
+SHARED = "ann"
+"""Name of the environment that holds several peers."""
+
+
+def shared_interpreter(packages: Sequence[str], folder: Path = FOLDER) -> Path:
+    """The Python that has all of these beside whatever was installed before; installs what is missing."""
+    python = folder / SHARED / "bin" / "python"
+    if not python.exists():
+        _run([sys.executable, "-m", "venv", str(folder / SHARED)], SHARED)
+    for package in ("numpy", *packages):
+        ready = folder / SHARED / f"ready-{package.partition('[')[0]}"
+        if not ready.exists():
+            _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package], package)
+            ready.touch()
     return python
 
 

@@ -1,0 +1,250 @@
+"""Runs one task of one table in this process and prints one JSON line. Started by `tables` with the peers' interpreter.
+
+    python -m benchmarks.ann.child '{"task": "curve", "peer": "hnswlib", "set": "debian", …}'
+
+With one thread the process stays on one core, so that no library can use another unseen.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.ann import data, duel, filters, measure, registry, truth
+from benchmarks.ann.data import Dataset
+from benchmarks.ann.peer import Database, Peer
+from benchmarks.ann.truth import K
+
+Task = dict[str, Any]
+COMPARED_BEAMS = (32, 64, 128)
+
+
+def dataset_of(task: Task) -> Dataset:
+    return data.load(task["set"], task["n"], task["n_queries"])
+
+
+def built(name: str, dataset: Dataset, threads: int) -> tuple[Peer, dict[str, Any]]:
+    """A peer with its index, and what that took: seconds, bytes by its own account, and growth of the process."""
+    peer = registry.make(name, dataset.metric, dataset.base.shape[1], threads)
+    gc.collect()
+    before = report.memory_of()
+    start, busy = time.perf_counter(), time.process_time()
+    peer.build(dataset.base)
+    took, worked = time.perf_counter() - start, time.process_time() - busy
+    gc.collect()
+    after, n = report.memory_of(), len(dataset.base)
+    bytes_per_row = {f"{kind}_bytes_per_row": size / n for kind, size in peer.size_bytes().items()}
+    grown = {f"{kind}_growth_bytes_per_row": (after[kind] - before[kind]) / n for kind in ("rss", "anonymous")}
+    return peer, {"version": peer.version(), "build_s": took, "build_cpu_s": worked, "rows_per_s": n / took} | bytes_per_row | grown
+
+
+def curve(task: Task) -> dict[str, Any]:
+    dataset = dataset_of(task)
+    known = truth.load(dataset)
+    peer, facts = built(task["peer"], dataset, 1)
+    search = measure.single(peer, dataset)
+    peer.use(peer.settings()[0])
+    answers = np.asarray([np.resize(np.asarray(search(query)), K) for query in range(min(20, len(dataset.queries)))])
+
+    def one(setting: Any) -> dict[str, Any]:
+        peer.use(setting)
+        row = measure.measure_setting(search, dataset, known, seconds=task["seconds"])
+        if peer.has_batch:
+            row["batch_qps"] = batch_rate(peer, dataset, task["seconds"])
+        return row
+
+    rows = measure.curve(task["settings"] or peer.settings(), one)
+    at = {"single": measure.at_targets(rows), "batch": measure.at_targets(rows, "batch_qps")}
+    return facts | {"rows": rows, "qps_at_recall": at, "results_checksum": report.checksum(answers)}
+
+
+def batch_rate(peer: Peer, dataset: Dataset, seconds: float, threads: int = 1) -> float:
+    """Queries per second of whole batches, the median over as many as fit into the time, two at least."""
+    rates: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(rates) < 2 or time.perf_counter() < end:
+        rates.append(len(dataset.queries) / report.timed(lambda: peer.search_batch(dataset.queries, K, threads)))
+    return float(np.median(rates))
+
+
+def fight(task: Task) -> dict[str, Any]:
+    dataset = dataset_of(task)
+    known = truth.load(dataset)
+    sides, facts = [], {}
+    for name in (task["first"], task["second"]):
+        peer, facts[name] = built(name, dataset, 1)
+        if isinstance(peer, Database):
+            peer.reopen()
+        sides.append(duel.tune(name, peer, dataset, known, enough=max(task["targets"])))
+        print(f"{name}: {len(sides[-1].points)} settings, recall up to {sides[-1].points[-1].recall:.4f}", file=sys.stderr, flush=True)
+    fights = [duel.fight(sides[0], sides[1], len(dataset.queries), target, seconds=task["seconds"]) for target in task["targets"]]
+    return {"built": facts, "fights": fights}
+
+
+def build(task: Task) -> dict[str, Any]:
+    """One build, and recall at fixed beams where the peer has such."""
+    dataset = dataset_of(task)
+    known = truth.load(dataset)
+    peer, facts = built(task["peer"], dataset, task["threads"])
+    facts["peak_rss_bytes"] = _peak()
+    if peer.is_graph:
+        facts["recall_at_beam"] = {}
+        search = measure.single(peer, dataset)
+        for beam in COMPARED_BEAMS:
+            peer.use(beam)
+            found = measure.one_pass(search, range(len(dataset.queries))).found
+            facts["recall_at_beam"][str(beam)] = float(truth.recalls(dataset, known, found).mean())
+    return facts
+
+
+def _peak() -> int:
+    with open("/proc/self/status", encoding="ascii") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def filtered(task: Task) -> dict[str, Any]:
+    """Curves of every band, "none" among them; databases are reopened first."""
+    dataset = dataset_of(task)
+    fields = filters.fields_of(dataset)
+    peer, facts = _filled(task["peer"], dataset, fields)
+    conditions = {band: fields.conditions(band) for band in filters.ALL_BANDS}
+    distinct = {condition for asked in conditions.values() for condition in asked if condition is not None}
+    peer.use(peer.settings()[0])
+    peer.prepare(fields, sorted(distinct))
+    masks = {condition: fields.mask(condition) for condition in distinct}
+    bands = {}
+    for band, asked in conditions.items():
+        known = filters.exact_filtered(dataset, fields, asked)
+        allowed = None if band == "none" else [masks[condition] for condition in asked if condition is not None]
+        search = measure.single(peer, dataset) if band == "none" else _filtered_search(peer, dataset, asked)
+
+        def one(setting: Any, search: Any = search, known: Any = known, allowed: Any = allowed) -> dict[str, Any]:
+            peer.use(setting)
+            return measure.measure_setting(search, dataset, known, seconds=task["seconds"], masks=allowed)
+
+        rows = measure.curve(peer.settings()[:: task["stride"]], one, enough=0.995)
+        bands[band] = filters.describe(fields, band) | {"rows": rows, "qps_at_recall": measure.at_targets(rows)}
+        print(f"{task['peer']}, {band}: recall up to {max(row['recall'] for row in rows):.3f}", file=sys.stderr, flush=True)
+    return facts | {"bands": bands}
+
+
+def _filtered_search(peer: Peer, dataset: Dataset, asked: Sequence[Any]) -> Callable[[int], Any]:
+    queries = [np.ascontiguousarray(query) for query in dataset.queries]
+    return lambda number: peer.search_filtered(queries[number], K, asked[number])
+
+
+def _filled(name: str, dataset: Dataset, fields: filters.Fields) -> tuple[Peer, dict[str, Any]]:
+    """A peer ready for filters: indexes as they are, databases with both fields, timed step by step and reopened."""
+    if name in registry.INDEXES:
+        return built(name, dataset, 1)
+    peer = registry.make(name, dataset.metric, dataset.base.shape[1], 1)
+    assert isinstance(peer, Database)
+    n, path = len(dataset.base), peer.folder()
+    before = report.memory_of()
+    steps = {
+        "create_s": report.timed(lambda: peer.create(path)),
+        "ingest_s": report.timed(lambda: peer.ingest(dataset.base, fields)),
+        "index_s": report.timed(peer.index),
+    }
+    steps["disk_bytes_per_row"] = report.folder_bytes(os.path.dirname(path)) / n  # type: ignore[arg-type]
+    steps["reopen_s"] = report.timed(peer.reopen)
+    peer.use(peer.settings()[0])
+    steps["first_query_s"] = report.timed(lambda: peer.search(dataset.queries[0], K))
+    steps["rows_per_s"] = n / (steps["ingest_s"] + steps["index_s"])
+    steps["rss_growth_bytes_per_row"] = (report.memory_of()["rss"] - before["rss"]) / n
+    return peer, {"version": peer.version()} | steps
+
+
+def growth(task: Task) -> dict[str, Any]:
+    """Time, and rows scored where the peer says, at one recall over a prefix of the set."""
+    dataset = dataset_of(task)
+    known = truth.load(dataset)
+    peer, facts = built(task["peer"], dataset, 1)
+    side = duel.tune(task["peer"], peer, dataset, known, enough=task["target"] + 0.01)
+    found = measure.bracket(side.points, task["target"])
+    if found is None:
+        return facts | {"n": len(dataset.base), "error": f"reaches a recall of {max(point.recall for point in side.points):.4f} at most"}
+    search, rates, scored = measure.single(peer, dataset), [], []
+    for point in (found.low, found.high):
+        peer.use(point.setting)
+        rates.append(measure.measure_setting(search, dataset, known, seconds=task["seconds"])["qps"])
+        scored.append(peer.rows_scored(dataset.queries, K))
+    facts |= {"n": len(dataset.base), "below": found.low._asdict(), "above": found.high._asdict()}
+    facts["qps"] = measure.interpolate(rates[0], rates[1], found.weight)
+    facts["rows_scored"] = None if scored[0] is None else measure.interpolate(scored[0], scored[1], found.weight)
+    return facts
+
+
+def batch(task: Task) -> dict[str, Any]:
+    """Single queries, one batch on one thread, one on several, in turn: rates and their ratios with intervals."""
+    dataset = dataset_of(task)
+    known = truth.load(dataset)
+    peer, facts = built(task["peer"], dataset, 1)
+    side = duel.tune(task["peer"], peer, dataset, known, enough=max(task["targets"]))
+    runs: dict[str, Any] = {}
+    for target in task["targets"]:
+        found = measure.bracket(side.points, target)
+        if found is None:
+            runs[f"{target:g}"] = {"error": f"reaches a recall of {max(point.recall for point in side.points):.4f} at most"}
+            continue
+        peer.use(found.high.setting)
+        runs[f"{target:g}"] = {"setting": found.high.setting, "recall": found.high.recall} | _batch_ratios(peer, dataset, task)
+    return facts | {"targets": runs}
+
+
+def _batch_ratios(peer: Peer, dataset: Dataset, task: Task) -> dict[str, Any]:
+    search, n, threads = measure.single(peer, dataset), len(dataset.queries), task["threads"]
+    ways: dict[str, Callable[[], Any]] = {
+        "single": lambda: [search(query) for query in range(n)],
+        "batch": lambda: peer.search_batch(dataset.queries, K, 1),
+        "threads": lambda: peer.search_batch(dataset.queries, K, threads),
+    }
+    took: dict[str, list[float]] = {way: [report.timed(call)] for way, call in ways.items()}  # the first round only warms up
+    rounds, end = 0, time.perf_counter() + task["seconds"]
+    while rounds < 5 or time.perf_counter() < end:
+        for way in ways if rounds % 2 == 0 else reversed(ways):
+            took[way].append(report.timed(ways[way]))
+        rounds += 1
+    times = {way: np.array(seconds[1:]) for way, seconds in took.items()}
+    ratios = {"batch_over_single": times["single"] / times["batch"], f"{threads}_threads_over_1": times["batch"] / times["threads"]}
+    intervals = {name: dict(zip(("median", "low", "high"), measure.bootstrap(values), strict=True)) for name, values in ratios.items()}
+    return {"qps": {way: report.spread(n / seconds) for way, seconds in times.items()}} | intervals
+
+
+TASKS: dict[str, Callable[[Task], dict[str, Any]]] = {
+    "curve": curve, "duel": fight, "build": build, "filtered": filtered, "growth": growth, "batch": batch,
+}  # fmt: skip
+
+
+def main() -> None:
+    task = json.loads(sys.argv[1])
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[-task.get("threads", 1) :])
+    answer = os.dup(1)  # whatever a peer prints goes to stderr, so that stdout holds the answer alone
+    os.dup2(2, 1)
+    result = TASKS[task["task"]](task)
+    with os.fdopen(answer, "w") as out:
+        json.dump(result, out, default=_plain)
+    sys.stderr.flush()
+    # Folders of databases go here; some peers keep threads that delay or spoil the end of the interpreter.
+    gc.collect()
+    os._exit(0)
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} does not belong in a result")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""FAISS: HNSW, inverted lists of whole vectors, and inverted lists of 4-bit product codes scanned by shuffles, with 8-bit refinement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import faiss
+import numpy as np
+
+from benchmarks.ann.filters import Condition, Fields
+from benchmarks.ann.peer import GRAPH_BEAM_BUILD, GRAPH_LINKS, Peer, steps
+from benchmarks.ann.synthetic import Rows
+
+
+class _Faiss(Peer):
+    distribution = "faiss-cpu"
+    has_batch = has_filter = True
+
+    def build(self, rows: Rows) -> None:
+        faiss.omp_set_num_threads(self.threads)
+        self._lists = max(16, min(1024, len(rows) // 40))
+        self._index = faiss.index_factory(self.dim, self._spec(), faiss.METRIC_L2 if self.metric == "l2" else faiss.METRIC_INNER_PRODUCT)
+        if isinstance(self._index, faiss.IndexHNSWFlat):
+            self._index.hnsw.efConstruction = GRAPH_BEAM_BUILD
+        self._index.train(rows[np.random.default_rng(0).permutation(len(rows))[: self._lists * 60]])
+        self._index.add(rows)
+
+    def _spec(self) -> str:
+        raise NotImplementedError
+
+    def _parameters(self, setting: Any, **chosen: Any) -> Any:
+        raise NotImplementedError
+
+    def use(self, setting: Any) -> None:
+        self._chosen = self._parameters(setting)
+        self._filtered = {condition: self._parameters(setting, sel=selector) for condition, (selector, _) in self._selectors.items()}
+
+    _selectors: dict[Condition, tuple[Any, Any]] = {}  # noqa: RUF012  (replaced whole by prepare)
+
+    def prepare(self, fields: Fields, conditions: Sequence[Condition]) -> None:
+        packed = {condition: np.packbits(fields.mask(condition), bitorder="little") for condition in conditions}
+        self._selectors = {condition: (faiss.IDSelectorBitmap(bits), bits) for condition, bits in packed.items()}
+
+    def search(self, query: Rows, k: int) -> Any:
+        return self._index.search(query[None], k, params=self._chosen)[1][0]
+
+    def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
+        return self._index.search(query[None], k, params=self._filtered[condition])[1][0]
+
+    def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
+        faiss.omp_set_num_threads(threads)
+        return self._index.search(queries, k, params=self._chosen)[1]
+
+    def size_bytes(self) -> dict[str, int]:
+        size = int(faiss.serialize_index(self._index).size)
+        return {"hot": size, "total": size}
+
+
+class FaissHnsw(_Faiss):
+    is_graph = True
+
+    def _spec(self) -> str:
+        return f"HNSW{GRAPH_LINKS},Flat"
+
+    def _parameters(self, setting: Any, **chosen: Any) -> Any:
+        return faiss.SearchParametersHNSW(efSearch=setting, **chosen)
+
+
+class FaissIvfFlat(_Faiss):
+    def _spec(self) -> str:
+        return f"IVF{self._lists},Flat"
+
+    def settings(self) -> Sequence[Any]:
+        return steps(1, self._lists, 1.2)
+
+    def _parameters(self, setting: Any, **chosen: Any) -> Any:
+        return faiss.SearchParametersIVF(nprobe=setting, **chosen)
+
+
+class FaissIvfPq(_Faiss):
+    has_filter = False
+
+    def _spec(self) -> str:
+        return f"IVF{self._lists},PQ{self.dim // (2 if self.dim <= 400 else 4)}x4fs,Refine(SQ8)"
+
+    def settings(self) -> Sequence[Any]:
+        return [(lists, factor) for lists in steps(2, self._lists, 1.3) for factor in (4, 10, 20)]
+
+    def _parameters(self, setting: Any, **chosen: Any) -> Any:
+        lists, factor = setting
+        return faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=faiss.SearchParametersIVF(nprobe=lists), **chosen)

@@ -1,0 +1,139 @@
+"""vicino's side: the bare index over one segment's vectors, the exact scan, and the database through its public face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import vicino
+from benchmarks.ann.filters import Condition, Fields
+from benchmarks.ann.peer import Database, Peer, batches
+from benchmarks.ann.synthetic import Rows
+from vicino import _core
+
+
+class _Own(Peer):
+    has_batch = has_filter = True
+    _rows: Rows
+    _masks: dict[Condition, Any]
+
+    def version(self) -> str:
+        return vicino.__version__
+
+    @property
+    def _metric(self) -> str:
+        # Rows of the cosine sets have unit length; "dot" spares the norms, which a segment keeps and a bare call would compute anew.
+        return "l2" if self.metric == "l2" else "dot"
+
+    def search(self, query: Rows, k: int) -> Any:
+        return self.search_batch(query[None], k, 1)[0]
+
+    def prepare(self, fields: Fields, conditions: Sequence[Condition]) -> None:
+        self._masks = {condition: fields.mask(condition) for condition in conditions}
+
+
+class GraphIndex(_Own):
+    """The graph as a segment holds it; its search with a filter is a walk that passes over forbidden rows."""
+
+    is_graph = True
+
+    def build(self, rows: Rows) -> None:
+        self._rows = rows
+        self._graph = _core.build_graph(rows, self._metric, threads=self.threads)
+
+    def use(self, setting: int) -> None:
+        self._beam = setting
+
+    def _search(self, queries: Rows, k: int, allowed: Any = None) -> tuple[Any, Any, int]:
+        return _core.graph_search(self._graph, self._rows, queries, k, self._beam, self._metric, allowed)
+
+    def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
+        if threads == 1:
+            return self._search(queries, k)[0]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(lambda part: self._search(part, k)[0], np.array_split(queries, threads))))
+
+    def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
+        return self._search(query[None], k, self._masks[condition])[0][0]
+
+    def rows_scored(self, queries: Rows, k: int) -> float:
+        return self._search(queries, k)[2] / len(queries)
+
+    def size_bytes(self) -> dict[str, int]:
+        size = len(self._graph) + self._rows.nbytes
+        return {"hot": size, "total": size}
+
+
+class FlatIndex(_Own):
+    """The exact scan: what every index must beat."""
+
+    def build(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def settings(self) -> Sequence[None]:
+        return [None]
+
+    def use(self, setting: None) -> None:
+        pass
+
+    def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
+        return _core.exact_search(self._rows, queries, k, self._metric)[0]
+
+    def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
+        return _core.exact_search(self._rows, query[None], k, self._metric, self._masks[condition])[0][0]
+
+    def size_bytes(self) -> dict[str, int]:
+        return {"hot": self._rows.nbytes, "total": self._rows.nbytes}
+
+
+class VicinoDatabase(Database):
+    """A collection on disk; the default search with its beam set, and fields read from every hit."""
+
+    has_batch = True
+
+    def version(self) -> str:
+        return vicino.__version__
+
+    def create(self, path: str) -> None:
+        self._path = path
+        self._database = vicino.open(path, threads=self.threads)
+        self._rows: Any = self._database.create_collection("rows", dim=self.dim, metric="l2" if self.metric == "l2" else "cosine")
+        for name in ("uniform", "cluster"):
+            self._rows.create_index(name)
+
+    def ingest(self, rows: Rows, fields: Fields) -> None:
+        for part in batches(len(rows), 1000):
+            mine = slice(part.start, part.stop)
+            pairs = zip(fields.uniform[mine].tolist(), fields.cluster[mine].tolist(), strict=True)
+            values = [{"uniform": uniform, "cluster": cluster} for uniform, cluster in pairs]
+            self._rows.upsert(ids=part, vectors=rows[mine], fields=values)
+
+    def index(self) -> None:
+        self._rows.optimize()
+
+    def reopen(self) -> None:
+        self._database.close()
+        self._database = vicino.open(self._path, threads=self.threads)
+        self._rows = self._database["rows"]
+
+    is_graph = True
+
+    def use(self, setting: int) -> None:
+        self._beam = setting
+
+    def search(self, query: Rows, k: int, where: Any = None) -> Any:
+        return [(hit.id, hit.fields)[0] for hit in self._rows.search(query, limit=k, ef=self._beam, where=where)]
+
+    def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
+        return [found.ids for found in self._rows.search_many(queries, limit=k, ef=self._beam)]
+
+    def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
+        field = vicino.F[condition.field]
+        return self.search(query, k, field < condition.value if condition.field == "uniform" else field == condition.value)
+
+    def rows_scored(self, queries: Rows, k: int) -> float:
+        return float(np.mean([self._rows.search(query, limit=k, ef=self._beam).plan.rows_scored for query in queries]))
