@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "create": "Create a collection.",
     "delete": "Delete a collection, or records of it.",
     "doctor": "Verify a database and look at the machine.",
+    "eval": "Measure how good the answers to judged queries are.",
     "explain": "Run a search and say how it went.",
     "export": "Write records to a Parquet or JSONL file.",
     "get": "Print records by id.",

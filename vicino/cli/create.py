@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import click
@@ -9,7 +10,9 @@ import click
 from vicino.cli.command import command as declare
 from vicino.cli.session import Session
 from vicino.collection.schema import VectorSpec
+from vicino.collection.value_specs import TextSpec, default_text_name
 from vicino.errors import InvalidArgument
+from vicino.text.analyzer import Analyzer, Tokenizer
 from vicino.types import Dtype, IndexKind, Metric
 
 
@@ -18,6 +21,7 @@ from vicino.types import Dtype, IndexKind, Metric
     examples="""
     vicino create data docs --model minilm --embed title --embed text
     vicino create data images --dim 768 --metric cosine
+    vicino create data notes --text title+body --text tags=keyword --text code=code
     vicino create data pages --vector title:384 --vector body:768:dot:float16 --field year:integer --field tags:list[string]?
     """,
 )
@@ -29,6 +33,13 @@ from vicino.types import Dtype, IndexKind, Metric
 @click.option("--vector", "vectors", multiple=True, metavar="NAME:DIM[:METRIC[:DTYPE]]", help="A named vector; may be given again.")
 @click.option("--model", help='Embedding model: a name from `vicino models list`, or a folder with a model.onnx.')
 @click.option("--embed", multiple=True, metavar="FIELD", help="Field whose text the model embeds; may be given again.")
+@click.option(
+    "--text",
+    "texts",
+    multiple=True,
+    metavar="FIELD[+FIELD][=ANALYZER]",
+    help="Field to search by words, or fields as one; may be given again. ANALYZER: a language such as de, or code, keyword, edge, ngram.",
+)
 @click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help='Field, as year:integer or tags:list[string]?; ? allows null.')
 @click.option("--closed", is_flag=True, help="Refuse fields that are not declared.")
 @click.option("--ttl", metavar="FIELD", help="Datetime field at whose instant a record vanishes.")
@@ -36,7 +47,7 @@ from vicino.types import Dtype, IndexKind, Metric
 @click.option("--exist-ok", is_flag=True, help="Succeed if it exists with the same settings.")
 def command(
     session: Session, words: tuple[str, ...], dim: int | None, vectors: tuple[str, ...], fields: tuple[str, ...], closed: bool,
-    embed: tuple[str, ...], no_auto_index: bool, **options: Any,
+    embed: tuple[str, ...], texts: tuple[str, ...], no_auto_index: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Create a collection, and the database if there is none."""
     folder, (name,) = session.place(words, "COLLECTION")
@@ -47,13 +58,37 @@ def command(
             dim=dim,
             vectors=dict(map(_vector, vectors)) or None,
             embed=list(embed) or None,
+            text=read_texts(texts),
             schema=schema,
             auto_index=not no_auto_index,
             **options,
         )
         specs = {vector: spec.to_json() for vector, spec in collection.settings.specs.items()}
-        document = {"folder": database.path, "collection": name, "vectors": specs, "schema": collection.schema.to_json()}
+        indexes = {text: _described(slot.spec) for text, slot in collection.settings.texts.items()}
+        document = {"folder": database.path, "collection": name, "vectors": specs, "texts": indexes, "schema": collection.schema.to_json()}
         session.finish(document, lambda: click.echo(f"{collection!r} in {database.path}"))
+
+
+def _described(spec: TextSpec) -> dict[str, Any]:
+    return {"fields": list(spec.fields), "analyzer": spec.analyzer.describe()}
+
+
+def read_texts(options: Sequence[str]) -> dict[str, TextSpec] | None:
+    """The text indexes that `--text` asks for, by name; None without the option."""
+    return dict(map(_text, options)) or None
+
+
+def _text(option: str) -> tuple[str, TextSpec]:
+    names, equals, analyzer = option.partition("=")
+    fields = tuple(names.split("+"))
+    if not all(fields) or (equals and not analyzer):
+        raise InvalidArgument(f"--text takes FIELD[+FIELD][=ANALYZER], such as title+body or code=code, got {option!r}")
+    if not analyzer:
+        return default_text_name(fields), TextSpec(fields)
+    tokenizers: dict[str, Any] = {tokenizer: tokenizer for tokenizer in get_args(Tokenizer)}
+    if analyzer in tokenizers:
+        return default_text_name(fields), TextSpec(fields, analyzer=Analyzer(tokenizer=tokenizers[analyzer]))
+    return default_text_name(fields), TextSpec(fields, language=analyzer)
 
 
 def _vector(text: str) -> tuple[str, VectorSpec]:

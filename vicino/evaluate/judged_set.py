@@ -20,6 +20,8 @@ from vicino.evaluate.judgments import Judgments
 from vicino.evaluate.lines import read_lines
 from vicino.storage.files import absolute
 
+CORPUS_ID = "_id"
+"""The key of a document's id."""
 _CORPORA = ("corpus.jsonl", "corpus.jsonl.gz")
 _QUERIES = ("queries.jsonl", "queries.jsonl.gz", "queries.tsv", "queries.tsv.gz")
 _ENDINGS = (".tsv", ".txt", ".trec")
