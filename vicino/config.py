@@ -139,6 +139,12 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Config:
     return resolve(environment=environment).config
 
 
+def read_secret(variable: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """A key of a service, or None. It is no setting: nothing shows it, and no file of ours holds it."""
+    variables = os.environ if environment is None else environment
+    return variables.get(variable, "").strip() or None
+
+
 def resolve(
     flags: Mapping[str, Any] | None = None, *, environment: Mapping[str, str] | None = None, file: tuple[str, bytes] | None = None
 ) -> Resolved:

@@ -17,6 +17,7 @@
     ├── CorruptionError                       corruption           a checksum or an invariant does not hold: stop, restore
     ├── FormatError                           corruption           written by a newer version
     ├── StorageError(OSError)                 unavailable          the file system refused an operation
+    ├── ServiceError                          unavailable          a service on the network refused, failed or was not reached (.status)
     ├── NotReadyError                         unavailable          what the call needs is still being built; wait for its job
     ├── ReadOnlyError                         permission_denied    opened with mode="r", or a snapshot
     ├── ClosedError                           invalid_argument     the handle was closed, or belongs to the parent of this forked process
@@ -137,6 +138,14 @@ class StorageError(Error, OSError):
     def __init__(self, message: str, *, errno: int | None = None) -> None:
         Error.__init__(self, message)
         self.errno = errno
+
+
+class ServiceError(Error):
+    kind, code = "unavailable", "service"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class NotReadyError(Error):

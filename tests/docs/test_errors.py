@@ -16,6 +16,7 @@ from vicino.collection.schema import Settings
 from vicino.config import Config, ModelSettings
 from vicino.env import RealEnv
 from vicino.errors import Error
+from vicino.models.rerank_hosted import HostedReranker
 
 Produce = Callable[[Path, pytest.MonkeyPatch], Any]
 
@@ -94,6 +95,18 @@ def missing_model(folder: Path, _: pytest.MonkeyPatch) -> None:
     models.load("minilm", config=Config(models=ModelSettings(folder=str(folder / "models"))))
 
 
+def unreachable_service(_folder: Path, _: pytest.MonkeyPatch) -> None:
+    # Nothing listens at the discard port, and a connection to this machine is refused at once.
+    reranker = HostedReranker("cohere", "some-model", key="a key", url="http://127.0.0.1:9/rerank", env=PatientEnv())
+    reranker.scores("query", ["text"])
+
+
+class PatientEnv(RealEnv):
+    """Waits without taking time."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
 def index_being_built(_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _db, docs = small()
     docs.add_text("title").wait()
@@ -122,6 +135,7 @@ PRODUCERS: dict[type[Error], Produce] = {
     errors.CorruptionError: corrupt,
     errors.FormatError: lambda _folder, _: Settings.from_json({**Settings().to_json(), "sparkle": 1}),
     errors.StorageError: refused_by_the_file_system,
+    errors.ServiceError: unreachable_service,
     errors.NotReadyError: index_being_built,
     errors.ReadOnlyError: read_only,
     errors.ClosedError: closed,

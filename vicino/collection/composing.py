@@ -112,7 +112,7 @@ class Composer:
         ranked = self._new_ranked(part, options)
         while True:
             start = searcher.env.monotonic()
-            ranked.run.cancel = _core.Cancel(options.timeout, True)
+            ranked.run.go_on(options.timeout)
             ranking = self._page(ranked, position, options.limit)
             if not len(ranking):
                 return
@@ -152,8 +152,7 @@ class Composer:
         with self._lock:
             kept = None if version is None else self._kept.get((fingerprint, version))
         if kept is not None:
-            # Its clock and its flag were those of the earlier call.
-            kept.run.cancel = _core.Cancel(options.timeout, True)
+            kept.run.go_on(options.timeout)
             return kept
         ranked = self._new_ranked(part, options, version)
         with self._lock:
@@ -191,7 +190,17 @@ class Composer:
 
     def _execution(self, snapshot: Any, settings: Any, matches: Any, cancel: Any, options: Any) -> Execution:
         searcher = self._searcher
-        return Execution(searcher, snapshot, settings, matches, cancel, reader=searcher.reader, env=searcher.env, exact=options.exact)
+        return Execution(
+            searcher,
+            snapshot,
+            settings,
+            matches,
+            cancel,
+            reader=searcher.reader,
+            env=searcher.env,
+            exact=options.exact,
+            timeout=options.timeout,
+        )
 
     # ---- what is given back
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from vicino import _core
 from vicino.collection.leaves import LEAVES
 from vicino.collection.reading import SnapshotReader, read_vectors, slots_of
+from vicino.collection.reranking import rerank
 from vicino.collection.schema import Settings
 from vicino.env import Env
-from vicino.errors import Error, InvalidArgument
+from vicino.errors import InvalidArgument
 from vicino.filter.match import nodes_at, split_path
 from vicino.filter.model import Condition
 from vicino.query import parts as p
@@ -33,7 +34,8 @@ PAIRWISE_MAX = 2000
 
 
 class Execution:
-    """One query on one snapshot. `searcher` understands texts and vector names; `now` is the instant of the search in seconds."""
+    """One query on one snapshot. `searcher` understands texts and vector names; `now` is the instant of the search in seconds, `deadline`
+    its end on the monotonic clock of `env`."""
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class Execution:
         reader: SnapshotReader,
         env: Env,
         exact: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self.searcher, self.snapshot, self.settings, self.matches, self.cancel = searcher, snapshot, settings, matches, cancel
         self.reader, self.env, self.now, self.exact = reader, env, env.now(), exact
@@ -53,9 +56,18 @@ class Execution:
         self.stages: list[Stage] = []
         self.rankings: dict[str, Ranking] = {}
         self.notes: list[str] = []
+        self.reranked: dict[Any, Any] = {}
+        self.deadline = self._deadline(timeout)
         self._open = self.stages
         self._labels: set[str] = set()
         self._documents: dict[int, dict[str, Any]] = {}
+
+    def go_on(self, timeout: float | None) -> None:
+        """Begins another call of the same query, with a clock and a flag of its own."""
+        self.cancel, self.deadline = _core.Cancel(timeout, True), self._deadline(timeout)
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        return None if timeout is None else self.env.monotonic() + timeout
 
     # ---- running parts
 
@@ -222,44 +234,6 @@ def _marginal(rows: Any, scores: Any, spec: Any, relevance: float, k: int, run: 
     return chosen
 
 
-def _rerank(run: Execution, part: p.Rerank, k: int, matches: Any, stage: Stage) -> Ranking:
-    first = run.run(part.part, max(k, part.depth), matches)
-    reranker = run.searcher.reranker(part.reranker)
-    query = part.query if part.query is not None else _words_of(part.part)
-    if query is None:
-        raise InvalidArgument("Rerank needs query=, the text asked for: no part inside is a text")
-    head = first.first(part.depth)
-    stage.candidates = len(head)
-    if not len(head):
-        return first
-    fields = part.fields or run.settings.embed
-    if not fields:
-        raise InvalidArgument("Rerank needs fields=, whose text the reranker reads: the collection embeds none")
-    texts = [" ".join(str(document[name]) for name in fields if name in document) for document in run.documents(head.locators)]
-    start = run.env.monotonic()
-    try:
-        scores = np.asarray(reranker.rank(query, texts), np.float64)
-        if scores.shape != (len(texts),) or not np.isfinite(scores).all():
-            raise InvalidArgument(f"the reranker gave {scores.shape} scores for {len(texts)} texts, or some that are not finite")
-    except (Error, OSError, ValueError, RuntimeError) as error:
-        run.notes.append(f"the reranker failed, so the order is that of the part inside: {error}")
-        return first
-    took = run.env.monotonic() - start
-    if part.budget_s is not None and took > part.budget_s:
-        run.notes.append(f"the reranker took {took:.2f} s of {part.budget_s:g} s, so the order is that of the part inside")
-        return first
-    return ranked(head.locators, scores)
-
-
-def _words_of(part: Part) -> str | None:
-    """The text of the first text or embedded query inside."""
-    if isinstance(part, p.Text):
-        return part.words
-    if isinstance(part, p.Dense):
-        return part.x if isinstance(part.x, str) else None
-    return next((words for inner in part.parts_inside if (words := _words_of(inner)) is not None), None)
-
-
 _RUN: dict[type[Part], Callable[[Execution, Any, int, Any, Stage], Ranking]] = {
     p.Fuse: _fuse,
     p.Rescore: _rescore,
@@ -267,7 +241,7 @@ _RUN: dict[type[Part], Callable[[Execution, Any, int, Any, Stage], Ranking]] = {
     p.Boost: _boost,
     p.Formula: _formula,
     p.Diverse: _diverse,
-    p.Rerank: _rerank,
+    p.Rerank: rerank,
     **LEAVES,
 }
 

@@ -112,6 +112,7 @@ class Searcher:
         self._composer: Any = None
         self._spread: tuple[tuple[int, str | None], float] | None = None  # of the snapshot last asked about
         self.collection_named: Callable[[str], Any] | None = None
+        self.reranker_named: Callable[[str], Any] | None = None
 
     @property
     def name(self) -> str:
@@ -223,10 +224,12 @@ class Searcher:
         return isinstance(query, str) and (mode == "dense" or (mode == "auto" and not self.shard.settings.texts))
 
     def reranker(self, given: Any) -> Any:
-        """The reranker itself. Raises InvalidArgument for a name: a collection knows none by name."""
-        if isinstance(given, str):
-            raise InvalidArgument(f"reranker {given!r} is a name; give the object itself, with a method rank(query, texts)")
-        return given
+        """The reranker itself, found if a name was given. Raises ModelNotFound, InvalidArgument."""
+        if not isinstance(given, str):
+            return given
+        if self.reranker_named is None:
+            raise InvalidArgument(f'reranker "{given}" is a name; give the object itself')
+        return self.reranker_named(given)
 
     def collection_of(self, given: Any) -> Any:
         """The collection that `lookup=` means, by itself or by its name in the same database."""

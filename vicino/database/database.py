@@ -49,6 +49,12 @@ Mode = Literal["rw", "r", "rescue"]
 PREFIX = "c-"
 
 
+def _named_reranker(name: str) -> Any:
+    from vicino.models.rerank import named_reranker
+
+    return named_reranker(name)
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
     """One line of `Database.collections()`."""
@@ -266,6 +272,7 @@ class Database:
             record_class=record_class,
         )
         collection._searcher.collection_named = self.collection
+        collection._searcher.reranker_named = _named_reranker
         if record_class is None or found is None:
             self._open_collections[collection_id] = collection
         return collection

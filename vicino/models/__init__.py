@@ -1,4 +1,4 @@
-"""Embedding models that run on this machine: which there are, getting their files, loading them.
+"""Embedding models and rerankers: which there are, getting their files, loading them.
 
 vicino.models.pull("minilm")            # once; nothing else ever downloads
 model = vicino.models.load("minilm")    # or the folder of a model of your own
@@ -14,12 +14,27 @@ from typing import TYPE_CHECKING, Literal
 from vicino.models.catalog import ModelInfo, list_models
 from vicino.models.embedder import Embedder, check_identity
 from vicino.models.multi import FixedEncoding, pool_tokens
+from vicino.models.rerank import Reranker, load_reranker, register_reranker
+from vicino.models.rerank_hosted import HostedReranker
 
 if TYPE_CHECKING:
     from vicino.config import Config
     from vicino.models.progress import Progress
 
-__all__ = ["Embedder", "FixedEncoding", "ModelInfo", "check_identity", "list", "load", "pool_tokens", "pull"]
+__all__ = [
+    "Embedder",
+    "FixedEncoding",
+    "HostedReranker",
+    "ModelInfo",
+    "Reranker",
+    "check_identity",
+    "list",
+    "load",
+    "load_reranker",
+    "pool_tokens",
+    "pull",
+    "register_reranker",
+]
 
 
 def list(*, config: Config | None = None) -> builtins.list[ModelInfo]:

@@ -51,21 +51,21 @@ def read_folder(files: Files, path: str) -> ModelFolder:
     """Read and check the settings in folder `path`. Raises InvalidArgument naming the file and setting that vicino cannot honor."""
     steps = _steps(files, path)
     transformer = os.path.join(path, steps.get("Transformer", ""))
-    config = _read_json(files, os.path.join(transformer, "config.json")) or {}
-    sentence = _read_json(files, os.path.join(transformer, "sentence_bert_config.json")) or {}
+    config = read_json(files, os.path.join(transformer, "config.json")) or {}
+    sentence = read_json(files, os.path.join(transformer, "sentence_bert_config.json")) or {}
     prompts = _prompts(files, path)
     return ModelFolder(
         path=transformer,
         config=config,
         pooling=_pooling(files, os.path.join(path, steps.get("Pooling", "1_Pooling"), "config.json"), has_prompts=any(prompts.values())),
         normalize="Normalize" in steps,
-        max_tokens=_max_tokens(files, transformer, config, sentence),
+        max_tokens=max_tokens_of(files, transformer, config, sentence),
         lower=bool(sentence.get("do_lower_case", False)),
         prompts=prompts,
     )
 
 
-def _read_json(files: Files, path: str) -> dict[str, Any] | None:
+def read_json(files: Files, path: str) -> dict[str, Any] | None:
     """The JSON object in a file; None if there is no such file."""
     if not files.exists(path):
         return None
@@ -96,7 +96,7 @@ def _steps(files: Files, folder: str) -> dict[str, str]:
 
 
 def _pooling(files: Files, path: str, *, has_prompts: bool) -> Pooling:
-    if (settings := _read_json(files, path)) is None:
+    if (settings := read_json(files, path)) is None:
         raise InvalidArgument(
             f"{path} is missing, so it is unknown how token vectors become one; "
             'write the file, for example {"pooling_mode_mean_tokens": true} (see the model\'s card)'
@@ -109,8 +109,9 @@ def _pooling(files: Files, path: str, *, has_prompts: bool) -> Pooling:
     return _POOLING_MODES[modes[0]]
 
 
-def _max_tokens(files: Files, folder: str, config: Mapping[str, Any], sentence: Mapping[str, Any]) -> int:
-    tokenizer = _read_json(files, os.path.join(folder, "tokenizer_config.json")) or {}
+def max_tokens_of(files: Files, folder: str, config: Mapping[str, Any], sentence: Mapping[str, Any]) -> int:
+    """The smallest limit that the files of a model state. Raises InvalidArgument if none does."""
+    tokenizer = read_json(files, os.path.join(folder, "tokenizer_config.json")) or {}
     stated = [sentence.get("max_seq_length"), tokenizer.get("model_max_length"), config.get("max_position_embeddings")]
     limits = [int(limit) for limit in stated if isinstance(limit, int | float) and 0 < limit < _UNLIMITED]
     if not limits:
@@ -123,7 +124,7 @@ def _max_tokens(files: Files, folder: str, config: Mapping[str, Any], sentence: 
 def _prompts(files: Files, folder: str) -> dict[str, str]:
     """What is put before a document and before a query; empty texts if the model has no prompts."""
     path = os.path.join(folder, "config_sentence_transformers.json")
-    settings = _read_json(files, path) or {}
+    settings = read_json(files, path) or {}
     prompts = settings.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(prompt, str) for prompt in prompts.values()):
         raise CorruptionError(f"{path}: prompts must be an object of texts, got {str(prompts)[:100]}")

@@ -82,7 +82,7 @@ def _load_folder(
     identity = {
         **labels,
         "dim": built.dim,
-        "files": _digests(files, known, weights=weights, tokenizer=tokenizer_path, config=os.path.join(model.path, "config.json")),
+        "files": digests_of(files, known, weights=weights, tokenizer=tokenizer_path, config=os.path.join(model.path, "config.json")),
         "pooling": model.pooling,
         "normalize": model.normalize,
         "max_tokens": model.max_tokens,
@@ -127,7 +127,7 @@ def _build_runner(files: Files, model: ModelFolder, weights: str, runner: Runner
     return OnnxRunner(graph, path=path, weights_folder=os.path.dirname(path), threads=threads)
 
 
-def _digests(files: Files, known: Mapping[str, str], *, weights: str, tokenizer: str, config: str) -> dict[str, str]:
+def digests_of(files: Files, known: Mapping[str, str], *, weights: str, tokenizer: str, config: str) -> dict[str, str]:
     """SHA-256 of each part of a model that is there. An .onnx file may keep its tensors in files named after it: they count too."""
     folder, name = os.path.split(weights)
     beside = [other for other in files.list(folder) if other.startswith(name) and other != name] if name.endswith(".onnx") else []

@@ -64,7 +64,7 @@ class LocalEmbedder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), _TEXTS_PER_WINDOW):
             tokens = self._tokenizer.encode(texts[start : start + _TEXTS_PER_WINDOW], prompt=prompt, first=start)
-            for rows in _batches([len(ids) for ids in tokens]):
+            for rows in batches([len(ids) for ids in tokens]):
                 vectors[[start + row for row in rows]] = self._embed_batch([tokens[row] for row in rows])
         return vectors
 
@@ -79,7 +79,7 @@ class LocalEmbedder:
         return _to_unit_length(vectors) if self._normalize else vectors
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Rows of each batch, texts of like length together. Longest first: the peak of memory comes at once, not at the end."""
     rows: list[int] = []
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):

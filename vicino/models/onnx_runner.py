@@ -19,24 +19,11 @@ _LOG_ERRORS_ONLY = 3
 class OnnxRunner:
     def __init__(self, model: str | bytes, *, path: str, weights_folder: str | None = None, threads: int | None = None) -> None:
         """model: path of an .onnx file, or its bytes. path: the file to name in errors. weights_folder: where its external tensors lie."""
-        onnxruntime = import_extra("onnxruntime", "run embedding models")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _LOG_ERRORS_ONLY
-        options.intra_op_num_threads = threads or 0
-        # Threads that wait for the next batch must sleep: spinning would take a core from the database in the same process.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Without the arena memory follows the batch in work; with it the largest batch ever seen stays allocated.
-        options.enable_cpu_mem_arena = False
-        if weights_folder is not None:
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", weights_folder)
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions share no base of their own
-            raise CorruptionError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load this model: {error}") from error
+        self._session = open_session(model, path=path, weights_folder=weights_folder, threads=threads, purpose="run embedding models")
         self._path = path
         self._threads = threads
-        self._version = onnxruntime.__version__
-        self._inputs = {put.name: _integer_type(path, put) for put in self._session.get_inputs()}
+        self._version = import_extra("onnxruntime", "run embedding models").__version__
+        self._inputs = integer_inputs(path, self._session)
         self._output = _choose_output(path, [(output.name, len(output.shape)) for output in self._session.get_outputs()])
         self.dim = int(self.run(np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.int64)).shape[-1])
 
@@ -49,9 +36,36 @@ class OnnxRunner:
         try:
             states = self._session.run([self._output], feed)[0]
         except Exception as error:
-            batch = f"{ids.shape[0]} x {ids.shape[1]} tokens"
-            raise InvalidArgument(f"{self._path}: the model failed on a batch of {batch}: {error}") from error
+            raise failed_batch(self._path, ids.shape, error) from error
         return np.asarray(states, dtype=np.float32)
+
+
+def open_session(model: str | bytes, *, path: str, purpose: str, weights_folder: str | None = None, threads: int | None = None) -> Any:
+    """A session of onnxruntime on the processor. Arguments as in `OnnxRunner`; purpose: what onnxruntime is needed for, for the error."""
+    onnxruntime = import_extra("onnxruntime", purpose)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.intra_op_num_threads = threads or 0
+    # Threads that wait for the next batch must sleep: spinning would take a core from the database in the same process.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Without the arena memory follows the batch in work; with it the largest batch ever seen stays allocated.
+    options.enable_cpu_mem_arena = False
+    if weights_folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", weights_folder)
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no base of their own
+        raise CorruptionError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load this model: {error}") from error
+
+
+def failed_batch(path: str, shape: tuple[int, ...], error: Exception) -> InvalidArgument:
+    """The error for a model that could not be run on (texts, tokens)."""
+    return InvalidArgument(f"{path}: the model failed on a batch of {shape[0]} x {shape[1]} tokens: {error}")
+
+
+def integer_inputs(path: str, session: Any) -> dict[str, type[np.signedinteger[Any]]]:
+    """What a model takes, by name. Raises InvalidArgument for an input that tokens cannot fill."""
+    return {put.name: _integer_type(path, put) for put in session.get_inputs()}
 
 
 def _integer_type(path: str, put: Any) -> type[np.signedinteger[Any]]:

@@ -370,9 +370,10 @@ class Diverse(Combining):
 class Rerank(Combining):
     """The first `depth` records of a part in the order of a model that reads query and text together.
 
-    reranker: an object with `rank(query: str, texts: list[str]) -> scores`, or in JSON its name. query: the text asked for; that of the
-    first text or Dense part inside by default. fields: whose text is read; by default those that the collection embeds.
-    budget_s: when the model takes longer, or fails, the order stays as it was and the plan says so.
+    reranker: a `vicino.models.Reranker`, or the name of one (`vicino.models.register_reranker`). query: the text asked for; that of the
+    first text or Dense part inside by default. fields: whose text is read; by default those that the collection embeds, else those that
+    its text indexes are over. budget_s: seconds; when they run out before the model has read all, or when it fails, the order of these
+    records stays as it was and the plan says so.
     """
 
     tag: ClassVar[str] = "rerank"
@@ -386,10 +387,12 @@ class Rerank(Combining):
     def __post_init__(self) -> None:
         self._set(part=part_of(self.part, "Rerank"), depth=whole(self.depth, "depth", 1, 10_000))
         self._set(fields=(self.fields,) if isinstance(self.fields, str) else tuple(self.fields))
-        if not isinstance(self.reranker, str) and not callable(getattr(self.reranker, "rank", None)):
-            raise InvalidArgument(f"a reranker has a method rank(query, texts), got {type(self.reranker).__name__}")
+        if not isinstance(self.reranker, str) and not callable(getattr(self.reranker, "scores", None)):
+            raise InvalidArgument(f"a reranker has a method scores(query, texts), got {type(self.reranker).__name__}")
+        if self.query is not None and not isinstance(self.query, str):
+            raise InvalidArgument(f"query of Rerank is the text asked for, got {type(self.query).__name__}")
         if self.budget_s is not None:
-            finite(self.budget_s, "budget_s", low=0.0)
+            self._set(budget_s=finite(self.budget_s, "budget_s", low=0.0))
 
     @property
     def parts_inside(self) -> tuple[Part, ...]:

@@ -277,12 +277,12 @@ def test_distance_matrix_has_the_nearest_of_each(docs) -> None:
 class ByLength:
     """Prefers long texts; remembers what it was asked."""
 
-    name = "by-length"
+    name, max_length = "by-length", 1000
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error, self.asked = error, None
 
-    def rank(self, query: str, texts: list[str]) -> list[float]:
+    def scores(self, query: str, texts: list[str]) -> list[float]:
         self.asked = (query, texts)
         if self.error:
             raise self.error
@@ -302,7 +302,7 @@ def test_order_is_kept_and_told_when_the_reranker_fails(docs) -> None:
     part = vicino.Rerank(vicino.Dense(QUERY), ByLength(RuntimeError("no answer")), query="q", fields="n")
     found = docs.search(part)
     assert found.ids == list(ANGLES)
-    assert found.plan.notes == ("the reranker failed, so the order is that of the part inside: no answer",)
+    assert found.plan.notes == ("reranker by-length failed: RuntimeError: no answer; the order is that of the part inside",)
 
 
 # ---- plans and refusals

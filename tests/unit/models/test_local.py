@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vicino.errors import InvalidArgument
 from vicino.models import Embedder
-from vicino.models.local import _TOKENS_PER_BATCH, LocalEmbedder, Pooling, _batches
+from vicino.models.local import _TOKENS_PER_BATCH, LocalEmbedder, Pooling, batches
 from vicino.models.tokenizer import TextTokenizer
 
 
@@ -118,6 +118,6 @@ def test_texts_of_like_length_share_a_batch(tiny_folder: Path) -> None:
 
 @given(st.lists(st.integers(1, 2 * _TOKENS_PER_BATCH), max_size=60))
 def test_batches_hold_every_text_once_and_are_bounded(lengths: list[int]) -> None:
-    batches = list(_batches(lengths))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    assert all(len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= _TOKENS_PER_BATCH for batch in batches)
+    cut = list(batches(lengths))
+    assert sorted(row for batch in cut for row in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= _TOKENS_PER_BATCH for batch in cut)

@@ -84,7 +84,7 @@ def test_vector_of_a_part_cannot_be_changed() -> None:
         (lambda: vicino.Like([]), "needs an example"),
         (lambda: vicino.Context([]), "at least one pair"),
         (lambda: vicino.Discover(1, ["ab"]), "takes pairs"),
-        (lambda: vicino.Rerank(vicino.Text("x"), object()), "has a method rank"),
+        (lambda: vicino.Rerank(vicino.Text("x"), object()), "has a method scores"),
         (lambda: vicino.Decay("x"), "either scale= or half_life="),
         (lambda: vicino.Decay("x", half_life="30 days"), 'a time is written like "30d"'),
         (lambda: vicino.Boost(vicino.Text("x"), by="price"), "a formula takes numbers"),
