@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--targets", type=float, nargs="+", help="recalls to read at (duel, growth, batch)")
     parser.add_argument("--seconds", type=float, default=2.0, help="per setting; duel and batch: per recall")
     parser.add_argument("--rounds", type=int, default=3, help="build: how often every peer builds")
-    parser.add_argument("--stride", type=int, default=3, help="filtered, databases: every so many of the settings")
+    parser.add_argument("--settings", type=int, default=16, help="filtered, databases: at most so many settings of a peer")
     parser.add_argument("--threads", type=int, default=None, help="build: 1 unless given; batch: 2 unless given")
     parser.add_argument("--timeout", type=float, default=3600.0, help="seconds after which a peer is given up")
     parser.add_argument("--out", type=Path, help="folder for the results, benchmarks/results unless given")

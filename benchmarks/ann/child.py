@@ -130,7 +130,7 @@ def filtered(task: Task) -> dict[str, Any]:
             peer.use(setting)
             return measure.measure_setting(search, dataset, known, seconds=task["seconds"], masks=allowed)
 
-        rows = measure.curve(peer.settings()[:: task["stride"]], one, enough=0.995)
+        rows = measure.curve(measure.thinned(peer.settings(), task["n_settings"]), one, enough=0.995)
         bands[band] = filters.describe(fields, band) | {"rows": rows, "qps_at_recall": measure.at_targets(rows)}
         print(f"{task['peer']}, {band}: recall up to {max(row['recall'] for row in rows):.3f}", file=sys.stderr, flush=True)
     return facts | {"bands": bands}

@@ -123,6 +123,13 @@ def measure_setting(search: Callable[[int], Any], dataset: Dataset, truth: Truth
     }
 
 
+def thinned(settings: Sequence[Any], at_most: int) -> list[Any]:
+    """Some of many settings, evenly spread, the first and the last among them."""
+    if len(settings) <= at_most:
+        return list(settings)
+    return [settings[round(at)] for at in np.linspace(0, len(settings) - 1, at_most)]
+
+
 def curve(settings: Sequence[Any], measure: Callable[[Any], dict[str, Any]], *, enough: float = 0.9995) -> list[dict[str, Any]]:
     """Measures settings in order of rising recall until one finds `enough`, or answers fewer than two queries a second."""
     rows: list[dict[str, Any]] = []

@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import report
@@ -36,16 +38,33 @@ def run(task: dict[str, Any], peers: Sequence[str], options: Namespace) -> dict[
     try:
         python = shared_interpreter(sorted({package for peer in peers for package in registry.PEERS[peer].packages}))
         command = [str(python), "-m", "benchmarks.ann.child", json.dumps(task)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, cwd=report.ROOT, timeout=options.timeout, check=False)
-        if done.returncode or not done.stdout:
-            raise PeerFailed(f"{', '.join(peers)}: exit status {done.returncode}; what it printed stands above")
-        return json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        error = f"{', '.join(peers)}: no answer within {options.timeout:g} s"
+        return answer_of(command, environment, options.timeout)
     except (MissingPeer, PeerFailed) as failed:
-        error = str(failed)
+        error = f"{', '.join(peers)}: {failed}"
     print(error, file=sys.stderr, flush=True)
     return {"error": error}
+
+
+def answer_of(command: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
+    """What the process writes to stdout, as JSON. What it says on stderr is passed on line by line, and its end stands in the error."""
+    last = ""
+    with tempfile.TemporaryFile() as out:
+        with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, env=environment, cwd=report.ROOT, text=True) as process:
+            timer = threading.Timer(timeout_s, process.kill)
+            timer.start()
+            assert process.stderr is not None
+            for line in process.stderr:
+                sys.stderr.write(line)
+                last = line.strip() or last
+        timed_out = timer.finished.is_set()
+        timer.cancel()
+        if timed_out:
+            raise PeerFailed(f"no answer within {timeout_s:g} s")
+        out.seek(0)
+        answer = out.read()
+    if process.returncode or not answer:
+        raise PeerFailed(f"exit status {process.returncode}: {last}")
+    return json.loads(answer)
 
 
 def task_of(name: str, options: Namespace, **more: Any) -> dict[str, Any]:
@@ -119,6 +138,7 @@ def duel(options: Namespace) -> None:
                 continue
             rates = " against ".join(f"{side['qps']:,.0f}/s" for side in fight["sides"].values())
             span = f"{fight['ratio_low']:.3f} at least ({fight['ratio']:.3f}, at most {fight['ratio_high']:.3f})"
+            span += f", {fight['processor_ratio']:.3f} in processor time"
             lines.append(report.Figure(title, "", f"{span}; {rates}"))
         if "error" in got:
             lines.append(report.Figure(f"{options.against} / {name}", "", got["error"]))
@@ -168,7 +188,7 @@ def databases(options: Namespace) -> None:
 
 def _bands(table: str, options: Namespace, names: Sequence[str]) -> None:
     described = prepare(options)
-    found = {name: run(task_of("filtered", options, peer=name, stride=options.stride), [name], options) for name in names}
+    found = {name: run(task_of("filtered", options, peer=name, n_settings=options.settings), [name], options) for name in names}
     lines = []
     for name, got in found.items():
         if "error" in got:

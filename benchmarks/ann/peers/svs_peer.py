@@ -1,4 +1,4 @@
-"""Intel SVS: a Vamana graph built over float32 and searched over locally-adaptive codes (LVQ)."""
+"""Intel SVS: a Vamana graph built over float32 and searched over it or over locally-adaptive codes (LVQ, on Intel's processors alone)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Svs(Peer):
     distribution = "scalable-vs"
     is_graph = has_batch = True
 
-    def __init__(self, metric: str, dim: int, threads: int, primary: int = 8, residual: int = 0) -> None:
+    def __init__(self, metric: str, dim: int, threads: int, primary: int | None = None, residual: int = 0) -> None:
         super().__init__(metric, dim, threads)
         self._bits = (primary, residual)
 
@@ -27,6 +27,10 @@ class Svs(Peer):
         distance = svs.DistanceType.L2 if self.metric == "l2" else svs.DistanceType.MIP
         wanted = svs.VamanaBuildParameters(alpha=1.2 if self.metric == "l2" else 0.95, graph_max_degree=LINKS, window_size=BEAM_BUILD)
         graph = svs.Vamana.build(wanted, rows, distance, num_threads=self.threads)
+        self._index = graph if self._bits[0] is None else self._coded(graph, distance)
+        self._n = len(rows)
+
+    def _coded(self, graph: Any, distance: Any) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             config, links, vectors = (os.path.join(folder, part) for part in ("config", "graph", "data"))
             graph.save(config, links, vectors)
@@ -35,8 +39,7 @@ class Svs(Peer):
             turbo = {"strategy": svs.LVQStrategy.Turbo} if primary == 4 or residual == 0 else {}
             plain = svs.VectorDataLoader(vectors, svs.DataType.float32, dims=self.dim)
             codes = svs.LVQLoader(plain, primary=primary, residual=residual, padding=32, **turbo)
-            self._index = svs.Vamana(config, svs.GraphLoader(links), codes, distance, num_threads=self.threads)
-        self._n = len(rows)
+            return svs.Vamana(config, svs.GraphLoader(links), codes, distance, num_threads=self.threads)
 
     def use(self, setting: int) -> None:
         parameters = self._index.search_parameters
@@ -53,7 +56,7 @@ class Svs(Peer):
         return self._index.search(queries, k)[0]
 
     def size_bytes(self) -> dict[str, int]:
-        """Codes with two constants per row, links with their count."""
+        """Vectors, or codes with two constants per row; links with their count."""
         primary, residual = self._bits
-        hot = self.dim * primary // 8 + 8 + 4 * LINKS + 4
+        hot = (4 * self.dim if primary is None else self.dim * primary // 8 + 8) + 4 * LINKS + 4
         return {"hot": self._n * hot, "total": self._n * (hot + self.dim * residual // 8)}
