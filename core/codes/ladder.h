@@ -83,7 +83,7 @@ class QueryState {
   static constexpr std::size_t index_of(CodeLevel level) { return level == CodeLevel::bits1 ? 0 : level == CodeLevel::bits4 ? 1 : 2; }
   void reserve(std::size_t code_dims, std::size_t scratch);
 
-  std::size_t code_dims_ = 0;
+  std::size_t code_dims_ = 0, scratch_size_ = 0;
   std::shared_ptr<std::uint8_t[]> memory_;
   float* projected_ = nullptr;
   float* scratch_ = nullptr;
@@ -95,9 +95,17 @@ class QueryState {
   std::int32_t sum_ = 0;           // of `codes_`
   float table_step_ = 0;
   float table_offset_ = 0;         // <u, q> = table_step * (table sum) + table_offset
-  float norm_ = 0;                 // |q| over the coded dimensions
+  float norm_ = 0, largest_ = 0;   // of q over the coded dimensions
   float error_slopes_[3] = {};
   float error_base_ = 0;
+};
+
+/// Planes as they lie in a file; empty for those that were not made.
+struct CodeSections {
+  std::uint32_t rows = 0;
+  FactorFormat format = FactorFormat::float16;
+  RowFactors units{1, 1};
+  Bytes high, factors, low, fine, blocks;
 };
 
 class Ladder {
@@ -134,6 +142,8 @@ class Ladder {
   /// out[i] = estimated distance of row i of one block; errors[i], unless null, is its bound. Rows beyond the last give base distances.
   void scan1(const QueryState& state, const std::uint8_t* block, float* out, float* errors) const;
 
+  /// Where the planes lie. Throws CorruptionError naming `what` unless each has the size that so many rows take.
+  CodeView view_of(const CodeSections& sections, const std::string& what) const;
   /// The scale of row `row`'s 4-bit or 8-bit code, for QueryState::error_of.
   float scale_of(const CodeView& codes, CodeLevel level, std::uint32_t row) const;
 
@@ -142,9 +152,13 @@ class Ladder {
   static Ladder from_bytes(Bytes bytes, const std::string& what);
 
  private:
-  struct Encoder;
   void derive();
-  void calibrate(const VectorBlock& sample, unsigned threads, const Cancel& cancel);
+  void calibrate(const VectorBlock& sample, const Cancel& cancel);
+  void encode_rows(const VectorBlock& rows, std::span<const std::uint32_t> order, std::uint32_t first, std::uint32_t count, CodePlanes& planes,
+                   RowFactors* factors) const;
+  void pack_factors(const std::vector<RowFactors>& factors, CodePlanes& planes) const;
+  CodeQuery query_of(const QueryState& state, std::int32_t offset, RowFactors units) const;
+  void score_high(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t first, std::size_t count, float* out) const;
 
   Transform transform_;
   LadderOptions options_;

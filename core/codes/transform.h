@@ -38,16 +38,21 @@ class Transform {
   bool has_head() const { return !head_.empty(); }
   /// Share of the centered sample's squared norm that the coded directions hold; 1 without a head.
   float energy() const { return energy_; }
+  /// Of the sample's fitted rows, padded with zeros to `work_dims`.
   const std::vector<float>& mean() const { return mean_; }
   /// |mean|^2
   float mean_square() const { return mean_square_; }
 
-  /// Room for `project`: floats of scratch space and of the result.
-  std::size_t scratch_size() const { return work_dims_; }
-  /// out[0, code_dims) = the coded coordinates of a residual of `dims` floats, which is overwritten up to scratch_size(). The two may not overlap.
-  void project(float* residual, float* out) const;
+  /// `dims` padded with zeros to a multiple of 64: the length of fitted rows and residuals.
+  std::uint32_t work_dims() const { return work_dims_; }
+  /// Floats that `project` needs: the residual in front, the rest is room to work.
+  std::size_t scratch_size() const { return std::size_t{work_dims_} * 3; }
+  /// A row as the metric sees it, work_dims floats. Returns whether it is all zeros.
+  bool fit(const VectorBlock& rows, std::uint32_t row, float* out) const;
+  /// out[0, code_dims) = the coded coordinates of the residual at scratch[0, work_dims). Both are overwritten and may not overlap.
+  void project(float* scratch, float* out) const;
   /// The same for a query, where a head is applied in 8 bits: an error far below that of the codes.
-  void project_query(float* residual, float* out) const;
+  void project_query(float* scratch, float* out) const;
 
   std::string to_bytes() const;
   /// Throws CorruptionError naming `what` where the bytes are no transform.

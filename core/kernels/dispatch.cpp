@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "kernels/codes.h"
 #include "kernels/distance.h"
 #include "kernels/maxsim.h"
 #include "util/errors.h"
@@ -36,22 +37,22 @@ bool has_avx512() {
 }
 #endif
 
-/// A table with the kernels of another unit of the same set.
-template <Kernels (*table)(), void (*add)(Kernels&)>
+/// A table with the kernels of other units of the same set.
+template <Kernels (*table)(), void (*... add)(Kernels&)>
 Kernels with() {
   Kernels kernels = table();
-  add(kernels);
+  (add(kernels), ...);
   return kernels;
 }
 
 // Simplest first; a later set is preferred where it has a kernel.
 const KernelSet kSets[] = {
-    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar>},
+    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar>},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, with<avx2_kernels, add_maxsim_avx2>},
-    {"avx512", has_avx512, with<avx512_kernels, add_maxsim_avx512>},
+    {"avx2", has_avx2, with<avx2_kernels, add_maxsim_avx2, add_codes_avx2>},
+    {"avx512", has_avx512, with<avx512_kernels, add_maxsim_avx512, add_codes_avx512>},
 #elif defined(__aarch64__)
-    {"neon", [] { return true; }, neon_kernels},
+    {"neon", [] { return true; }, with<neon_kernels, add_codes_neon>},
 #endif
 };
 
@@ -75,6 +76,15 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("maxsim_codes"), table.maxsim_codes, source.maxsim_codes);
   visit(std::string("maxsim_floats"), table.maxsim_floats, source.maxsim_floats);
   visit(std::string("widen_halves"), table.widen_halves, source.widen_halves);
+  visit(std::string("code_scores_half"), table.code_scores_half, source.code_scores_half);
+  visit(std::string("code_scores_float"), table.code_scores_float, source.code_scores_float);
+  visit(std::string("code_scores_byte"), table.code_scores_byte, source.code_scores_byte);
+  visit(std::string("code_block_sums"), table.code_block_sums, source.code_block_sums);
+  visit(std::string("rotate"), table.rotate, source.rotate);
+  visit(std::string("encode_code"), table.encode_code, source.encode_code);
+  visit(std::string("sum_vectors"), table.sum_vectors, source.sum_vectors);
+  visit(std::string("combine_vectors"), table.combine_vectors, source.combine_vectors);
+  visit(std::string("round_vector"), table.round_vector, source.round_vector);
 }
 
 struct Choice {

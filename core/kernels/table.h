@@ -51,6 +51,51 @@ using MaxSimFloats = void (*)(const float* tokens, std::size_t n_tokens, std::si
 /// IEEE 754 binary16 to float.
 using WidenHalves = void (*)(const std::uint8_t* halves, std::size_t count, float* out);
 
+/// What turns integer dot products with one query into estimated distances; see codes/ladder.h.
+/// distance = base + along * add + (slope * scale) * float(whole dot), saturated at the largest float; NaN becomes that too.
+struct CodeQuery {
+  const std::int8_t* codes = nullptr;  // lines of 128 bytes, zero beyond the last dimension
+  std::size_t row_bytes = 0;           // nibbles of one row: a multiple of 32
+  std::int32_t offset = 0;             // taken off the whole dot, which is twice the dot product of nibbles (or of bytes for both planes)
+  float base = 0, along = 0, slope = 0;
+};
+/// Rows of nibbles and their factors. Row i stands for rows[i], or for `first` + i where `rows` is null.
+struct CodeRows {
+  const std::uint8_t* high = nullptr;
+  const std::uint8_t* low = nullptr;  // only for the 8-bit code
+  std::size_t stride = 0;
+  const std::uint8_t* factors = nullptr;
+  const std::uint32_t* rows = nullptr;
+  std::size_t first = 0;
+};
+/// out[i] = estimated distance of row i < count. One kernel for factors in float16, one for float32, one for both planes (float32).
+using CodeScores = void (*)(const CodeQuery& query, const CodeRows& rows, std::size_t count, float* out);
+/// sums[row] = sum of the table's entries that the nibbles of row < 32 of a block select. 64 bytes of block and table for 16 dimensions.
+using CodeBlockSums = void (*)(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums);
+
+/// Rounds of signs, Hadamard transforms of blocks and a permutation of groups of 16 across the blocks; see codes/transform.h.
+/// `signs` holds `dims` factors a round. `scratch` has room for dims floats; the result is in `values`.
+struct RotationShape {
+  std::size_t dims = 0, block = 0, rounds = 0;
+};
+using Rotate = void (*)(const RotationShape& shape, const float* signs, float* values, float* scratch);
+/// The code of a vector of `dims` coordinates, a multiple of 64, and how well it fits.
+struct CodeFit {
+  float norm = 0;                                  // |x|^2
+  float along1 = 0, along4 = 0, along8 = 0;        // <x, code> with the code read as numbers around zero
+};
+/// codes[i] = the byte of coordinate i. `fine` weighs the error of all 8 bits as well as that of the high nibble. The same bits on every set.
+using EncodeCode = void (*)(const float* values, std::size_t dims, bool fine, std::uint8_t* codes, CodeFit* fit);
+/// <a, b>, <a, a> and the largest magnitude in a, over a count that is a multiple of 16. The same bits on every set.
+struct VectorSums {
+  float product = 0, square = 0, largest = 0;
+};
+using SumVectors = VectorSums (*)(const float* a, const float* b, std::size_t count);
+/// out[i] = a[i] * factor + b[i] * other, over a count that is a multiple of 16.
+using CombineVectors = void (*)(const float* a, float factor, const float* b, float other, std::size_t count, float* out);
+/// codes[i] = values[i] * factor rounded to the nearest even integer; at most 127 in magnitude. Returns the sum. A multiple of 16.
+using RoundVector = std::int32_t (*)(const float* values, float factor, std::size_t count, std::int8_t* codes);
+
 /// The kernels of one instruction set; a null entry falls back to the next simpler set.
 struct Kernels {
   // Indexed by the numeric types in the order of Dtype: float32, float16, int8, uint8.
@@ -66,6 +111,15 @@ struct Kernels {
   MaxSimCodes maxsim_codes = nullptr;
   MaxSimFloats maxsim_floats = nullptr;
   WidenHalves widen_halves = nullptr;
+  CodeScores code_scores_half = nullptr;
+  CodeScores code_scores_float = nullptr;
+  CodeScores code_scores_byte = nullptr;
+  CodeBlockSums code_block_sums = nullptr;
+  Rotate rotate = nullptr;
+  EncodeCode encode_code = nullptr;
+  SumVectors sum_vectors = nullptr;
+  CombineVectors combine_vectors = nullptr;
+  RoundVector round_vector = nullptr;
 };
 
 // Internal linkage on purpose, see above.

@@ -1,0 +1,267 @@
+// Rows into planes, and the measurement of how far codes are off.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "codes/ladder.h"
+#include "util/row_memory.h"
+#include "util/thread_pool.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::uint32_t kRowsPerTask = 1024;  // whole blocks of 32
+
+/// What one thread needs to code a row.
+struct Workspace {
+  explicit Workspace(const Transform& transform)
+      : scratch(transform.scratch_size()), projected(transform.code_dims()), codes(transform.code_dims()) {}
+  std::vector<float> scratch, projected;
+  std::vector<std::uint8_t> codes;
+};
+
+struct CodedRow {
+  float add = 0;
+  float scales[3] = {};  // of the levels of 1, 4 and 8 bits
+};
+
+float scale_for(float norm, float along) { return norm > 0 && along > 0 ? norm / along : 0; }
+
+/// The code of one row in the workspace, and its factors.
+CodedRow code_row(const Transform& transform, const VectorBlock& rows, std::uint32_t row, bool fine, Workspace& work) {
+  const Kernels& k = kernels();
+  const float* mean = transform.mean().data();
+  const bool is_zero = transform.fit(rows, row, work.scratch.data());
+  k.combine_vectors(work.scratch.data(), 1.0f, mean, -1.0f, transform.work_dims(), work.scratch.data());
+  const VectorSums sums = k.sum_vectors(work.scratch.data(), mean, transform.work_dims());
+  transform.project(work.scratch.data(), work.projected.data());
+  CodeFit fit;
+  k.encode_code(work.projected.data(), transform.code_dims(), fine, work.codes.data(), &fit);
+  const float add = transform.metric() == Metric::l2 ? sums.square : sums.product;
+  CodedRow coded{std::clamp(add, -3e38f, 3e38f), {}};
+  // The zero row is -mean from the mean: orthogonal to what is left of a query under cosine and dot, whose distance is then exact.
+  if (is_zero && transform.metric() != Metric::l2) return coded;
+  coded.scales[0] = scale_for(fit.norm, fit.along1);
+  coded.scales[1] = scale_for(fit.norm, fit.along4);
+  coded.scales[2] = scale_for(fit.norm, fit.along8);
+  return coded;
+}
+
+/// Nibbles of the bytes, shifted by `shift`, in the order of a plane.
+void pack_nibbles(const std::uint8_t* codes, std::size_t dims, int shift, std::uint8_t* out) {
+  const auto nibble = [shift](std::uint8_t code) { return static_cast<std::uint8_t>(code >> shift & 15); };
+  for (std::size_t at = 0; at < dims; at += 128, out += 64) {
+    const std::size_t half = dims - at >= 128 ? 64 : 32;
+    for (std::size_t j = 0; j < half; ++j) out[j] = static_cast<std::uint8_t>(nibble(codes[at + j]) | nibble(codes[at + half + j]) << 4);
+  }
+}
+
+/// The top bits of the bytes as nibbles of row `place` of a block.
+void pack_bits(const std::uint8_t* codes, std::size_t dims, std::uint32_t place, std::uint8_t* block) {
+  const std::size_t byte = place % 8 * 2 + place / 8 % 2;
+  const int shift = place < 16 ? 0 : 4;
+  for (std::size_t at = 0; at < dims; at += 4, block += 16) {
+    const int bits = codes[at] >> 7 | codes[at + 1] >> 7 << 1 | codes[at + 2] >> 7 << 2 | codes[at + 3] >> 7 << 3;
+    block[byte] = static_cast<std::uint8_t>(block[byte] | bits << shift);
+  }
+}
+
+void put_in_block(const CodedRow& coded, const std::uint8_t* codes, std::size_t dims, std::uint32_t place, std::uint8_t* block) {
+  pack_bits(codes, dims, place, block);
+  std::uint8_t* factors = block + dims * 4;
+  std::memcpy(factors + place * 4, &coded.add, 4);
+  std::memcpy(factors + (kCodeBlockRows + place) * 4, &coded.scales[0], 4);
+}
+
+/// To the nearest binary16, ties to even; the value's magnitude is below 65,504.
+std::uint16_t half_of(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  const std::uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude < 0x38800000) {  // below 2^-14: a multiple of 2^-24
+    const float steps = std::nearbyint(std::fabs(value) * 0x1p24f);
+    return static_cast<std::uint16_t>(sign | static_cast<std::uint32_t>(steps));
+  }
+  const std::uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+  return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000) >> 13));
+}
+
+/// A power of two such that the largest value is about 1024 of it.
+float unit_for(float largest) {
+  if (!(largest > 0)) return 1;
+  int exponent;
+  std::frexp(largest, &exponent);
+  return std::ldexp(1.0f, std::clamp(exponent - 10, -120, 120));
+}
+
+/// A plane of zeros.
+std::shared_ptr<std::uint8_t[]> zeros(std::size_t bytes) {
+  auto memory = allocate_rows(std::max<std::size_t>(bytes, 1));
+  std::memset(memory.get(), 0, bytes);
+  return memory;
+}
+
+}  // namespace
+
+void Ladder::encode_rows(const VectorBlock& rows, std::span<const std::uint32_t> order, std::uint32_t first, std::uint32_t count,
+                         CodePlanes& planes, RowFactors* factors) const {
+  Workspace work(transform_);
+  for (std::uint32_t i = first; i < first + count; ++i) {
+    const CodedRow coded = code_row(transform_, rows, order.empty() ? i : order[i], options_.low, work);
+    factors[i] = {coded.add, coded.scales[1]};
+    pack_nibbles(work.codes.data(), code_dims(), 4, planes.high.get() + i * stride_);
+    if (options_.low) {
+      pack_nibbles(work.codes.data(), code_dims(), 0, planes.low.get() + i * stride_);
+      const RowFactors fine{coded.add, coded.scales[2]};
+      std::memcpy(planes.fine.get() + i * sizeof fine, &fine, sizeof fine);
+    }
+    if (options_.blocks)
+      put_in_block(coded, work.codes.data(), code_dims(), i % kCodeBlockRows, planes.blocks.get() + i / kCodeBlockRows * block_bytes_);
+  }
+}
+
+void Ladder::encode_into_block(const VectorBlock& rows, std::uint32_t row, std::uint8_t* block, std::uint32_t place) const {
+  Workspace work(transform_);
+  const CodedRow coded = code_row(transform_, rows, row, options_.low, work);
+  put_in_block(coded, work.codes.data(), code_dims(), place, block);
+}
+
+CodePlanes Ladder::encode(const VectorBlock& rows, std::span<const std::uint32_t> order, unsigned threads, const Cancel& cancel) const {
+  if (rows.dim != transform_.dims() || (rows.dtype != Dtype::float32 && rows.dtype != Dtype::float16))
+    throw InvalidArgument("codes of " + std::to_string(transform_.dims()) + "-dimensional float vectors cannot be made from " + name_of(rows.dtype) +
+                          " vectors of " + std::to_string(rows.dim) + " dimensions");
+  const std::uint32_t count = order.empty() ? rows.rows : static_cast<std::uint32_t>(order.size());
+  CodePlanes planes;
+  planes.high = zeros(count * stride_);
+  if (options_.low) {
+    planes.low = zeros(count * stride_);
+    planes.fine = zeros(count * sizeof(RowFactors));
+  }
+  if (options_.blocks) planes.blocks = zeros(n_blocks(count) * block_bytes_);
+  std::vector<RowFactors> factors(count);
+  parallel_for(threads, (std::size_t{count} + kRowsPerTask - 1) / kRowsPerTask, [&](std::size_t task, std::size_t) {
+    if (cancel.cancelled()) return;
+    const auto first = static_cast<std::uint32_t>(task * kRowsPerTask);
+    encode_rows(rows, order, first, std::min(kRowsPerTask, count - first), planes, factors.data());
+  });
+  cancel.check();
+  pack_factors(factors, planes);
+  planes.view.rows = count;
+  planes.view.high = planes.high.get();
+  planes.view.low = planes.low.get();
+  planes.view.fine = reinterpret_cast<const RowFactors*>(planes.fine.get());
+  planes.view.blocks = planes.blocks.get();
+  return planes;
+}
+
+void Ladder::pack_factors(const std::vector<RowFactors>& factors, CodePlanes& planes) const {
+  RowFactors largest;
+  for (const RowFactors& row : factors) {
+    largest.add = std::max(largest.add, std::fabs(row.add));
+    largest.scale = std::max(largest.scale, row.scale);
+  }
+  const RowFactors units{unit_for(largest.add), unit_for(largest.scale)};
+  // Half precision is out of the question where it adds visibly to a row's own error, for a query about as far from the mean as the row.
+  const bool is_l2 = transform_.metric() == Metric::l2;
+  const float mean_length = std::sqrt(transform_.mean_square());
+  std::size_t too_coarse = 0;
+  for (const RowFactors& row : factors) {
+    const float lost = std::fabs(row.add) * 0x1p-12f, noise = 0.25f * noise_[1] * row.scale;
+    const bool add_shows = is_l2 ? lost > 2 * noise * std::sqrt(std::max(row.add, 0.0f)) : lost > noise * mean_length;
+    const bool scale_shows = row.scale > 0 && row.scale < units.scale * 0x1p-14f;
+    too_coarse += add_shows || scale_shows;
+  }
+  const bool fits = too_coarse <= factors.size() / 1000;
+  planes.view.format = fits ? FactorFormat::float16 : FactorFormat::float32;
+  planes.view.units = fits ? units : RowFactors{1, 1};
+  planes.factors = zeros(factors.size() * factor_bytes(planes.view.format));
+  planes.view.factors = planes.factors.get();
+  if (!fits) {
+    std::memcpy(planes.factors.get(), factors.data(), factors.size() * sizeof(RowFactors));
+    return;
+  }
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    const std::uint16_t pair[2] = {half_of(factors[i].add / units.add), half_of(factors[i].scale / units.scale)};
+    std::memcpy(planes.factors.get() + i * sizeof pair, pair, sizeof pair);
+  }
+}
+
+void Ladder::calibrate(const VectorBlock& sample, const Cancel& cancel) {
+  // What theory gives for normally distributed coordinates: about the rounding noise of one coordinate, in steps, times 2.6.
+  constexpr float expected[3] = {0.9f, 0.9f, 1.6f};
+  std::copy_n(expected, 3, noise_);
+  tail_noise_ = 0;
+  constexpr std::uint32_t rows_min = 64, rows_max = 1024, queries_max = 32;
+  if (sample.rows < rows_min) return;
+
+  const Kernels& k = kernels();
+  const std::uint32_t work_dims = transform_.work_dims(), dims = code_dims();
+  const std::uint32_t n_queries = std::min(queries_max, sample.rows / 2), n_rows = std::min(rows_max, sample.rows - n_queries);
+  const auto row_at = [&](std::uint32_t i) { return static_cast<std::uint32_t>(std::uint64_t{i} * sample.rows / (n_queries + n_rows)); };
+  Workspace work(transform_);
+  QueryState state;
+  std::vector<float> row(work_dims), residuals(std::size_t{n_queries} * work_dims), heads(std::size_t{n_queries} * dims),
+      codes(std::size_t{n_queries} * dims), numbers(dims);
+  const auto take_residual = [&](std::uint32_t at, float* out) {
+    transform_.fit(sample, at, out);
+    k.combine_vectors(out, 1.0f, transform_.mean().data(), -1.0f, work_dims, out);
+  };
+  // Every so-manyth row plays the query. Its residual need not be the one `prepare` makes: the noise is per unit of its length.
+  const std::uint32_t every = (n_queries + n_rows) / n_queries;
+  std::vector<float> lengths(n_queries), tails(n_queries);
+  for (std::uint32_t q = 0; q < n_queries; ++q) {
+    float* residual = residuals.data() + std::size_t{q} * work_dims;
+    float* head = heads.data() + std::size_t{q} * dims;
+    take_residual(row_at(q * every), residual);
+    std::copy_n(residual, work_dims, work.scratch.data());
+    transform_.project_query(work.scratch.data(), head);
+    const VectorSums sums = k.sum_vectors(head, head, dims);
+    const float whole = k.sum_vectors(residual, residual, work_dims).square;
+    lengths[q] = std::sqrt(sums.square);
+    tails[q] = std::sqrt(std::max(whole - sums.square, 0.0f));
+    // The rounding of the query to 8 bits is part of the noise.
+    const float step = sums.largest / 127;
+    for (std::uint32_t j = 0; j < dims; ++j)
+      codes[std::size_t{q} * dims + j] = step > 0 ? step * std::nearbyint(head[j] / step) : 0;
+  }
+  std::vector<float> ratios[3], tail_ratios;
+  for (std::uint32_t i = 0; i < n_queries + n_rows; ++i) {
+    if (i % every == 0) continue;
+    if (i % 64 == 1) cancel.check();
+    take_residual(row_at(i), row.data());
+    const CodedRow coded = code_row(transform_, sample, row_at(i), options_.low, work);
+    for (std::size_t level = 0; level < 3; ++level) {
+      if (!(coded.scales[level] > 0)) continue;
+      for (std::uint32_t j = 0; j < dims; ++j) {
+        const int byte = work.codes[j];
+        numbers[j] = level == 0 ? static_cast<float>(byte >> 7) - 0.5f : level == 1 ? static_cast<float>(byte >> 4) - 7.5f : static_cast<float>(byte) - 127.5f;
+      }
+      for (std::uint32_t q = 0; q < n_queries; ++q) {
+        if (!(lengths[q] > 0)) continue;
+        const float* head = heads.data() + std::size_t{q} * dims;
+        const float estimate = coded.scales[level] * k.sum_vectors(numbers.data(), codes.data() + std::size_t{q} * dims, dims).product;
+        const float exact = k.sum_vectors(work.projected.data(), head, dims).product;
+        ratios[level].push_back(std::fabs(estimate - exact) / (coded.scales[level] * lengths[q]));
+      }
+    }
+    if (!transform_.has_head()) continue;
+    for (std::uint32_t q = 0; q < n_queries; ++q) {
+      if (!(tails[q] > 0)) continue;
+      const float whole = k.sum_vectors(row.data(), residuals.data() + std::size_t{q} * work_dims, work_dims).product;
+      const float head = k.sum_vectors(work.projected.data(), heads.data() + std::size_t{q} * dims, dims).product;
+      tail_ratios.push_back(std::fabs(whole - head) / tails[q]);
+    }
+  }
+  // A little more than 99 %, for the rows that are not in the sample.
+  const auto bound_of = [](std::vector<float>& values) {
+    const auto at = values.begin() + static_cast<std::ptrdiff_t>(values.size() * 995 / 1000);
+    std::nth_element(values.begin(), at, values.end());
+    return *at;
+  };
+  for (std::size_t level = 0; level < 3; ++level)
+    if (!ratios[level].empty()) noise_[level] = bound_of(ratios[level]);
+  if (!tail_ratios.empty()) tail_noise_ = bound_of(tail_ratios);
+}
+
+}  // namespace vicino

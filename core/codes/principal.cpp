@@ -1,0 +1,101 @@
+#include "codes/principal.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/dispatch.h"
+#include "util/random.h"
+#include "util/thread_pool.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr int kIterations = 8;
+
+/// out[i] = <vector, row i of a matrix of n_rows x dims>
+void multiply(const float* matrix, std::size_t n_rows, std::uint32_t dims, const float* vector, float* out) {
+  const std::uint8_t* rows[64];
+  for (std::size_t first = 0; first < n_rows; first += 64) {
+    const std::size_t count = std::min<std::size_t>(64, n_rows - first);
+    for (std::size_t i = 0; i < count; ++i) rows[i] = reinterpret_cast<const std::uint8_t*>(matrix + (first + i) * dims);
+    kernels().dot[0](vector, rows, count, dims, out + first);
+  }
+}
+
+std::vector<float> covariance(const std::vector<float>& rows, std::uint32_t dims, unsigned threads) {
+  const std::size_t n = rows.size() / dims, padded_n = (n + 15) / 16 * 16;
+  std::vector<float> columns(dims * padded_n), result(std::size_t{dims} * dims);
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < dims; ++j) columns[j * padded_n + i] = rows[i * dims + j];
+  parallel_for(threads, dims, [&](std::size_t j, std::size_t) {
+    multiply(columns.data(), dims, static_cast<std::uint32_t>(padded_n), columns.data() + j * padded_n, result.data() + j * dims);
+  });
+  for (float& value : result) value /= static_cast<float>(n);
+  return result;
+}
+
+void fill_randomly(float* row, std::uint32_t dims, Random& random) {
+  for (std::uint32_t j = 0; j < dims; ++j) row[j] = static_cast<float>(static_cast<double>(random.next() >> 11) * 0x1p-53 - 0.5);
+}
+
+/// Gram-Schmidt, twice for accuracy; a row that lies in the span of those before it becomes a random one.
+void make_orthonormal(std::vector<float>& basis, std::uint32_t dims, Random& random) {
+  const Kernels& k = kernels();
+  const std::size_t count = basis.size() / dims;
+  for (std::size_t i = 0; i < count; ++i) {
+    float* row = basis.data() + i * dims;
+    for (;;) {
+      const float before = k.sum_vectors(row, row, dims).square;
+      for (int pass = 0; pass < 2; ++pass)
+        for (std::size_t j = 0; j < i; ++j) {
+          const float* other = basis.data() + j * dims;
+          k.combine_vectors(row, 1.0f, other, -k.sum_vectors(row, other, dims).product, dims, row);
+        }
+      const float after = k.sum_vectors(row, row, dims).square;
+      if (after > 1e-8f * before && after > 1e-30f) {
+        k.combine_vectors(row, 1 / std::sqrt(after), row, 0.0f, dims, row);
+        break;
+      }
+      fill_randomly(row, dims, random);
+    }
+  }
+}
+
+}  // namespace
+
+Principal find_principal(const std::vector<float>& rows, std::uint32_t dims, std::uint32_t count, std::uint64_t seed, unsigned threads,
+                         const Cancel& cancel) {
+  const std::vector<float> matrix = covariance(rows, dims, threads);
+  Principal found;
+  for (std::size_t j = 0; j < dims; ++j) found.total += matrix[j * dims + j];
+  if (!(found.total > 0) || !std::isfinite(found.total)) return found;
+
+  Random random(seed ^ 0x5052494e43495041);  // other numbers than the signs'
+  std::vector<float> basis(std::size_t{count} * dims), product(basis.size());
+  for (std::size_t i = 0; i < count; ++i) fill_randomly(basis.data() + i * dims, dims, random);
+  make_orthonormal(basis, dims, random);
+  for (int iteration = 0; iteration <= kIterations; ++iteration) {
+    cancel.check();
+    parallel_for(threads, count, [&](std::size_t i, std::size_t) { multiply(matrix.data(), dims, dims, basis.data() + i * dims, product.data() + i * dims); });
+    if (iteration == kIterations) break;
+    basis.swap(product);
+    make_orthonormal(basis, dims, random);
+  }
+
+  std::vector<double> energies(count);
+  for (std::size_t i = 0; i < count; ++i)
+    energies[i] = kernels().sum_vectors(basis.data() + i * dims, product.data() + i * dims, dims).product;
+  std::vector<std::uint32_t> order(count);
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::stable_sort(order, [&](std::uint32_t a, std::uint32_t b) { return energies[a] > energies[b]; });
+  found.directions.resize(basis.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    found.energies.push_back(energies[order[i]]);
+    std::copy_n(basis.data() + std::size_t{order[i]} * dims, dims, found.directions.data() + i * dims);
+  }
+  return found;
+}
+
+}  // namespace vicino
