@@ -124,4 +124,6 @@ def hit_document(hit: Hit[Any]) -> dict[str, Any]:
     document = {"id": hit.id, "score": hit.score, "distance": hit.distance, "fields": hit.fields}
     if hit.scores:
         document["scores"] = hit.scores
+    if hit.matched:
+        document["matched"] = hit.matched
     return document | ({"vectors": {name: row.tolist() for name, row in hit.vectors.items()}} if hit.has_vectors else {})

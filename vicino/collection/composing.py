@@ -222,7 +222,8 @@ class Composer:
                 versions=run.snapshot.versions(locators),
                 vectors=None if names is None else read_vectors(run.snapshot, locators, run.settings, names),
                 budget=searcher.room.budget,
-                scores=_Scores(dict(run.rankings), locators),
+                scores=_ByPart({label: (part.locators, part.scores) for label, part in run.rankings.items()}, locators),
+                matched=_ByPart(dict(run.matched), locators) if run.matched else None,
                 highlight=searcher.highlighter(ranked.part, run.settings),
             )
 
@@ -358,23 +359,23 @@ def _sort_in(run: Execution, groups: dict[Any, tuple[list[int], list[float]]], r
                 groups[key][1].append(score)
 
 
-class _Scores(Sequence[Any]):
-    """For each hit, a function that looks up its score in every part."""
+class _ByPart(Sequence[Any]):
+    """For each hit, a function that looks up its number in every part. parts: by label, locators and the numbers of these records."""
 
-    def __init__(self, rankings: Mapping[str, Ranking], locators: Any) -> None:
-        self._rankings, self._locators = rankings, locators
+    def __init__(self, parts: Mapping[str, tuple[Any, Any]], locators: Any) -> None:
+        self._parts, self._locators = parts, locators
 
     def __len__(self) -> int:
         return len(self._locators)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return _Scores(self._rankings, self._locators[index])
+            return _ByPart(self._parts, self._locators[index])
         locator = self._locators[index]
         return lambda: {
-            label: float(ranking.scores[places[0]])
-            for label, ranking in self._rankings.items()
-            if len(places := np.flatnonzero(ranking.locators == locator))
+            label: numbers[places[0]].item()
+            for label, (found, numbers) in self._parts.items()
+            if len(places := np.flatnonzero(found == locator))
         }
 
 

@@ -55,6 +55,7 @@ class Execution:
         self.n_max = snapshot.n_records if matches is None else matches.count
         self.stages: list[Stage] = []
         self.rankings: dict[str, Ranking] = {}
+        self.matched: dict[str, tuple[Locators, npt.NDArray[np.int32]]] = {}
         self.notes: list[str] = []
         self.reranked: dict[Any, Any] = {}
         self.deadline = self._deadline(timeout)
@@ -100,6 +101,7 @@ class Execution:
         """Forgets stages and scores, before the same query is run deeper."""
         self.stages = []
         self.rankings = {}
+        self.matched = {}
         self._labels.clear()
         self._open = self.stages
 

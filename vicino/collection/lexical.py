@@ -63,7 +63,8 @@ def multi_ranking(run: Any, part: p.MultiVector, k: int, matches: Any, stage: St
             f'multi-vector "{name}" of collection "{run.searcher.name}" has {entry.spec.dim} dimensions, the query has {part.x.shape[1]}'
         )
     column = core_values(entry.slot, entry.spec)
-    locators, scores, _, stats = run.snapshot.search_multi(column, part.x, k, part.exact or run.exact, matches, run.cancel)
+    locators, scores, tokens, stats = run.snapshot.search_multi(column, part.x, k, part.exact or run.exact, matches, run.cancel)
+    run.matched[stage.label] = (locators, tokens)
     stage.candidates, stage.details = sum(each["rows_scored"] for each in stats), {"vector": name}
     return Ranking(locators, np.asarray(scores, np.float64))
 

@@ -282,7 +282,7 @@ class ReadableCollection(Generic[T]):
                 raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
             target = searcher.target(vector)
             return searcher.search(searcher.row(query, target), target, options)[0]
-        part = shaped(searcher.part(query, mode, vector, ef), diversity, rerank)
+        part = shaped(searcher.part(query, mode, vector, ef), diversity, rerank, limit + offset)
         if group_by is not None:
             if cursor is not None:
                 raise InvalidArgument("groups have no pages; leave cursor= out")
@@ -301,18 +301,20 @@ class ReadableCollection(Generic[T]):
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
         searcher = self._searcher
-        if all(searcher.is_plain(query, mode) for query in queries):
+        diversity, rerank = options.pop("diversity", None), options.pop("rerank", None)
+        if diversity is None and rerank is None and all(searcher.is_plain(query, mode) for query in queries):
             target = searcher.target(vector)
             rows = [searcher.row(query, target) for query in queries]
             joined = np.concatenate(rows or [np.zeros(0, np.uint8)])
             return searcher.search(joined, target, SearchOptions(**options), n_queries=len(rows))
-        parts = [searcher.part(query, mode, vector, options.get("ef")) for query in queries]
-        return searcher.composer.search(parts, SearchOptions(**options))
+        asked = SearchOptions(**options)
+        parts = [searcher.part(query, mode, vector, asked.ef) for query in queries]
+        return searcher.composer.search([shaped(part, diversity, rerank, asked.limit + asked.offset) for part in parts], asked)
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
         """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
         part = self._searcher.part(query, options.pop("mode", "auto"), options.pop("vector", None), options.pop("ef", None))
-        part = shaped(part, options.pop("diversity", None), options.pop("rerank", None))
+        part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), page)
         return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
 
     def explain(self, query: Query, **options: Any) -> Plan:

@@ -36,14 +36,14 @@ AUTO_INDEX_ROWS = 10_000
 """A filter over at least this many sealed rows makes the engine index the fields it had to scan."""
 
 
-def shaped(part: Any, diversity: float | None, rerank: Any) -> Any:
-    """A part with what `diversity=` and `rerank=` of a search stand for around it."""
+def shaped(part: Any, diversity: float | None, rerank: Any, n: int) -> Any:
+    """A part with what `diversity=` and `rerank=` of a search for `n` records stand for around it."""
     from vicino.query.part import finite
     from vicino.query.parts import Diverse, Rerank
 
     if diversity is not None:
         part = Diverse(part, relevance=1.0 - finite(diversity, "diversity", low=0.0, high=1.0))
-    return part if rerank is None else Rerank(part, rerank)
+    return part if rerank is None else Rerank(part, rerank, depth=min(max(Rerank.depth, n), LIMIT_MAX))
 
 
 class TextModel:

@@ -145,10 +145,10 @@ class RecordView(Mapping[str, Any], Generic[T]):
 class Hit(RecordView[T]):
     """One record of a result, and how near it is: `.score` (larger is better) and `.distance` (the metric's own, smaller is nearer).
 
-    A query of several parts gives `.scores` by part as well; a query by words gives `.highlights`.
+    A query of several parts gives `.scores` by part as well; a query by words gives `.highlights`, one by multi-vectors `.matched`.
     """
 
-    __slots__ = ("_highlight", "_highlights", "_scores", "distance", "score")
+    __slots__ = ("_highlight", "_highlights", "_matched", "_scores", "distance", "score")
 
     def __init__(
         self,
@@ -161,19 +161,26 @@ class Hit(RecordView[T]):
         version: int = 0,
         vectors: Vectors | None = None,
         scores: Callable[[], Mapping[str, float]] | None = None,
+        matched: Callable[[], Mapping[str, int]] | None = None,
         highlight: Callable[[Hit[T]], Mapping[str, Any]] | None = None,
     ) -> None:
-        """scores, highlight: asked when somebody looks; None where there is only one score and no words."""
+        """scores, matched, highlight: asked when somebody looks; None where there is only one score, no multi-vector, no words."""
         super().__init__(id, document, shape=shape, version=version, vectors=vectors)
         self.distance = distance
         self.score = score
-        self._scores, self._highlight = scores, highlight
+        self._scores, self._matched, self._highlight = scores, matched, highlight
         self._highlights: Mapping[str, Any] | None = None
 
     @property
     def scores(self) -> dict[str, float]:
         """The score in every part of the query that found this record, by the part's label: its tag, numbered from the second on."""
         return {} if self._scores is None else dict(self._scores())
+
+    @property
+    def matched(self) -> dict[str, int]:
+        """Which token or chunk matched: for each `MultiVector` part that found this record, by the part's label as in `scores`, the row of
+        the record's multi-vector that adds most to the score. Empty for other queries."""
+        return {} if self._matched is None else dict(self._matched())
 
     @property
     def highlights(self) -> Mapping[str, Any]:
@@ -183,7 +190,8 @@ class Hit(RecordView[T]):
         return self._highlights
 
     def _facts(self) -> str:
-        return f"id={self.id!r}, score={self.score:.4f}"
+        matched = self.matched
+        return f"id={self.id!r}, score={self.score:.4f}{f', matched={matched}' if matched else ''}"
 
 
 def _decode(document: Document) -> dict[str, Any]:

@@ -373,7 +373,7 @@ class Rerank(Combining):
     reranker: a `vicino.models.Reranker`, or the name of one (`vicino.models.register_reranker`). query: the text asked for; that of the
     first text or Dense part inside by default. fields: whose text is read; by default those that the collection embeds, else those that
     its text indexes are over. budget_s: seconds; when they run out before the model has read all, or when it fails, the order of these
-    records stays as it was and the plan says so.
+    records stays as it was and the plan says so. Records beyond `depth` are not found.
     """
 
     tag: ClassVar[str] = "rerank"

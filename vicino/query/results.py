@@ -49,6 +49,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         "_highlight",
         "_hits",
         "_ids",
+        "_matched",
         "_metric",
         "_scores",
         "_shape",
@@ -75,13 +76,14 @@ class Results(Sequence[Hit[T]], Generic[T]):
         vectors: Mapping[str, VectorColumn] | None = None,
         budget: MemoryBudget | None = None,
         scores: Sequence[Callable[[], Mapping[str, float]]] | None = None,
+        matched: Sequence[Callable[[], Mapping[str, int]]] | None = None,
         highlight: Callable[[Hit[T]], Mapping[str, Any]] | None = None,
         next_cursor: str | None = None,
     ) -> None:
         """Sequences are aligned. documents, vectors (one column per name): None if they were not asked for.
 
-        budget: counts what making a table takes, if there is a memory limit. scores: by part, for `hit.scores`. highlight: for
-        `hit.highlights`. next_cursor: what `search(cursor=)` takes to go on after these hits; None at the end, or without `cursor=`.
+        budget: counts what making a table takes, if there is a memory limit. scores, matched, highlight: for `hit.scores`, `hit.matched`
+        and `hit.highlights`. next_cursor: what `search(cursor=)` takes to go on after these hits; None at the end, or without `cursor=`.
         """
         self._ids = ids
         self._distances = distances
@@ -92,7 +94,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         self._vectors = vectors
         self._budget = budget
         self._hits: dict[int, Hit[T]] = {}
-        self._scores, self._highlight = scores, highlight
+        self._scores, self._matched, self._highlight = scores, matched, highlight
         self.next_cursor = next_cursor
         self.version = version
         self.took_s = took_s
@@ -142,6 +144,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
             version=int(self._versions[row]) if self._versions is not None else 0,
             vectors=None if vectors is None else {name: rows for name, column in vectors.items() if (rows := column[row]) is not None},
             scores=None if self._scores is None else self._scores[row],
+            matched=None if self._matched is None else self._matched[row],
             highlight=self._highlight,
         )
 
@@ -157,6 +160,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
             plan=self.plan,
             budget=self._budget,
             scores=None if self._scores is None else self._scores[index],
+            matched=None if self._matched is None else self._matched[index],
             highlight=self._highlight,
             versions=None if self._versions is None else self._versions[index],
             vectors=None if self._vectors is None else {name: _slice_column(column, index) for name, column in self._vectors.items()},

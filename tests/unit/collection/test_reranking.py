@@ -212,6 +212,16 @@ def test_option_of_the_search_reranks_what_it_finds(docs: Any, env: ManualClock)
     assert docs.search("word", rerank=Later(env)).ids == NAMES[::-1]
 
 
+def test_as_many_hits_as_are_asked_for_are_reranked(docs: Any, env: ManualClock) -> None:
+    docs.upsert([{"id": number, "title": f"{number} word"} for number in range(70)])
+    assert len(docs.search("word", limit=60, rerank=Later(env))) == 60
+
+
+def test_many_queries_are_reranked(docs: Any, env: ManualClock) -> None:
+    found = docs.search_many(["word", "a"], rerank=Later(env))
+    assert [results.ids for results in found] == [NAMES[::-1], ["a"]]
+
+
 def test_reranker_is_found_by_name(docs: Any, env: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rerank, "_registered", {})
     register_reranker("house", Later(env))
