@@ -1,14 +1,15 @@
 """A whole database used in every way, for the crash images: the state is everything a user can see, and the oracle says what it becomes.
 
-Heads of a few rows, merges of two segments and graphs over four make a script of some dozen calls pass through seals, merges, graph and
-index builds, checkpoints of the catalog and removal of old files. Tasks run inline, so a seed is a script.
+Records have vectors, sparse and multi-vectors, and texts that are indexed. Heads of a few rows, merges of two segments and graphs over four
+make a script of some dozen calls pass through seals, merges, graph and index builds, checkpoints of the catalog and removal of old files.
+Tasks run inline, so a seed is a script.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -20,10 +21,12 @@ import vicino
 from tests.durability.deferring_env import DeferringEnv
 from tests.durability.harness import State, Step
 from tests.property.invariants import check_sound, read_database, read_snapshots
-from tests.property.oracle import CollectionState, DatabaseState, Given, Stored, difference
+from tests.property.lexical import PLAIN
+from tests.property.oracle import CollectionState, DatabaseState, Given, Spec, Stored, difference
 from vicino import Database, VectorSpec
 from vicino.collection.limits import Limits
 from vicino.collection.shard import Shard
+from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
 from vicino.env import Env
 from vicino.errors import MemoryLimitError, StorageError
 from vicino.types import RecordId, SyncLevel
@@ -35,11 +38,14 @@ LIMITS = Limits(head_rows_max=8, merge_fan_in=2, graph_rows_min=4, close_log_byt
 
 _NAMES = ("ant", "bee", "cat", "dog")
 _ALIASES = ("one", "two")
-_SPECS = {
+_SPECS: dict[str, Spec] = {
     "vector": VectorSpec(3, "cosine"),
     "small": VectorSpec(2, "l2", "int8"),
     "bits": VectorSpec(12, "hamming", "binary"),
+    "bag": SparseSpec(idf=True),
+    "tokens": MultiSpec(2, dtype="int8"),
 }
+_TEXTS = {"tag": ("tag",), "words": ("tag", "list")}
 _IDS: list[RecordId] = [*range(8), "1", "a", "b", "longer than most ids", uuid.UUID(int=1), uuid.UUID(int=2)]
 _FIELDS = ("n", "tag", "list", "deep")
 
@@ -70,8 +76,8 @@ class DatabaseScenario:
         env.files.mkdir(SNAPSHOTS)
         env.files.sync_dir("/")
         self._open(env)
-        self.database.create_collection("ant", vectors=dict(_SPECS))
-        return DatabaseState().with_collection("ant", _new_collection(_SPECS))
+        self.database.create_collection("ant", vectors=dict(_SPECS), text={"words": _text_spec("words")})
+        return DatabaseState().with_collection("ant", _new_collection(_SPECS, texts={"words": _TEXTS["words"]}))
 
     def reopen(self, env: Env) -> State:
         self._abandon(env)
@@ -173,6 +179,7 @@ class DatabaseScenario:
             (5, self._delete),
             (2, self._index),
             (2, self._vector),
+            (2, self._text),
             (2, self._optimize),
             (2, self._close_and_open),
         ]
@@ -295,7 +302,7 @@ class DatabaseScenario:
         vectors: dict[str, Any] = {}
         for vector in chance.sample(sorted(before.vectors), chance.randint(1, len(before.vectors))):
             spec = before.vectors[vector]
-            vectors[vector] = None if chance.random() < 0.2 else np.stack([_some_vector(spec, chance) for _ in ids])
+            vectors[vector] = None if chance.random() < 0.2 else [_some_vector(spec, chance) for _ in ids]
         fields = _some_fields(chance) if chance.random() < 0.5 else None
         after = before.after_update(ids, set_fields=fields, vectors=vectors)
         return self._change(
@@ -332,8 +339,20 @@ class DatabaseScenario:
         vector = chance.choice(sorted(_SPECS))
         if vector in before.vectors:
             return self._change(state, name, "drop a vector", before.without_vector(vector), lambda: collection.drop_vector(vector))
-        spec = replace(_SPECS[vector], dim=chance.choice([_SPECS[vector].dim, 9]))
+        spec = _SPECS[vector]
+        if not isinstance(spec, SparseSpec):
+            spec = replace(spec, dim=chance.choice([spec.dim, 9]))
         return self._change(state, name, "add a vector", before.with_vector(vector, spec), lambda: collection.add_vector(vector, spec))
+
+    def _text(self, env: Env, state: DatabaseState, chance: random.Random) -> Step | None:
+        if (target := self._target(state, chance)) is None:
+            return None
+        name, before, collection = target
+        text = chance.choice(sorted(_TEXTS))
+        if text in before.texts:
+            return self._change(state, name, "drop a text index", before.without_text(text), lambda: collection.drop_text(text))
+        after = before.with_text(text, _TEXTS[text])
+        return self._change(state, name, "add a text index", after, lambda: collection.add_text(text, _text_spec(text)))
 
     def _optimize(self, env: Env, state: DatabaseState, chance: random.Random) -> Step | None:
         if (target := self._target(state, chance)) is None:
@@ -406,8 +425,12 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _new_collection(specs: dict[str, VectorSpec]) -> CollectionState:
-    return CollectionState(dict(specs), retain=RETAIN)
+def _text_spec(name: str) -> TextSpec:
+    return TextSpec(_TEXTS[name], analyzer=PLAIN, positions=name == "words")
+
+
+def _new_collection(specs: dict[str, Spec], texts: Mapping[str, tuple[str, ...]] | None = None) -> CollectionState:
+    return CollectionState(dict(specs), retain=RETAIN, texts=texts or {})
 
 
 def _number_at_least(fields: Any, bound: int) -> bool:
@@ -424,18 +447,22 @@ def _some_records(state: CollectionState, chance: random.Random, n_max: int = 5)
     return [Given(record_id, _some_vectors(state, chance), _some_fields(chance)) for record_id in ids]
 
 
-def _some_vectors(state: CollectionState, chance: random.Random) -> dict[str, np.ndarray[Any, Any]]:
+def _some_vectors(state: CollectionState, chance: random.Random) -> dict[str, Any]:
     return {name: _some_vector(spec, chance) for name, spec in state.vectors.items() if chance.random() < 0.8}
 
 
-def _some_vector(spec: VectorSpec, chance: random.Random) -> np.ndarray[Any, Any]:
+def _some_vector(spec: Spec, chance: random.Random) -> Any:
+    if isinstance(spec, SparseSpec):
+        return {index: chance.choice([0.5, 1.0, 2.0]) for index in chance.sample(range(6), chance.randint(1, 3))}
+    if isinstance(spec, MultiSpec):
+        return np.array([[chance.randint(-8, 8) for _ in range(spec.dim)] for _ in range(chance.randint(1, 3))], np.int8)
     if spec.dtype == "binary":
         return np.packbits([chance.random() < 0.5 for _ in range(spec.dim)])
     return np.array([chance.randint(-8, 8) for _ in range(spec.dim)], spec.numpy_dtype)
 
 
 def _some_fields(chance: random.Random) -> dict[str, Any]:
-    fields: dict[str, Any] = {"n": chance.randrange(10), "tag": chance.choice(["red", "green", "blue apple", ""])}
+    fields: dict[str, Any] = {"n": chance.randrange(10), "tag": chance.choice(["red", "green", "blue apple", "red apple red", ""])}
     if chance.random() < 0.3:
         fields["list"] = [chance.randrange(3), "x" * chance.randrange(40), None]
     if chance.random() < 0.2:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 import vicino
-from tests.property.oracle import CollectionState, DatabaseState, Key, Stored, key_of
+from tests.property.lexical import expect_values_agree
+from tests.property.oracle import CollectionState, DatabaseState, Key, Stored, key_of, sparse_bytes
 from vicino import Collection, Database, VectorSpec
 from vicino.env import Env
 from vicino.errors import InternalError
@@ -30,8 +31,10 @@ def read_collection(collection: Collection[Any], *, retain: int = 0) -> Collecti
     for older in range(max(0, version - retain), version):
         view = collection.at(older)
         assert view.version == older, (view.version, older)
-        past[older] = (frozenset(view.settings.vectors), read_records(view))
-    return CollectionState(settings.specs, settings.indexes, settings.ttl, version, read_records(collection), retain, past)
+        past[older] = (frozenset(view.settings.vector_names), read_records(view))
+    specs = settings.specs | {name: entry.spec for name, entry in settings.values.items()}
+    texts = {name: entry.spec.fields for name, entry in settings.texts.items()}
+    return CollectionState(specs, settings.indexes, settings.ttl, version, read_records(collection), retain, past, texts)
 
 
 def read_records(collection: Collection[Any]) -> dict[Key, Stored]:
@@ -41,9 +44,13 @@ def read_records(collection: Collection[Any]) -> dict[Key, Stored]:
         key = key_of(view.id)
         if key in found:
             raise InternalError(f"record {view.id!r} was read twice")
-        vectors = {name: np.ascontiguousarray(row).tobytes() for name, row in view.vectors.items()}
+        vectors = {name: _bytes_of(row) for name, row in view.vectors.items()}
         found[key] = Stored(view.id, vectors, view.fields, view.version)
     return found
+
+
+def _bytes_of(row: Any) -> bytes:
+    return sparse_bytes(row.to_dict()) if isinstance(row, vicino.SparseVector) else np.ascontiguousarray(row).tobytes()
 
 
 def read_snapshots(env: Env, folder: str) -> dict[str, DatabaseState]:
@@ -74,7 +81,8 @@ def check_sound(database: Database) -> None:
 
 
 def check_consistent(collection: Collection[Any]) -> None:
-    """Every way of looking at a collection gives the same records: count, get, `in`, and an exact search for everything."""
+    """Every way of looking at a collection gives the same records: count, get, `in`, and an exact search for everything, by vectors of
+    every kind and by words."""
     views = list(collection.iter())
     assert collection.count() == len(views) == len(collection), (collection.count(), len(views))
     ids = [view.id for view in views]
@@ -86,6 +94,7 @@ def check_consistent(collection: Collection[Any]) -> None:
                 hits = collection.search(some_query(spec), vector=name, limit=len(having) + 5, exact=exact)
                 assert {key_of(hit.id) for hit in hits} == having, (name, exact, len(hits), len(having))
                 check_order(hits)
+    expect_values_agree(collection)
 
 
 def check_order(hits: Any) -> None:

@@ -15,8 +15,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 
+import vicino
 from vicino import _core
+from vicino.collection.value_specs import MultiSpec, SparseSpec
+from vicino.errors import NotReadyError
 from vicino.text.analyzer import Analyzer
 
 PLAIN = Analyzer(language=None, accents="no", possessives=False)
@@ -232,3 +236,58 @@ def expect_best(snapshot: _core.Snapshot, locators: Any, scores: Any, expected: 
         assert score > lower or (score == lower and place < next_place), (here, there, score, lower)
         if expected[here] == expected[there]:
             assert score == lower, (here, there, score, lower)
+
+
+def expect_values_agree(collection: vicino.Collection[Any]) -> None:
+    """Searches by words and by sparse and multi-vectors score every record by what `iter` says it holds.
+
+    Texts must be words that spaces part, of text indexes with the analyzer PLAIN. An index that is still being built is passed over, if it
+    says so.
+    """
+    settings = collection.settings
+    views = list(collection.iter(vectors=True)) if settings.values or settings.texts else []
+    for name, entry in settings.texts.items():
+        texts = {view.id: _words_of(entry.spec.text_of(view.fields)) for view in views if entry.spec.text_of(view.fields) is not None}
+        words = sorted({word for own in texts.values() for word in own})
+        try:
+            found = _found(collection, vicino.Text(" ".join(words), fields=name), len(views))
+        except NotReadyError:
+            assert collection._shard.snapshot().n_uncovered(entry.slot)
+            continue
+        clause = ("words", [[(0, word.encode(), 1.0)] for word in words], 1)
+        expected = Lexical([Field(texts, entry.spec.k1, entry.spec.b)]).scores(clause)
+        assert found == pytest.approx(expected, rel=1e-5), f"text index {name}"
+    for name, entry in settings.values.items():
+        held = {view.id: view.vectors[name] for view in views if name in view.vectors}
+        if held:
+            query, expected = _values_expected(entry.spec, held)
+            found = _found(collection, vicino.Sparse(query, name) if isinstance(entry.spec, SparseSpec) else query(name), len(views))
+            assert found == pytest.approx(expected, rel=1e-5, abs=1e-5), f"vector {name}"
+
+
+def _words_of(text: str | list[str] | None) -> list[str]:
+    return (text if isinstance(text, str) else " ".join(text or ())).lower().split()
+
+
+def _found(collection: vicino.Collection[Any], part: Any, n: int) -> dict[Any, float]:
+    hits = collection.search(part, limit=n + 5, exact=True)
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True), scores
+    assert len(set(hits.ids)) == len(hits), hits.ids
+    return dict(zip(hits.ids, scores, strict=True))
+
+
+def _values_expected(spec: SparseSpec | MultiSpec, held: Mapping[Any, Any]) -> tuple[Any, Scores]:
+    """A query that meets every record, and the scores it must get."""
+    if isinstance(spec, SparseSpec):
+        vectors = {record_id: vector.to_dict() for record_id, vector in held.items()}
+        query = {index: 1.0 + number / 7 for number, index in enumerate(sorted({index for one in vectors.values() for index in one}))}
+        return query, sparse_scores(query, vectors, with_idf=spec.idf)
+    tokens = np.stack([np.arange(1, spec.dim + 1), np.arange(spec.dim, 0, -1)]).astype(np.float64)
+    scores = {}
+    for record_id, matrix in held.items():
+        rows, asked = np.asarray(matrix, np.float64), tokens
+        if spec.metric == "cosine":
+            rows, asked = (one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-30) for one in (rows, asked))
+        scores[record_id] = float((asked @ rows.T).max(axis=1).sum())
+    return lambda name: vicino.MultiVector(tokens, name), scores

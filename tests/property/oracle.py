@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from vicino import VectorSpec
+from vicino.collection.value_specs import MultiSpec, SparseSpec
 from vicino.types import RecordId
 
 Key = tuple[str, RecordId]
+Spec = VectorSpec | SparseSpec | MultiSpec
 Condition = Callable[[Mapping[str, Any]], bool]
 
 
@@ -52,15 +54,17 @@ Records = Mapping[Key, Stored]
 
 @dataclass(frozen=True, slots=True)
 class CollectionState:
-    """past: the records at the last `retain` versions, by version, with the names of the vectors there were."""
+    """vectors: of every kind. texts: the fields of each text index. past: the records at the last `retain` versions, by version, with the
+    names of the vectors there were."""
 
-    vectors: Mapping[str, VectorSpec]
+    vectors: Mapping[str, Spec]
     indexes: Mapping[str, str] = field(default_factory=dict)
     ttl: str | None = None
     version: int = 0
     records: Records = field(default_factory=dict)
     retain: int = 0
     past: Mapping[int, tuple[frozenset[str], Records]] = field(default_factory=dict)
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     # ---- what there is
 
@@ -120,7 +124,7 @@ class CollectionState:
             records[key_of(record_id)] = Stored(before.id, own, fields, version)
         return self.after_commit(records)
 
-    def with_vector(self, name: str, spec: VectorSpec) -> CollectionState:
+    def with_vector(self, name: str, spec: Spec) -> CollectionState:
         return replace(self.after_commit(self.records), vectors={**self.vectors, name: spec})
 
     def without_vector(self, name: str) -> CollectionState:
@@ -138,6 +142,12 @@ class CollectionState:
     def without_index(self, path: str) -> CollectionState:
         return replace(self.after_commit(self.records), indexes={other: kind for other, kind in self.indexes.items() if other != path})
 
+    def with_text(self, name: str, fields: tuple[str, ...]) -> CollectionState:
+        return replace(self.after_commit(self.records), texts={**self.texts, name: fields})
+
+    def without_text(self, name: str) -> CollectionState:
+        return replace(self.after_commit(self.records), texts={other: fields for other, fields in self.texts.items() if other != name})
+
     # ---- inside
 
     def _past(self) -> dict[int, tuple[frozenset[str], Records]]:
@@ -150,9 +160,17 @@ class CollectionState:
     def _stored(self, given: Given, version: int) -> Stored:
         return Stored(given.id, {name: self._bytes(name, row) for name, row in given.vectors.items()}, dict(given.fields), version)
 
-    def _bytes(self, name: str, row: np.ndarray[Any, Any]) -> bytes:
+    def _bytes(self, name: str, row: Any) -> bytes:
         spec = self.vectors[name]
-        return np.ascontiguousarray(row, dtype=spec.numpy_dtype).tobytes()
+        if isinstance(spec, SparseSpec):
+            return sparse_bytes(row)
+        return np.ascontiguousarray(row, dtype=spec.dtype if isinstance(spec, MultiSpec) else spec.numpy_dtype).tobytes()
+
+
+def sparse_bytes(vector: Mapping[int, float]) -> bytes:
+    """Indices, then weights, by rising index."""
+    order = sorted(vector)
+    return np.array(order, np.uint32).tobytes() + np.array([vector[index] for index in order], np.float32).tobytes()
 
 
 def is_expired(record: Stored, ttl: str, now: dt.datetime) -> bool:
@@ -236,7 +254,7 @@ def difference(expected: DatabaseState, found: DatabaseState) -> str:
 def _collection_difference(expected: CollectionState, found: CollectionState) -> list[str]:
     lines = [
         f"{name}: expected {getattr(expected, name)}, found {getattr(found, name)}"
-        for name in ("vectors", "indexes", "ttl", "version")
+        for name in ("vectors", "indexes", "texts", "ttl", "version")
         if getattr(expected, name) != getattr(found, name)
     ]
     lines += _records_difference("", expected.records, found.records)

@@ -49,8 +49,9 @@ _FILTERS: tuple[dict[str, Any], ...] = (
 _PLAIN = Analyzer(language=None)
 _QUERIES: tuple[Any, ...] = (
     vicino.Text("common w3 w17"),
+    vicino.Text("common w3", fields=["title^2", "text"]),
     vicino.Text("common w3", operator="and"),
-    vicino.Text("common w3", fields=["text^2", "more"], phrase=True, slop=3),
+    vicino.Text("common w3", fields="text^2", phrase=True, slop=3),
     vicino.Text("w", fields="text", prefix=True),
     vicino.Text("cammon", fields="text", fuzzy=2),
     vicino.Bool(must=vicino.Text("common"), must_not=vicino.Text("w5", fields="title")),

@@ -89,10 +89,10 @@ def row_spec(spec: MultiSpec) -> VectorSpec:
 
 
 def to_text(documents: Sequence[Mapping[str, Any]], entry: TextSlot) -> tuple[ValueColumn, frozenset[str]]:
-    """The terms of one text index for some records, and the languages they are in. Raises MissingExtraError without its stemmer."""
+    """The terms of one text index for some records, and the languages that were detected. Raises MissingExtraError without its stemmer."""
     texts = [entry.spec.text_of(document) for document in documents]
     data, offsets, _, languages = entry.spec.analyzer.analyze_many(texts, positions=entry.spec.positions)
-    return ValueColumn(data, offsets), languages
+    return ValueColumn(data, offsets), languages if entry.spec.analyzer.detects else frozenset()
 
 
 def from_bytes(value: bytes, spec: ValueSpec) -> SparseVector | npt.NDArray[Any] | None:

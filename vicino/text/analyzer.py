@@ -166,7 +166,7 @@ class Analyzer:
         if self.grams or self.tokenizer in _GRAMS:
             parts.append("{} to {} characters".format(*(self.grams or _GRAMS[self.tokenizer])))
         if self.tokenizer in ("words", "code"):
-            parts.append("language detected" if self._detects else LANGUAGES[self._languages[0]].name if self._languages else "no language")
+            parts.append("language detected" if self.detects else LANGUAGES[self._languages[0]].name if self._languages else "no language")
             parts.append(f"stemmed ({self.stemmer or stemmer_version() or 'PyStemmer'})" if self._is_stemmed else "not stemmed")
         parts.append({"no": "accents kept", "yes": "accents folded", "both": "accents folded and kept"}[self.accents])
         return "; ".join([", ".join(parts), *self.notes()])
@@ -229,14 +229,15 @@ class Analyzer:
             possessives=self.possessives,
             grams=self.grams or _GRAMS.get(self.tokenizer, (1, 1)),
             languages=rows,
-            detects=self._detects,
+            detects=self.detects,
             leaves_stop_words_out=self.stop_words is not False,
             weights=(FOLDED_WEIGHT, WHOLE_WEIGHT, CHARACTER_WEIGHT, FOREIGN_WEIGHT),
             stem=Stemmers() if stems else None,
         )
 
     @property
-    def _detects(self) -> bool:
+    def detects(self) -> bool:
+        """Whether the language is found out for each text; only then must a query be told which ones documents are in."""
         return self.language == "auto" and self.tokenizer == "words"
 
     @property

@@ -8,7 +8,7 @@ import pytest
 
 import vicino
 from vicino import F
-from vicino.errors import ConflictError, DuplicateIdError, InvalidArgument, NotFoundError
+from vicino.errors import ConflictError, DuplicateIdError, InvalidArgument, NotFoundError, SchemaError
 
 from .conftest import records
 
@@ -292,3 +292,9 @@ def test_a_record_without_text_is_named(texts):
 def test_a_model_needs_the_field_to_embed(db, model):
     with pytest.raises(InvalidArgument, match="embed="):
         db.create_collection("more", model=model)
+
+
+def test_update_refuses_a_value_that_no_field_holds(docs):
+    docs.upsert(records(1))
+    with pytest.raises(SchemaError, match='field "x.y" of record 1: complex is not a field type'):
+        docs.update(1, set={"x": {"y": 1j}})
