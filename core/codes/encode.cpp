@@ -48,6 +48,12 @@ CodedRow code_row(const Transform& transform, const VectorBlock& rows, std::uint
   return coded;
 }
 
+/// A byte read as a number around zero at a level of 1, 4 or 8 bits.
+float number_of(std::uint8_t byte, std::size_t level) {
+  if (level == 0) return static_cast<float>(byte >> 7) - 0.5f;
+  return level == 1 ? static_cast<float>(byte >> 4) - 7.5f : static_cast<float>(byte) - 127.5f;
+}
+
 /// Nibbles of the bytes, shifted by `shift`, in the order of a plane.
 void pack_nibbles(const std::uint8_t* codes, std::size_t dims, int shift, std::uint8_t* out) {
   const auto nibble = [shift](std::uint8_t code) { return static_cast<std::uint8_t>(code >> shift & 15); };
@@ -191,7 +197,7 @@ void Ladder::calibrate(const VectorBlock& sample, const Cancel& cancel) {
   // What theory gives for normally distributed coordinates: about the rounding noise of one coordinate, in steps, times 2.6.
   constexpr float expected[3] = {0.9f, 0.9f, 1.6f};
   std::copy_n(expected, 3, noise_);
-  tail_noise_ = 0;
+  std::fill_n(tail_noise_, 3, 0.0f);
   constexpr std::uint32_t rows_min = 64, rows_max = 1024, queries_max = 32;
   if (sample.rows < rows_min) return;
 
@@ -209,7 +215,7 @@ void Ladder::calibrate(const VectorBlock& sample, const Cancel& cancel) {
   };
   // Every so-manyth row plays the query. Its residual need not be the one `prepare` makes: the noise is per unit of its length.
   const std::uint32_t every = (n_queries + n_rows) / n_queries;
-  std::vector<float> lengths(n_queries), tails(n_queries);
+  std::vector<float> lengths(n_queries), tails(n_queries), exact(n_queries), whole(n_queries), ratios[3];
   for (std::uint32_t q = 0; q < n_queries; ++q) {
     float* residual = residuals.data() + std::size_t{q} * work_dims;
     float* head = heads.data() + std::size_t{q} * dims;
@@ -217,40 +223,39 @@ void Ladder::calibrate(const VectorBlock& sample, const Cancel& cancel) {
     std::copy_n(residual, work_dims, work.scratch.data());
     transform_.project_query(work.scratch.data(), head);
     const VectorSums sums = k.sum_vectors(head, head, dims);
-    const float whole = k.sum_vectors(residual, residual, work_dims).square;
     lengths[q] = std::sqrt(sums.square);
-    tails[q] = std::sqrt(std::max(whole - sums.square, 0.0f));
+    if (transform_.has_head()) tails[q] = std::sqrt(std::max(k.sum_vectors(residual, residual, work_dims).square - sums.square, 0.0f));
     // The rounding of the query to 8 bits is part of the noise.
     const float step = sums.largest / 127;
     for (std::uint32_t j = 0; j < dims; ++j)
       codes[std::size_t{q} * dims + j] = step > 0 ? step * std::nearbyint(head[j] / step) : 0;
   }
-  std::vector<float> ratios[3], tail_ratios;
+  // Errors in the coded dimensions, and those of the whole with the length of the row's share.
+  struct Error {
+    float whole, per_query, tail;
+  };
+  std::vector<Error> errors[3];
   for (std::uint32_t i = 0; i < n_queries + n_rows; ++i) {
     if (i % every == 0) continue;
     if (i % 64 == 1) cancel.check();
     take_residual(row_at(i), row.data());
     const CodedRow coded = code_row(transform_, sample, row_at(i), options_.low, work);
+    for (std::uint32_t q = 0; q < n_queries; ++q) {
+      if (!(lengths[q] > 0)) continue;
+      const float* head = heads.data() + std::size_t{q} * dims;
+      exact[q] = k.sum_vectors(work.projected.data(), head, dims).product;
+      whole[q] = transform_.has_head() ? k.sum_vectors(row.data(), residuals.data() + std::size_t{q} * work_dims, work_dims).product : exact[q];
+    }
     for (std::size_t level = 0; level < 3; ++level) {
       if (!(coded.scales[level] > 0)) continue;
-      for (std::uint32_t j = 0; j < dims; ++j) {
-        const int byte = work.codes[j];
-        numbers[j] = level == 0 ? static_cast<float>(byte >> 7) - 0.5f : level == 1 ? static_cast<float>(byte >> 4) - 7.5f : static_cast<float>(byte) - 127.5f;
-      }
+      for (std::uint32_t j = 0; j < dims; ++j) numbers[j] = number_of(work.codes[j], level);
       for (std::uint32_t q = 0; q < n_queries; ++q) {
         if (!(lengths[q] > 0)) continue;
-        const float* head = heads.data() + std::size_t{q} * dims;
         const float estimate = coded.scales[level] * k.sum_vectors(numbers.data(), codes.data() + std::size_t{q} * dims, dims).product;
-        const float exact = k.sum_vectors(work.projected.data(), head, dims).product;
-        ratios[level].push_back(std::fabs(estimate - exact) / (coded.scales[level] * lengths[q]));
+        const float unit = coded.scales[level] * lengths[q];
+        ratios[level].push_back(std::fabs(estimate - exact[q]) / unit);
+        if (tails[q] > 0) errors[level].push_back({std::fabs(estimate - whole[q]), unit, tails[q]});
       }
-    }
-    if (!transform_.has_head()) continue;
-    for (std::uint32_t q = 0; q < n_queries; ++q) {
-      if (!(tails[q] > 0)) continue;
-      const float whole = k.sum_vectors(row.data(), residuals.data() + std::size_t{q} * work_dims, work_dims).product;
-      const float head = k.sum_vectors(work.projected.data(), heads.data() + std::size_t{q} * dims, dims).product;
-      tail_ratios.push_back(std::fabs(whole - head) / tails[q]);
     }
   }
   // A little more than 99 %, for the rows that are not in the sample.
@@ -259,9 +264,15 @@ void Ladder::calibrate(const VectorBlock& sample, const Cancel& cancel) {
     std::nth_element(values.begin(), at, values.end());
     return *at;
   };
-  for (std::size_t level = 0; level < 3; ++level)
-    if (!ratios[level].empty()) noise_[level] = bound_of(ratios[level]);
-  if (!tail_ratios.empty()) tail_noise_ = bound_of(tail_ratios);
+  for (std::size_t level = 0; level < 3; ++level) {
+    if (ratios[level].empty()) continue;
+    noise_[level] = bound_of(ratios[level]);
+    if (errors[level].empty()) continue;
+    // What uncoded dimensions add is seldom at its worst where the code is: only what the code's own bound leaves over is theirs.
+    std::vector<float> left;
+    for (const Error& error : errors[level]) left.push_back(std::max(error.whole - noise_[level] * error.per_query, 0.0f) / error.tail);
+    tail_noise_[level] = bound_of(left);
+  }
 }
 
 }  // namespace vicino

@@ -95,8 +95,11 @@ void Ladder::prepare(const float* query, QueryState& state) const {
     std::memset(line + 96, 0, 32);
   }
   const float slope = std::fabs(state.factor_);
-  for (std::size_t level = 0; level < 3; ++level) state.error_slopes_[level] = slope * noise_[level] * state.norm_;
-  state.error_base_ = slope * tail_noise_ * std::sqrt(std::max(whole - head.square, 0.0f));
+  const float tail = std::sqrt(std::max(whole - head.square, 0.0f));
+  for (std::size_t level = 0; level < 3; ++level) {
+    state.error_slopes_[level] = slope * noise_[level] * state.norm_;
+    state.error_bases_[level] = slope * tail_noise_[level] * tail;
+  }
 }
 
 void Ladder::prepare_scan(QueryState& state) const {
@@ -217,7 +220,7 @@ std::string Ladder::to_bytes() const {
   append_value(bytes, options_.nav_dims);
   append_value(bytes, options_.seed);
   for (const float noise : noise_) append_value(bytes, noise);
-  append_value(bytes, tail_noise_);
+  for (const float noise : tail_noise_) append_value(bytes, noise);
   return bytes + transform_.to_bytes();
 }
 
@@ -232,10 +235,11 @@ Ladder Ladder::from_bytes(Bytes bytes, const std::string& what) {
   ladder.options_.low = low;
   ladder.options_.nav_dims = reader.read<std::uint32_t>();
   ladder.options_.seed = reader.read<std::uint64_t>();
-  for (float& noise : ladder.noise_) noise = reader.read<float>();
-  ladder.tail_noise_ = reader.read<float>();
-  for (const float noise : {ladder.noise_[0], ladder.noise_[1], ladder.noise_[2], ladder.tail_noise_})
-    if (!(noise >= 0 && std::isfinite(noise))) reader.fail("holds an error bound that is no number of at least 0");
+  for (float* const noises : {ladder.noise_, ladder.tail_noise_})
+    for (std::size_t level = 0; level < 3; ++level) {
+      noises[level] = reader.read<float>();
+      if (!(noises[level] >= 0 && std::isfinite(noises[level]))) reader.fail("holds an error bound that is no number of at least 0");
+    }
   ladder.transform_ = Transform::from_bytes(reader.rest(), what);
   ladder.derive();
   return ladder;

@@ -76,7 +76,7 @@ class QueryState {
  public:
   /// Half the width of the band around an estimate in which 99 % of the true distances lie, for a row with this scale
   /// (of the level's own factors). The second part does not depend on the row: it is what uncoded dimensions may add.
-  float error_of(CodeLevel level, float scale) const { return scale * error_slopes_[index_of(level)] + error_base_; }
+  float error_of(CodeLevel level, float scale) const { return scale * error_slopes_[index_of(level)] + error_bases_[index_of(level)]; }
 
  private:
   friend class Ladder;
@@ -97,7 +97,7 @@ class QueryState {
   float table_offset_ = 0;         // <u, q> = table_step * (table sum) + table_offset
   float norm_ = 0, largest_ = 0;   // of q over the coded dimensions
   float error_slopes_[3] = {};
-  float error_base_ = 0;
+  float error_bases_[3] = {};
 };
 
 /// Planes as they lie in a file; empty for those that were not made.
@@ -162,8 +162,8 @@ class Ladder {
 
   Transform transform_;
   LadderOptions options_;
-  float noise_[3] = {};      // rounding noise of the levels that 99 % of estimates stay below, per unit of scale * |q|
-  float tail_noise_ = 0;     // the same for what is not coded, per unit of the query's uncoded norm
+  float noise_[3] = {};       // rounding noise of the levels that 99 % of estimates stay below, per unit of scale * |q|
+  float tail_noise_[3] = {};  // what the uncoded dimensions add to that, per unit of the query's uncoded norm
   std::size_t stride_ = 0, block_bytes_ = 0;
 };
 
