@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import ann, report
-from benchmarks.ann import data, registry, tables
+from benchmarks.ann import data, filters, registry, tables
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, help="rows of the set; all of a real one, the usual number of a drawn one unless given")
     parser.add_argument("--queries", type=int, default=data.N_QUERIES, help="at most so many queries")
     parser.add_argument("--targets", type=float, nargs="+", help="recalls to read at (duel, growth, batch)")
+    parser.add_argument(
+        "--bands", nargs="+", choices=list(filters.ALL_BANDS), help="filters of duel (none unless given), filtered, databases"
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="per setting; duel and batch: per recall")
     parser.add_argument("--rounds", type=int, default=3, help="build: how often every peer builds")
     parser.add_argument("--settings", type=int, default=16, help="filtered, databases: at most so many settings of a peer")
@@ -28,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="folder for the results, benchmarks/results unless given")
     options = parser.parse_args(arguments)
     options.targets = options.targets or tables.DEFAULT_TARGETS.get(options.table)
+    options.bands = options.bands or tables.DEFAULT_BANDS.get(options.table, list(filters.ALL_BANDS))
     options.threads = options.threads or (2 if options.table == "batch" else 1)
     if options.threads > len(os.sched_getaffinity(0)):
         parser.error(f"--threads {options.threads}: this process may use {len(os.sched_getaffinity(0))} cores")

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,15 +77,26 @@ def batch_rate(peer: Peer, dataset: Dataset, seconds: float, threads: int = 1) -
 
 def fight(task: Task) -> dict[str, Any]:
     dataset = dataset_of(task)
-    known = truth.load(dataset)
-    sides, facts = [], {}
-    for name in (task["first"], task["second"]):
-        peer, facts[name] = built(name, dataset, 1)
-        if isinstance(peer, Database):
-            peer.reopen()
-        sides.append(duel.tune(name, peer, dataset, known, enough=max(task["targets"])))
-        print(f"{name}: {len(sides[-1].points)} settings, recall up to {sides[-1].points[-1].recall:.4f}", file=sys.stderr, flush=True)
-    fights = [duel.fight(sides[0], sides[1], len(dataset.queries), target, seconds=task["seconds"]) for target in task["targets"]]
+    fields = filters.fields_of(dataset)
+    names = (task["first"], task["second"])
+    peers, facts = [], {}
+    for name in names:
+        peer, facts[name] = filled(name, dataset, fields)
+        peers.append(peer)
+    fights = []
+    for band in task["bands"]:
+        asked = Asked(dataset, fields, band)
+        sides = []
+        for name, peer in zip(names, peers, strict=True):
+            search = asked.search(peer)
+            sides.append(duel.tune(name, peer, dataset, asked.known, search=search, masks=asked.masks, enough=max(task["targets"])))
+            print(
+                f"{name}, {band}: {len(sides[-1].points)} settings, recall up to {sides[-1].points[-1].recall:.4f}",
+                file=sys.stderr,
+                flush=True,
+            )
+        n = len(dataset.queries)
+        fights += [{"band": band} | duel.fight(sides[0], sides[1], n, target, seconds=task["seconds"]) for target in task["targets"]]
     return {"built": facts, "fights": fights}
 
 
@@ -110,25 +121,39 @@ def _peak() -> int:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
+class Asked:
+    """The queries of one band with what they may return and what is true of them."""
+
+    def __init__(self, dataset: Dataset, fields: filters.Fields, band: str) -> None:
+        self._dataset, self._fields = dataset, fields
+        self.conditions = fields.conditions(band)
+        self.known = truth.load(dataset) if band == "none" else filters.exact_filtered(dataset, fields, self.conditions)
+        masks = {condition: fields.mask(condition) for condition in set(self.conditions) if condition is not None}
+        self.masks = [masks[condition] for condition in self.conditions if condition is not None] or None
+        self._distinct = sorted(masks)
+
+    def search(self, peer: Peer) -> Callable[[int], Any]:
+        """One query by its number. Masks that a library wants made beforehand are made now."""
+        if self.masks is None:
+            return measure.single(peer, self._dataset)
+        peer.prepare(self._fields, self._distinct)
+        queries, conditions = [np.ascontiguousarray(query) for query in self._dataset.queries], self.conditions
+        return lambda number: peer.search_filtered(queries[number], K, conditions[number])
+
+
 def filtered(task: Task) -> dict[str, Any]:
     """Curves of every band, "none" among them; databases are reopened first."""
     dataset = dataset_of(task)
     fields = filters.fields_of(dataset)
-    peer, facts = _filled(task["peer"], dataset, fields)
-    conditions = {band: fields.conditions(band) for band in filters.ALL_BANDS}
-    distinct = {condition for asked in conditions.values() for condition in asked if condition is not None}
-    peer.use(peer.settings()[0])
-    peer.prepare(fields, sorted(distinct))
-    masks = {condition: fields.mask(condition) for condition in distinct}
+    peer, facts = filled(task["peer"], dataset, fields)
     bands = {}
-    for band, asked in conditions.items():
-        known = filters.exact_filtered(dataset, fields, asked)
-        allowed = None if band == "none" else [masks[condition] for condition in asked if condition is not None]
-        search = measure.single(peer, dataset) if band == "none" else _filtered_search(peer, dataset, asked)
+    for band in task["bands"]:
+        asked = Asked(dataset, fields, band)
+        search = asked.search(peer)
 
-        def one(setting: Any, search: Any = search, known: Any = known, allowed: Any = allowed) -> dict[str, Any]:
+        def one(setting: Any, search: Any = search, asked: Asked = asked) -> dict[str, Any]:
             peer.use(setting)
-            return measure.measure_setting(search, dataset, known, seconds=task["seconds"], masks=allowed)
+            return measure.measure_setting(search, dataset, asked.known, seconds=task["seconds"], masks=asked.masks)
 
         rows = measure.curve(measure.thinned(peer.settings(), task["n_settings"]), one, enough=0.995)
         bands[band] = filters.describe(fields, band) | {"rows": rows, "qps_at_recall": measure.at_targets(rows)}
@@ -136,12 +161,7 @@ def filtered(task: Task) -> dict[str, Any]:
     return facts | {"bands": bands}
 
 
-def _filtered_search(peer: Peer, dataset: Dataset, asked: Sequence[Any]) -> Callable[[int], Any]:
-    queries = [np.ascontiguousarray(query) for query in dataset.queries]
-    return lambda number: peer.search_filtered(queries[number], K, asked[number])
-
-
-def _filled(name: str, dataset: Dataset, fields: filters.Fields) -> tuple[Peer, dict[str, Any]]:
+def filled(name: str, dataset: Dataset, fields: filters.Fields) -> tuple[Peer, dict[str, Any]]:
     """A peer ready for filters: indexes as they are, databases with both fields, timed step by step and reopened."""
     if name in registry.INDEXES:
         return built(name, dataset, 1)

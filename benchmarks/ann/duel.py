@@ -34,15 +34,27 @@ class Side(NamedTuple):
     points: list[Point]
 
 
-def tune(name: str, peer: Peer, dataset: Dataset, truth: Truth, *, enough: float = 0.9995) -> Side:
-    """Recall and time of every setting, in order, until nearly everything is found. The better of two passes counts as the time."""
-    search, n = single(peer, dataset), len(dataset.queries)
+def tune(
+    name: str,
+    peer: Peer,
+    dataset: Dataset,
+    truth: Truth,
+    *,
+    search: Callable[[int], Any] | None = None,
+    masks: Any = None,
+    enough: float = 0.9995,
+) -> Side:
+    """Recall and time of every setting, in order, until nearly everything is found. The better of two passes counts as the time.
+
+    search, masks: how queries with filters are made, and what each of them may return.
+    """
+    search, n = search or single(peer, dataset), len(dataset.queries)
     points = []
     for setting in peer.settings():
         peer.use(setting)
         first, second = (one_pass(search, range(n)) for _ in range(2))
         took = min(first.seconds.sum(), second.seconds.sum())
-        points.append(Point(float(recalls(dataset, truth, first.found).mean()), took / n, setting))
+        points.append(Point(float(recalls(dataset, truth, first.found, masks).mean()), took / n, setting))
         if points[-1].recall >= enough:
             break
     return Side(name, peer, search, points)

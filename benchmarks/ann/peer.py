@@ -41,7 +41,11 @@ class Peer(ABC):
     has_batch: ClassVar[bool] = False
     has_filter: ClassVar[bool] = False
 
+    metrics: ClassVar[tuple[str, ...]] = ("cosine", "l2")
+
     def __init__(self, metric: str, dim: int, threads: int = 1) -> None:
+        if metric not in self.metrics:
+            raise ValueError(f"{self.distribution} searches by {' and '.join(self.metrics)}, not by {metric}")
         self.metric, self.dim, self.threads = metric, dim, threads
 
     def version(self) -> str:

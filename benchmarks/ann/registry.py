@@ -35,6 +35,7 @@ INDEXES: dict[str, Entry] = {
     "faiss-hnsw": _peer("faiss_peer", "FaissHnsw", "faiss-cpu"),
     "faiss-ivf-flat": _peer("faiss_peer", "FaissIvfFlat", "faiss-cpu"),
     "faiss-ivf-pq": _peer("faiss_peer", "FaissIvfPq", "faiss-cpu"),
+    "faiss-ivf-pq-sq8": _peer("faiss_peer", "FaissIvfPq", "faiss-cpu", refine="SQ8"),
     "usearch": _peer("usearch_peer", "Usearch", "usearch"),
     "usearch-i8": _peer("usearch_peer", "Usearch", "usearch", dtype="i8"),
     "svs": _peer("svs_peer", "Svs", "scalable-vs"),

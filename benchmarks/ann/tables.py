@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import report
-from benchmarks.ann import data, filters, plot, registry, truth
-from benchmarks.ann.measure import TARGETS
+from benchmarks.ann import data, plot, registry, truth
+from benchmarks.ann.measure import TARGETS, frontier, points
 from benchmarks.ann.truth import K
 from benchmarks.environments import MissingPeer, shared_interpreter
 
@@ -108,9 +108,9 @@ def curves(options: Namespace) -> None:
             continue
         single, batch = got["qps_at_recall"]["single"], got["qps_at_recall"]["batch"]
         rates = ", ".join(f"{_rate(single[target])} (batch {_rate(batch[target])}) at {target}" for target in single)
-        lines.append(report.Figure(name, "", f"{rates}; built in {got['build_s']:.1f} s, {got.get('hot_bytes_per_row', 0):,.0f} B/row hot"))
-    good = {name: [row for row in got.get("rows", []) if row["recall"] >= 0.8] for name, got in found.items()}
-    charted = {name: [(row["recall"], row["qps"]) for row in rows] for name, rows in good.items()}
+        lines.append(report.Figure(name, "", f"{rates}; built in {got['build_s']:.1f} s, {_rate(got.get('hot_bytes_per_row'))} B/row hot"))
+    best = {name: frontier(points(got.get("rows", []))) for name, got in found.items()}
+    charted = {name: [(point.recall, 1 / point.seconds) for point in line if point.recall >= 0.8] for name, line in best.items()}
     if any(charted.values()):
         draw("curves", options, curve_chart(f"{options.set}, {described['n']:,} × {described['dim']}, one thread", charted))
     write("curves", options, lines, data=described, peers=found)
@@ -127,12 +127,13 @@ def duel(options: Namespace) -> None:
     described = prepare(options)
     found = {}
     for name in options.peers or ["symphonyqg", "hnswlib"]:
-        task = task_of("duel", options, first=options.against, second=name, targets=options.targets)
+        task = task_of("duel", options, first=options.against, second=name, targets=options.targets, bands=options.bands)
         found[name] = run(task, [options.against, name], options)
     lines = []
     for name, got in found.items():
         for fight in got.get("fights", []):
-            title = f"{options.against} / {name} at {fight['recall']:g}"
+            band = "" if fight["band"] == "none" else f", {fight['band']},"
+            title = f"{options.against} / {name}{band} at {fight['recall']:g}"
             if "error" in fight:
                 lines.append(report.Figure(title, "", fight["error"]))
                 continue
@@ -188,7 +189,10 @@ def databases(options: Namespace) -> None:
 
 def _bands(table: str, options: Namespace, names: Sequence[str]) -> None:
     described = prepare(options)
-    found = {name: run(task_of("filtered", options, peer=name, n_settings=options.settings), [name], options) for name in names}
+    found = {
+        name: run(task_of("filtered", options, peer=name, n_settings=options.settings, bands=options.bands), [name], options)
+        for name in names
+    }
     lines = []
     for name, got in found.items():
         if "error" in got:
@@ -198,7 +202,7 @@ def _bands(table: str, options: Namespace, names: Sequence[str]) -> None:
             rates = f"{described['n'] / got['ingest_s']:,.0f} rows/s in, {got['rows_per_s']:,.0f} rows/s to indexed"
             steps = f"{rates}, {got['disk_bytes_per_row']:,.0f} B/row disk, reopen {got['reopen_s'] * 1e3:.0f} ms"
             lines.append(report.Figure(f"{name}, ingest", "", steps))
-        for band in filters.ALL_BANDS:
+        for band in options.bands:
             lines.append(report.Figure(f"{name}, {band}", "", _reached(got["bands"][band])))  # noqa: PERF401  (the other lines come between)
     write(table, options, lines, data=described, peers=found)
 
@@ -260,4 +264,5 @@ def batch(options: Namespace) -> None:
 TABLES: dict[str, Callable[[Namespace], None]] = {
     table.__name__: table for table in (curves, duel, build, filtered, growth, batch, databases)
 }  # fmt: skip
+DEFAULT_BANDS = {"duel": ["none"]}
 DEFAULT_TARGETS = {"growth": [0.95], "duel": list(TARGETS), "batch": [0.95, 0.99]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,13 +94,14 @@ class FlatIndex(_Own):
 class VicinoDatabase(Database):
     """A collection on disk; the default search with its beam set, and fields read from every hit."""
 
-    has_batch = True
+    is_graph = has_batch = True
+    _copies: dict[int, Any]
 
     def version(self) -> str:
         return vicino.__version__
 
     def create(self, path: str) -> None:
-        self._path = path
+        self._path, self._copies = path, {}
         self._database = vicino.open(path, threads=self.threads)
         self._rows: Any = self._database.create_collection("rows", dim=self.dim, metric="l2" if self.metric == "l2" else "cosine")
         for name in ("uniform", "cluster"):
@@ -120,8 +122,6 @@ class VicinoDatabase(Database):
         self._database = vicino.open(self._path, threads=self.threads)
         self._rows = self._database["rows"]
 
-    is_graph = True
-
     def use(self, setting: int) -> None:
         self._beam = setting
 
@@ -129,7 +129,18 @@ class VicinoDatabase(Database):
         return [(hit.id, hit.fields)[0] for hit in self._rows.search(query, limit=k, ef=self._beam, where=where)]
 
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
-        return [found.ids for found in self._rows.search_many(queries, limit=k, ef=self._beam)]
+        rows = self._rows if threads == self.threads else self._with_threads(threads)
+        return [found.ids for found in rows.search_many(queries, limit=k, ef=self._beam)]
+
+    def _with_threads(self, threads: int) -> Any:
+        """The same collection with another number of threads: a copy, since a database is open once in a process."""
+        if threads not in self._copies:
+            path = f"{self._path}-{threads}"
+            self._database.close()
+            shutil.copytree(self._path, path)
+            self._copies[threads] = vicino.open(path, threads=threads)["rows"]
+            self.reopen()
+        return self._copies[threads]
 
     def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
         field = vicino.F[condition.field]

@@ -1,4 +1,4 @@
-"""FAISS: HNSW, inverted lists of whole vectors, and inverted lists of 4-bit product codes scanned by shuffles, with 8-bit refinement."""
+"""FAISS: HNSW, inverted lists of whole vectors, and inverted lists of 4-bit product codes scanned by shuffles and then refined."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class _Faiss(Peer):
 
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
         faiss.omp_set_num_threads(threads)
-        return self._index.search(queries, k, params=self._chosen)[1]
+        found = self._index.search(queries, k, params=self._chosen)[1]
+        faiss.omp_set_num_threads(1)  # it holds for the whole process, single queries too
+        return found
 
     def size_bytes(self) -> dict[str, int]:
         size = int(faiss.serialize_index(self._index).size)
@@ -81,8 +83,12 @@ class FaissIvfFlat(_Faiss):
 class FaissIvfPq(_Faiss):
     has_filter = False
 
+    def __init__(self, metric: str, dim: int, threads: int, refine: str = "Flat") -> None:
+        super().__init__(metric, dim, threads)
+        self._refine = refine
+
     def _spec(self) -> str:
-        return f"IVF{self._lists},PQ{self.dim // (2 if self.dim <= 400 else 4)}x4fs,Refine(SQ8)"
+        return f"IVF{self._lists},PQ{self.dim // (2 if self.dim <= 400 else 4)}x4fs,Refine({self._refine})"
 
     def settings(self) -> Sequence[Any]:
         return [(lists, factor) for lists in steps(2, self._lists, 1.3) for factor in (4, 10, 20)]
@@ -90,3 +96,6 @@ class FaissIvfPq(_Faiss):
     def _parameters(self, setting: Any, **chosen: Any) -> Any:
         lists, factor = setting
         return faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=faiss.SearchParametersIVF(nprobe=lists), **chosen)
+
+    def size_bytes(self) -> dict[str, int]:
+        return super().size_bytes() | {"hot": int(faiss.serialize_index(self._index.base_index).size)}

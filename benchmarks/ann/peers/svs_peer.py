@@ -53,7 +53,9 @@ class Svs(Peer):
 
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
         self._index.num_threads = threads
-        return self._index.search(queries, k)[0]
+        found = self._index.search(queries, k)[0]
+        self._index.num_threads = 1
+        return found
 
     def size_bytes(self) -> dict[str, int]:
         """Vectors, or codes with two constants per row; links with their count."""

@@ -19,6 +19,7 @@ class Turbovec(Peer):
     """The package has no rescoring of its own; numpy does it here. The setting is how many candidates it gets."""
 
     distribution = "turbovec"
+    metrics = ("cosine",)
     has_filter = True
 
     def build(self, rows: Rows) -> None:
@@ -43,9 +44,7 @@ class Turbovec(Peer):
         return self._rescore(query, found, k)
 
     def _rescore(self, query: Rows, found: Any, k: int) -> Any:
-        rows = self._rows[found]
-        far = ((rows - query) ** 2).sum(1) if self.metric == "l2" else -(rows @ query)
-        return found if len(found) <= k else found[np.argpartition(far, k - 1)[:k]]
+        return found if len(found) <= k else found[np.argpartition(-(self._rows[found] @ query), k - 1)[:k]]
 
     def size_bytes(self) -> dict[str, int]:
         codes = len(self._rows) * (self.dim * BITS // 8 + 4)
