@@ -163,6 +163,58 @@ def graph_build_bytes(n_rows: int, dim: int, dtype: str, threads: int = 1) -> in
     Upper bound of the memory a build allocates, its result included, the vectors not.
     """
 
+class CodedRows:
+    """Rows as codes, made by CodeLadder.encode."""
+
+    @property
+    def factor_format(self) -> str: ...
+
+    def plane(self, name: str) -> bytes:
+        """
+        The bytes of one plane: high, low, factors, fine or blocks; empty when it was not made.
+        """
+
+    def estimates(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], bits: int) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None, None))], Annotated[NDArray[numpy.float32], dict(shape=(None, None))]]:
+        """
+        (distances, bounds): two (n queries, n rows) float32 matrices; l2 distances are squared.
+        """
+
+    def timings(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], repeats: int) -> tuple[float, float]:
+        """
+        Mean seconds of preparing a query, and of one row in a scan of the 4-bit codes.
+        """
+
+class CodeLadder:
+    """The nested code of 1, 4 and 8 bits, trained on a sample."""
+
+    @staticmethod
+    def train(sample: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, *, blocks: bool = False, low: bool = False, nav_dims: int = 0, seed: int = 0, threads: int = 1) -> CodeLadder:
+        """
+        Rotation, mean and error bounds from float32 or float16 rows. nav_dims: leading principal dimensions to code; 0 decides, dim codes all.
+        """
+
+    @staticmethod
+    def from_bytes(bytes: bytes) -> CodeLadder:
+        """What to_bytes wrote; CorruptionError for anything else."""
+
+    def to_bytes(self) -> bytes:
+        """The trained numbers, without any row."""
+
+    def encode(self, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], *, threads: int = 1) -> CodedRows:
+        """Codes of all rows."""
+
+    @property
+    def code_dims(self) -> int: ...
+
+    @property
+    def energy(self) -> float: ...
+
+    @property
+    def stride(self) -> int: ...
+
+    @property
+    def block_bytes(self) -> int: ...
+
 def pool_tokens(tokens: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], factor: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
     """
     Means of ceil(n / factor) groups of near tokens, ordered by their first token.

@@ -124,7 +124,7 @@ void bind_codes(nb::module_& m) {
   nb::class_<Ladder>(m, "CodeLadder", "The nested code of 1, 4 and 8 bits, trained on a sample.")
       .def_static("train", &train, "sample"_a, "metric"_a, nb::kw_only(), "blocks"_a = false, "low"_a = false, "nav_dims"_a = 0, "seed"_a = 0, "threads"_a = 1,
                   "Rotation, mean and error bounds from float32 or float16 rows. nav_dims: leading principal dimensions to code; 0 decides, dim codes all.")
-      .def_static("from_bytes", &from_bytes, "bytes"_a, "What to_bytes wrote; CorruptionError for anything else.")
+      .def_static("from_bytes", &from_bytes, "data"_a, "What to_bytes wrote; CorruptionError for anything else.")
       .def("to_bytes", &to_bytes, "The trained numbers, without any row.")
       .def("encode", &encode, "vectors"_a, nb::kw_only(), "threads"_a = 1, "Codes of all rows.")
       .def_prop_ro("code_dims", &Ladder::code_dims)

@@ -33,7 +33,7 @@ PYTHON_EXCEPTIONS: dict[tuple[str, str], str] = {
 CORE_LAYERS: list[set[str]] = [
     {"util"},
     {"kernels"},
-    {"fields", "storage"},
+    {"fields", "storage", "codes"},
     {"index", "filter", "maxsim", "sparse"},
     {"text"},
     {"shard"},
