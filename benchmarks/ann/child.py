@@ -31,9 +31,10 @@ def dataset_of(task: Task) -> Dataset:
     return data.load(task["set"], task["n"], task["n_queries"])
 
 
-def built(name: str, dataset: Dataset, threads: int) -> tuple[Peer, dict[str, Any]]:
+def built(name: str, dataset: Dataset, threads: int, made: list[Peer]) -> tuple[Peer, dict[str, Any]]:
     """A peer with its index, and what that took: seconds, bytes by its own account, and growth of the process."""
     peer = registry.make(name, dataset.metric, dataset.base.shape[1], threads)
+    made.append(peer)
     gc.collect()
     before = report.memory_of()
     start, busy = time.perf_counter(), time.process_time()
@@ -46,10 +47,10 @@ def built(name: str, dataset: Dataset, threads: int) -> tuple[Peer, dict[str, An
     return peer, {"version": peer.version(), "build_s": took, "build_cpu_s": worked, "rows_per_s": n / took} | bytes_per_row | grown
 
 
-def curve(task: Task) -> dict[str, Any]:
+def curve(task: Task, made: list[Peer]) -> dict[str, Any]:
     dataset = dataset_of(task)
     known = truth.load(dataset)
-    peer, facts = built(task["peer"], dataset, 1)
+    peer, facts = built(task["peer"], dataset, 1, made)
     search = measure.single(peer, dataset)
     peer.use(peer.settings()[0])
     answers = np.asarray([np.resize(np.asarray(search(query)), K) for query in range(min(20, len(dataset.queries)))])
@@ -75,13 +76,13 @@ def batch_rate(peer: Peer, dataset: Dataset, seconds: float, threads: int = 1) -
     return float(np.median(rates))
 
 
-def fight(task: Task) -> dict[str, Any]:
+def fight(task: Task, made: list[Peer]) -> dict[str, Any]:
     dataset = dataset_of(task)
     fields = filters.fields_of(dataset)
     names = (task["first"], task["second"])
     peers, facts = [], {}
     for name in names:
-        peer, facts[name] = filled(name, dataset, fields)
+        peer, facts[name] = filled(name, dataset, fields, made)
         peers.append(peer)
     fights = []
     for band in task["bands"]:
@@ -100,11 +101,11 @@ def fight(task: Task) -> dict[str, Any]:
     return {"built": facts, "fights": fights}
 
 
-def build(task: Task) -> dict[str, Any]:
+def build(task: Task, made: list[Peer]) -> dict[str, Any]:
     """One build, and recall at fixed beams where the peer has such."""
     dataset = dataset_of(task)
     known = truth.load(dataset)
-    peer, facts = built(task["peer"], dataset, task["threads"])
+    peer, facts = built(task["peer"], dataset, task["threads"], made)
     facts["peak_rss_bytes"] = _peak()
     if peer.is_graph:
         facts["recall_at_beam"] = {}
@@ -126,10 +127,11 @@ class Asked:
 
     def __init__(self, dataset: Dataset, fields: filters.Fields, band: str) -> None:
         self._dataset, self._fields = dataset, fields
-        self.conditions = fields.conditions(band)
-        self.known = truth.load(dataset) if band == "none" else filters.exact_filtered(dataset, fields, self.conditions)
-        masks = {condition: fields.mask(condition) for condition in set(self.conditions) if condition is not None}
-        self.masks = [masks[condition] for condition in self.conditions if condition is not None] or None
+        conditions = fields.conditions(band)
+        self.known = truth.load(dataset) if band == "none" else filters.exact_filtered(dataset, fields, conditions)
+        masks = {condition: fields.mask(condition) for condition in set(conditions) if condition is not None}
+        self._asked = [condition for condition in conditions if condition is not None]
+        self.masks = [masks[condition] for condition in self._asked] or None
         self._distinct = sorted(masks)
 
     def search(self, peer: Peer) -> Callable[[int], Any]:
@@ -137,15 +139,15 @@ class Asked:
         if self.masks is None:
             return measure.single(peer, self._dataset)
         peer.prepare(self._fields, self._distinct)
-        queries, conditions = [np.ascontiguousarray(query) for query in self._dataset.queries], self.conditions
+        queries, conditions = [np.ascontiguousarray(query) for query in self._dataset.queries], self._asked
         return lambda number: peer.search_filtered(queries[number], K, conditions[number])
 
 
-def filtered(task: Task) -> dict[str, Any]:
+def filtered(task: Task, made: list[Peer]) -> dict[str, Any]:
     """Curves of every band, "none" among them; databases are reopened first."""
     dataset = dataset_of(task)
     fields = filters.fields_of(dataset)
-    peer, facts = filled(task["peer"], dataset, fields)
+    peer, facts = filled(task["peer"], dataset, fields, made)
     bands = {}
     for band in task["bands"]:
         asked = Asked(dataset, fields, band)
@@ -161,11 +163,12 @@ def filtered(task: Task) -> dict[str, Any]:
     return facts | {"bands": bands}
 
 
-def filled(name: str, dataset: Dataset, fields: filters.Fields) -> tuple[Peer, dict[str, Any]]:
+def filled(name: str, dataset: Dataset, fields: filters.Fields, made: list[Peer]) -> tuple[Peer, dict[str, Any]]:
     """A peer ready for filters: indexes as they are, databases with both fields, timed step by step and reopened."""
     if name in registry.INDEXES:
-        return built(name, dataset, 1)
+        return built(name, dataset, 1, made)
     peer = registry.make(name, dataset.metric, dataset.base.shape[1], 1)
+    made.append(peer)
     assert isinstance(peer, Database)
     n, path = len(dataset.base), peer.folder()
     before = report.memory_of()
@@ -183,11 +186,11 @@ def filled(name: str, dataset: Dataset, fields: filters.Fields) -> tuple[Peer, d
     return peer, {"version": peer.version()} | steps
 
 
-def growth(task: Task) -> dict[str, Any]:
+def growth(task: Task, made: list[Peer]) -> dict[str, Any]:
     """Time, and rows scored where the peer says, at one recall over a prefix of the set."""
     dataset = dataset_of(task)
     known = truth.load(dataset)
-    peer, facts = built(task["peer"], dataset, 1)
+    peer, facts = built(task["peer"], dataset, 1, made)
     side = duel.tune(task["peer"], peer, dataset, known, enough=task["target"] + 0.01)
     found = measure.bracket(side.points, task["target"])
     if found is None:
@@ -203,11 +206,11 @@ def growth(task: Task) -> dict[str, Any]:
     return facts
 
 
-def batch(task: Task) -> dict[str, Any]:
+def batch(task: Task, made: list[Peer]) -> dict[str, Any]:
     """Single queries, one batch on one thread, one on several, in turn: rates and their ratios with intervals."""
     dataset = dataset_of(task)
     known = truth.load(dataset)
-    peer, facts = built(task["peer"], dataset, 1)
+    peer, facts = built(task["peer"], dataset, 1, made)
     side = duel.tune(task["peer"], peer, dataset, known, enough=max(task["targets"]))
     runs: dict[str, Any] = {}
     for target in task["targets"]:
@@ -239,9 +242,19 @@ def _batch_ratios(peer: Peer, dataset: Dataset, task: Task) -> dict[str, Any]:
     return {"qps": {way: report.spread(n / seconds) for way, seconds in times.items()}} | intervals
 
 
-TASKS: dict[str, Callable[[Task], dict[str, Any]]] = {
+TASKS: dict[str, Callable[[Task, list[Peer]], dict[str, Any]]] = {
     "curve": curve, "duel": fight, "build": build, "filtered": filtered, "growth": growth, "batch": batch,
 }  # fmt: skip
+
+
+def perform(task: Task) -> dict[str, Any]:
+    """A task's result; whatever peers it made are closed after it."""
+    made: list[Peer] = []
+    try:
+        return TASKS[task["task"]](task, made)
+    finally:
+        for peer in made:
+            peer.close()
 
 
 def main() -> None:
@@ -250,16 +263,14 @@ def main() -> None:
     os.sched_setaffinity(0, cores[-task.get("threads", 1) :])
     answer = os.dup(1)  # whatever a peer prints goes to stderr, so that stdout holds the answer alone
     os.dup2(2, 1)
-    result = TASKS[task["task"]](task)
+    result = perform(task)
     with os.fdopen(answer, "w") as out:
-        json.dump(result, out, default=_plain)
+        json.dump(result, out, default=plain)
     sys.stderr.flush()
-    # Folders of databases go here; some peers keep threads that delay or spoil the end of the interpreter.
-    gc.collect()
-    os._exit(0)
+    os._exit(0)  # some peers keep threads that delay or spoil the end of the interpreter
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """numpy's numbers as Python's."""
     if isinstance(value, np.generic):
         return value.item()

@@ -81,13 +81,16 @@ class Peer(ABC):
         """Rows whose distance a query computes, in the mean; None where the system does not say."""
         return None
 
+    def close(self) -> None:  # noqa: B027  (an index goes with its process)
+        """Frees whatever outlives the object."""
+
     def size_bytes(self) -> dict[str, int]:
         """By the system's own account or its documented layout. hot: all that a search without rescoring reads; total: with the rest."""
         return {}
 
 
 class Database(Peer):
-    """A peer that keeps its rows on disk, with two fields each, and returns them with the hits. Its folder goes when the process ends."""
+    """A peer that keeps its rows on disk, with two fields each, and returns them with the hits."""
 
     has_filter = True
 
@@ -100,6 +103,10 @@ class Database(Peer):
     def folder(self) -> str:
         self._holder = tempfile.TemporaryDirectory(prefix="ann-", dir=os.environ.get("VICINO_BENCH_FOLDER"), ignore_cleanup_errors=True)
         return os.path.join(self._holder.name, "database")
+
+    def close(self) -> None:
+        """Removes the folder; a database that must end before that does so in its own close."""
+        self._holder.cleanup()
 
     @abstractmethod
     def create(self, path: str) -> None: ...

@@ -31,6 +31,7 @@ INDEXES: dict[str, Entry] = {
     "hnswlib-m32": _peer("hnswlib_peer", "Hnswlib", "hnswlib", links=32, beam_build=300),
     "symphonyqg": _peer("rabitqlib_peer", "SymphonyQg", "rabitqlib"),
     "symphonyqg-8bit": _peer("rabitqlib_peer", "SymphonyQg", "rabitqlib", bits=8),
+    "symphonyqg-d64": _peer("rabitqlib_peer", "SymphonyQg", "rabitqlib", links=64),
     "rabitq-ivf": _peer("rabitqlib_peer", "RabitqIvf", "rabitqlib"),
     "faiss-hnsw": _peer("faiss_peer", "FaissHnsw", "faiss-cpu"),
     "faiss-ivf-flat": _peer("faiss_peer", "FaissIvfFlat", "faiss-cpu"),

@@ -100,7 +100,10 @@ def recalls(
         if masks is not None:
             rows = rows[masks[query][rows]]
         wanted = int((truth.rows[query] >= 0).sum())
+        if not wanted:
+            got[query] = 1.0
+            continue
         limit = truth.limits[query] + TIE * (1 + abs(truth.limits[query]))
         near = int((distances(dataset.metric, dataset.base[rows], dataset.queries[query]) <= limit).sum())
-        got[query] = min(near, wanted) / wanted if wanted else 1.0
+        got[query] = min(near, wanted) / wanted
     return got

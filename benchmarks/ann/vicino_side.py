@@ -95,7 +95,7 @@ class VicinoDatabase(Database):
     """A collection on disk; the default search with its beam set, and fields read from every hit."""
 
     is_graph = has_batch = True
-    _copies: dict[int, Any]
+    _copies: dict[int, vicino.Database]
 
     def version(self) -> str:
         return vicino.__version__
@@ -122,6 +122,12 @@ class VicinoDatabase(Database):
         self._database = vicino.open(self._path, threads=self.threads)
         self._rows = self._database["rows"]
 
+    def close(self) -> None:
+        self._database.close()
+        for copy in self._copies.values():
+            copy.close()
+        super().close()
+
     def use(self, setting: int) -> None:
         self._beam = setting
 
@@ -138,9 +144,9 @@ class VicinoDatabase(Database):
             path = f"{self._path}-{threads}"
             self._database.close()
             shutil.copytree(self._path, path)
-            self._copies[threads] = vicino.open(path, threads=threads)["rows"]
+            self._copies[threads] = vicino.open(path, threads=threads)
             self.reopen()
-        return self._copies[threads]
+        return self._copies[threads]["rows"]
 
     def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
         field = vicino.F[condition.field]

@@ -49,6 +49,11 @@ class PgVector(Database):
         self._connect()
         self._run("set hnsw.iterative_scan = 'relaxed_order'; set max_parallel_workers_per_gather = 0")
 
+    def close(self) -> None:
+        self._connection.close()
+        self._server.cleanup()
+        super().close()
+
     def settings(self) -> list[int]:
         return steps(10, 1000, 1.3)  # 1000 is the most it accepts
 

@@ -1,0 +1,142 @@
+"""Every table runs with vicino alone on a few rows, in this process, and writes what it should; its times mean nothing here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import report
+from benchmarks.ann import __main__ as commands
+from benchmarks.ann import child, data, registry, tables
+from benchmarks.ann.synthetic import Law
+
+LAW = Law(dim=16, metric="cosine", falloff=0.4, weights=(1.0, 1.0, 1.0), n_details=50)
+SMALL = ["--set", "tiny", "--queries", "30", "--seconds", "0"]
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
+    monkeypatch.setitem(data.LAWS, "tiny", (LAW, 600))
+    monkeypatch.setattr(data, "SETS", ("tiny",))
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(report, "WORK", tmp_path / "work")
+    monkeypatch.setattr(report, "fsyncs_per_second", lambda *_: 1.0)
+    monkeypatch.setattr(tables, "run", lambda task, peers, options: json.loads(json.dumps(child.perform(task), default=child.plain)))
+    monkeypatch.setenv("VICINO_BENCH_FOLDER", str(tmp_path))
+    return tmp_path / "results"
+
+
+def run(table: str, *more: str) -> dict[str, Any]:
+    commands.main([table, *SMALL, *more])
+    return json.loads((report.RESULTS / f"ann_{table}_tiny.json").read_text())
+
+
+def test_curves(results: Path) -> None:
+    found = run("curves", "--peers", "vicino", "vicino-flat")
+    assert found["data"] == {"set": "tiny", "n": 600, "dim": 16, "dtype": "float32", "metric": "cosine", "queries": 30, "k": 10}
+    assert found["peers"]["vicino-flat"]["rows"][0]["recall"] == 1
+    assert found["peers"]["vicino"]["rows"][-1]["recall"] > 0.95
+    assert found["peers"]["vicino"]["qps_at_recall"]["single"]["0.9"] > 0
+    assert (results / "ann_curves_tiny.svg").read_text().startswith("<svg")
+
+
+def test_duel() -> None:
+    found = run("duel", "--peers", "vicino-flat", "--targets", "0.95", "--bands", "none", "10 %")
+    fights = found["duels"]["vicino-flat"]["fights"]
+    assert [fight["band"] for fight in fights] == ["none", "10 %"]
+    assert all(fight["ratio_low"] <= fight["ratio"] <= fight["ratio_high"] for fight in fights)
+
+
+def test_build() -> None:
+    found = run("build", "--peers", "vicino", "--rounds", "2")["peers"]["vicino"]
+    assert found["build_s"]["runs"] == 2
+    assert found["recall_at_beam"]["128"] > 0.9
+
+
+def test_filtered() -> None:
+    bands = run("filtered", "--peers", "vicino-flat")["peers"]["vicino-flat"]["bands"]
+    assert all(band["rows"][-1]["recall"] == 1 for band in bands.values())
+    assert bands["10 %"]["matching"] < 120
+
+
+def test_databases() -> None:
+    found = run("databases", "--peers", "vicino-db", "--bands", "none", "1 %")["peers"]["vicino-db"]
+    assert found["bands"].keys() == {"none", "1 %"}
+    assert all(band["rows"][-1]["recall"] > 0.95 for band in found["bands"].values())
+    assert found["rows_per_s"] > 0
+
+
+def test_growth(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "GROWTH", (200, 400))
+    found = run("growth", "--peers", "vicino")
+    assert found["sizes"] == [200, 400, 600]
+    assert all(0 < got["rows_scored"] <= got["n"] for got in found["peers"]["vicino"])
+    assert (results / "ann_growth_tiny.svg").exists()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_batch() -> None:
+    found = run("batch", "--peers", "vicino", "--targets", "0.9")["peers"]["vicino"]["targets"]["0.9"]
+    assert found["batch_over_single"].keys() == found["2_threads_over_1"].keys() == {"median", "low", "high"}
+
+
+def test_a_failed_peer_is_part_of_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "run", lambda task, peers, options: {"error": "hnswlib does not install: no network"})
+    for table in ("curves", "duel", "build", "filtered", "growth", "batch"):
+        found = run(table, "--peers", "hnswlib")
+        assert any("no network" in figure["got"] for figure in found["figures"])
+
+
+def test_the_command_says_how_to_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks/ann/__main__.py", "build", "--set", "tiny"])
+    assert run("build", "--peers", "vicino", "--rounds", "1")["command"] == "python -m benchmarks.ann build --set tiny"
+
+
+def test_the_end_of_what_a_process_printed_is_in_its_error() -> None:
+    command = [sys.executable, "-c", "import sys; sys.exit('no such index')"]
+    with pytest.raises(tables.PeerFailed, match="exit status 1: no such index"):
+        tables.answer_of(command, os.environ, 30)
+
+
+def test_a_process_that_does_not_answer_is_given_up() -> None:
+    with pytest.raises(tables.PeerFailed, match=r"no answer within 0\.2 s"):
+        tables.answer_of([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, 0.2)
+
+
+def test_a_process_answers_in_json() -> None:
+    assert tables.answer_of([sys.executable, "-c", "print('{\"a\": 1}')"], os.environ, 30) == {"a": 1}
+
+
+def test_every_peer_has_an_adapter_file() -> None:
+    for entry in registry.PEERS.values():
+        module, _, adapter = entry.adapter.partition(":")
+        source = report.ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        assert f"class {adapter}(" in source.read_text()
+
+
+def test_a_metric_that_a_peer_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.ann.vicino_side import FlatIndex
+
+    monkeypatch.setattr(FlatIndex, "metrics", ("cosine",))
+    with pytest.raises(ValueError, match="vicino searches by cosine, not by l2"):
+        registry.make("vicino-flat", "l2", 8, 1)
+
+
+def test_more_threads_than_cores_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        commands.main(["build", *SMALL, "--threads", "4096"])
+    assert "--threads 4096: this process may use" in capsys.readouterr().err
+
+
+def test_a_task_without_options_is_complete() -> None:
+    options = Namespace(set="tiny", rows=None, queries=5, seconds=1.0)
+    assert tables.task_of("curve", options, peer="vicino") == {
+        "task": "curve", "set": "tiny", "n": None, "n_queries": 5, "seconds": 1.0, "peer": "vicino",
+    }  # fmt: skip
