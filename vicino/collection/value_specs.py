@@ -111,7 +111,7 @@ class TextSpec:
         if analyzer is not None and language is not None:
             raise InvalidArgument("give analyzer= or language=, not both; language is one of an analyzer's settings")
         if analyzer is None:
-            analyzer = Analyzer(tokenizer="code") if language == "code" else Analyzer(language=language or "auto")
+            analyzer = Analyzer(tokenizer="code") if language == "code" else Analyzer(language="auto" if language is None else language)
         names = (fields,) if isinstance(fields, str) else tuple(fields)
         if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names) or len(names) > TEXT_FIELDS_MAX:
             raise InvalidArgument(f"fields of a text index are up to {TEXT_FIELDS_MAX} different names, got {fields!r}")
