@@ -13,6 +13,7 @@ from typing import Any
 from vicino.errors import FilterError
 from vicino.filter import model
 from vicino.filter.parse import parse_where
+from vicino.filter.tree_check import check_condition
 from vicino.types import GeoPoint
 
 DEPTH_MAX = 64
@@ -57,17 +58,25 @@ def _decoded(value: Any, depth: int) -> Any:
             if not (isinstance(kind, type) and issubclass(kind, model.Condition)) or kind is model.Condition:
                 raise FilterError(f'"$tree" names a condition {name!r}, which there is not')
             try:
-                return kind(**{key: _decoded(part, depth + 1) for key, part in parts.items()})
+                condition = kind(**{key: _decoded(part, depth + 1) for key, part in parts.items()})
             except TypeError as error:
                 raise FilterError(f'"$tree" holds a {name} that is none: {error}') from error
+            check_condition(condition)
+            return condition
         case {"$geo": [int() | float() as lat, int() | float() as lon]}:
             return GeoPoint(float(lat), float(lon))
         case {"$list": list() as elements}:
             return tuple(_decoded(element, depth + 1) for element in elements)
         case {"$datetime": str() as text}:
-            return dt.datetime.fromisoformat(text)
+            try:
+                return dt.datetime.fromisoformat(text)
+            except ValueError as error:
+                raise FilterError(f'"$tree" holds the datetime {text[:40]!r}, which is none: {error}') from error
         case {"$uuid": str() as text}:
-            return uuid.UUID(text)
+            try:
+                return uuid.UUID(text)
+            except ValueError as error:
+                raise FilterError(f'"$tree" holds the UUID {text[:40]!r}, which is none: {error}') from error
         case None | bool() | int() | float() | str():
             return value
     raise FilterError(f'"$tree" holds {str(value)[:80]}, which is no condition and no value')

@@ -7,7 +7,7 @@ The scores are Qdrant's, so that a client of its wire finds the same records in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -39,6 +39,8 @@ def examples(values: Any, place: str) -> tuple[Example, ...]:
         return (example(values, place),) if is_one else tuple(example(value, place) for value in values)
     if isinstance(values, int | str | uuid.UUID):
         return (example(values, place),)
+    if not isinstance(values, Iterable) or isinstance(values, Mapping):
+        raise InvalidArgument(f"{place} takes ids of records and vectors, got {values!r}")
     given = list(values)
     if any(isinstance(value, float | np.floating) for value in given):
         return (example(given, place),)
@@ -47,10 +49,10 @@ def examples(values: Any, place: str) -> tuple[Example, ...]:
 
 def _pairs(pairs: Any, place: str, *, needed: bool) -> tuple[tuple[Example, Example], ...]:
     read = []
-    for pair in pairs:
+    for pair in _entries(pairs, f"{place} takes pairs (positive, negative)"):
         if isinstance(pair, Mapping):
             pair = (pair.get("positive"), pair.get("negative"))
-        if isinstance(pair, str) or len(pair) != 2:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidArgument(f"{place} takes pairs (positive, negative), got {pair!r}")
         read.append((example(pair[0], place), example(pair[1], place)))
     if needed and not read:
@@ -58,8 +60,22 @@ def _pairs(pairs: Any, place: str, *, needed: bool) -> tuple[tuple[Example, Exam
     return tuple(read)
 
 
+def _entries(values: Any, expected: str) -> Iterable[Any]:
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"{expected}, got {values!r}")
+    return values
+
+
 def _pairs_from_json(value: Any) -> Any:
+    if not isinstance(value, list):
+        return from_json_value(value)
     return [tuple(from_json_value(pair)) if isinstance(pair, list) else pair for pair in value]
+
+
+def _name_from_json(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidArgument(f"a collection is named by a string, got {value!r}")
+    return value
 
 
 class ByExample(Part):
@@ -68,6 +84,7 @@ class ByExample(Part):
     lookup: another collection (or in JSON its name) that examples by id are read from; lookup_vector: which of its vectors.
     """
 
+    readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"lookup": _name_from_json}
     vector: str | None
     lookup: Any
     lookup_vector: str | None
@@ -122,7 +139,7 @@ class Discover(ByExample):
     the similarity to the target decides among equals."""
 
     tag: ClassVar[str] = "discover"
-    readers: ClassVar = {"context": _pairs_from_json}
+    readers: ClassVar = {**ByExample.readers, "context": _pairs_from_json}
     target: Any
     context: Any = ()
     vector: str | None = None
@@ -143,7 +160,7 @@ class Context(ByExample):
     """Records on the positive side of pairs of examples: 0 where that holds for all pairs, below 0 by how far it does not."""
 
     tag: ClassVar[str] = "context"
-    readers: ClassVar = {"pairs": _pairs_from_json}
+    readers: ClassVar = {**ByExample.readers, "pairs": _pairs_from_json}
     pairs: Any
     vector: str | None = None
     lookup: Any = None
@@ -167,7 +184,7 @@ class Feedback(ByExample):
     """
 
     tag: ClassVar[str] = "feedback"
-    readers: ClassVar = {"examples": _pairs_from_json}
+    readers: ClassVar = {**ByExample.readers, "examples": _pairs_from_json}
     target: Any
     examples: Any
     a: float = 1.0
@@ -179,8 +196,8 @@ class Feedback(ByExample):
 
     def __post_init__(self) -> None:
         judged = []
-        for entry in self.examples:
-            if isinstance(entry, str) or len(entry) != 2:
+        for entry in _entries(self.examples, "Feedback takes examples as (example, score)"):
+            if not isinstance(entry, tuple | list) or len(entry) != 2:
                 raise InvalidArgument(f"Feedback takes examples as (example, score), got {entry!r}")
             judged.append((example(entry[0], "Feedback"), finite(entry[1], "the score of an example")))
         self._set(target=example(self.target, "the target of Feedback"), examples=tuple(judged))

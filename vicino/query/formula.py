@@ -104,7 +104,8 @@ class Expression:
 
     @staticmethod
     def from_json(value: Any) -> Expression:
-        """The expression that `to_json` was called on; a number stands for itself. Raises InvalidArgument."""
+        """The expression that `to_json` was called on; a number stands for itself, a string for the field of that name. Raises
+        InvalidArgument."""
         return _from_json(value, 0)
 
     def sqrt(self) -> Expression:
@@ -176,7 +177,7 @@ def as_expression(value: Any) -> Expression:
     raise InvalidArgument(f"a formula takes numbers, fields such as F.price, conditions and Score(), got {type(value).__name__} {value!r}")
 
 
-def _path_of(field: Any) -> str:
+def path_of(field: Any) -> str:
     """The path of "price" or F.price."""
     from vicino.filter.paths import check_path
 
@@ -227,7 +228,7 @@ class Value(Expression):
     default: float | None = None
 
     def __post_init__(self) -> None:
-        _set(self, path=_path_of(self.path), default=None if self.default is None else finite(self.default, "default"))
+        _set(self, path=path_of(self.path), default=None if self.default is None else finite(self.default, "default"))
 
     def evaluate(self, over: Candidates) -> Values:
         return _numbers(over, self.path, self.default, _number, "a number")
@@ -245,7 +246,7 @@ class Instant(Expression):
     def __post_init__(self) -> None:
         if (self.path is None) == (self.at is None):
             raise InvalidArgument("Instant takes either a field or at=, a datetime")
-        _set(self, path=None if self.path is None else _path_of(self.path))
+        _set(self, path=None if self.path is None else path_of(self.path))
         for name in ("at", "default"):
             if (given := getattr(self, name)) is not None and _seconds_of(given) is None:
                 raise InvalidArgument(f"{name} of Instant is a datetime, got {given!r}")
@@ -357,7 +358,7 @@ class GeoDistance(Expression):
     default: float | None = None
 
     def __post_init__(self) -> None:
-        _set(self, path=_path_of(self.path), lat=finite(self.lat, "lat", low=-90, high=90), lon=finite(self.lon, "lon", low=-180, high=180))
+        _set(self, path=path_of(self.path), lat=finite(self.lat, "lat", low=-90, high=90), lon=finite(self.lon, "lon", low=-180, high=180))
         _set(self, default=None if self.default is None else finite(self.default, "default"))
 
     def evaluate(self, over: Candidates) -> Values:
@@ -376,8 +377,9 @@ class GeoDistance(Expression):
 class Decay(Expression):
     """1 at the target, `midpoint` at a distance of `scale` from it, falling: "exp", "gauss" or "linear" (0 from some distance on).
 
-    of: an expression or a field. target: a number; a datetime or a place make a field be read as one. scale: a number, or for time a
-    timedelta or text like "30d", from now unless there is a target. half_life: a scale at which the value is one half.
+    of: an expression or a field. target: a number; a datetime or a place (a GeoPoint, a pair (lat, lon), a mapping with both) make a field
+    be read as one. scale: a number, meters for places, or for time a timedelta or text like "30d", from now unless there is a target.
+    half_life: a scale at which the value is one half.
     """
 
     tag: ClassVar[str] = "decay"
@@ -397,7 +399,11 @@ class Decay(Expression):
         scale = self.half_life if self.scale is None else self.scale
         is_time = isinstance(scale, str | dt.timedelta) or _seconds_of(self.target) is not None
         of, target = self.of, self.target
-        place = target if isinstance(target, GeoPoint) else None
+        place = None
+        if isinstance(target, tuple | list | Mapping):
+            from vicino.filter.operands import place as place_of
+
+            place = place_of("the target of Decay", target)
         if not isinstance(of, Expression):
             of = GeoDistance(of, *place) if place else Instant(of) if is_time else as_expression(Value(of) if isinstance(of, str) else of)
         seconds = _seconds_of(target)
@@ -495,8 +501,12 @@ def _from_json(value: Any, depth: int) -> Expression:
         raise InvalidArgument(f"expressions may lie {DEPTH_MAX} deep, this one lies deeper")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Number(value)
+    if isinstance(value, str):
+        return Value(value)
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise InvalidArgument(f'an expression is a number or an object with one key such as {{"score": {{}}}}, got {str(value)[:80]}')
+        raise InvalidArgument(
+            f'an expression is a number, the name of a field, or an object with one key such as {{"score": {{}}}}, got {str(value)[:80]}'
+        )
     ((tag, arguments),) = value.items()
     kind = Expression.by_tag.get(tag)
     if kind is None:
@@ -506,9 +516,16 @@ def _from_json(value: Any, depth: int) -> Expression:
         raise InvalidArgument(f'"{tag}" takes an object with {", ".join(sorted(known))}, got {str(arguments)[:80]}')
     inner = ("of", "left", "right", "base", "exponent")
     try:
-        return kind(**{name: _argument(entry, name in inner, depth) for name, entry in arguments.items()})
-    except TypeError as error:
+        return kind(**{name: _argument(entry, name in inner and not _is_field(kind, entry), depth) for name, entry in arguments.items()})
+    except InvalidArgument:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgument(f'"{tag}" cannot be read: {error}') from error
+
+
+def _is_field(kind: type[Expression], value: Any) -> bool:
+    """Whether a string in place of an expression is left to the expression, which reads the field as its target asks for."""
+    return kind is Decay and isinstance(value, str)
 
 
 def _argument(value: Any, is_expression: bool, depth: int) -> Any:

@@ -6,6 +6,7 @@ Arguments that equal their defaults are left out. The same values stand behind P
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vicino.errors import InvalidArgument, did_you_mean
-from vicino.query.json_value import from_json_value, to_json_value
+from vicino.query.json_value import to_json_value
 
 DEPTH_MAX = 32
 """How deep parts may lie inside each other."""
@@ -49,8 +50,10 @@ class Part:
 
     @staticmethod
     def from_json(value: Any) -> Part:
-        """The part that `to_json` was called on. Raises InvalidArgument naming what is no part."""
-        return _from_json(value, 0)
+        """The part that `to_json` was called on. Raises InvalidArgument naming the place of what is no part."""
+        from vicino.query.part_json import part_from_json
+
+        return part_from_json(value)
 
     @cached_property
     def _canonical(self) -> str:
@@ -99,11 +102,18 @@ def part_of(value: Any, place: str) -> Part:
 def finite(value: Any, name: str, *, low: float | None = None, high: float | None = None) -> float:
     """A number in [low, high]. Raises InvalidArgument naming it."""
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not np.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+    if not is_number or not _is_finite(value) or (low is not None and value < low) or (high is not None and value > high):
         least = "" if low is None else f" of at least {low:g}"
         most = "" if high is None else f" and at most {high:g}"
         raise InvalidArgument(f"{name} must be a finite number{least}{most}, got {value!r}")
     return float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond what a float holds
+        return False
 
 
 def whole(value: Any, name: str, low: int, high: int | None = None) -> int:
@@ -160,47 +170,6 @@ def _to_json(value: Any) -> Any:
 
         return condition_to_json(value)
     return to_json_value(value)
-
-
-def _from_json(value: Any, depth: int) -> Part:
-    if depth > DEPTH_MAX:
-        raise InvalidArgument(f"parts of a query may lie {DEPTH_MAX} deep, this one lies deeper")
-    import vicino.query.examples
-    import vicino.query.parts  # noqa: F401  every part is known once its module is loaded
-
-    if not isinstance(value, Mapping) or len(value) != 1:
-        raise InvalidArgument(f'a part of a query is an object with one key such as {{"dense": {{"x": [1, 0]}}}}, got {_shown(value)}')
-    ((tag, arguments),) = value.items()
-    kind = Part.by_tag.get(tag)
-    if kind is None:
-        raise InvalidArgument(f"there is no part {tag!r} of a query.{did_you_mean(str(tag), Part.by_tag)}")
-    if not isinstance(arguments, Mapping):
-        raise InvalidArgument(f'"{tag}" takes an object of arguments, got {_shown(arguments)}')
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if unknown := [name for name in arguments if name not in known]:
-        raise InvalidArgument(f'"{tag}" has no argument {unknown[0]!r}.{did_you_mean(str(unknown[0]), known)}')
-    needed = [
-        field.name
-        for field in fields(kind)  # type: ignore[arg-type]
-        if field.default is MISSING and field.default_factory is MISSING and field.name not in arguments
-    ]
-    if needed:
-        raise InvalidArgument(f'"{tag}" needs the argument "{needed[0]}"')
-    read = {name: _argument(kind, name, argument, depth) for name, argument in arguments.items()}
-    return kind(**read)
-
-
-def _argument(kind: type[Part], name: str, value: Any, depth: int) -> Any:
-    reader = kind.readers.get(name)
-    if reader is not None:
-        return reader(value)
-    if name in ("part", "by") and isinstance(value, Mapping):
-        return _from_json(value, depth + 1)
-    if name in ("parts", "must", "should", "must_not") and isinstance(value, list):
-        return [_from_json(element, depth + 1) for element in value]
-    if name == "where":
-        return value
-    return from_json_value(value)
 
 
 def _shown(value: Any) -> str:

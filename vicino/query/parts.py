@@ -8,6 +8,7 @@ A part that does not say `depth` takes as many candidates as are asked of it, an
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -15,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from vicino.errors import InvalidArgument
-from vicino.query.formula import Expression, as_expression
+from vicino.query.formula import Expression, as_expression, path_of
 from vicino.query.part import DEPTH_MAX, Part, choice, condition_of, finite, numbers, part_of, whole
 from vicino.query.sparse_vector import SparseVector
 
@@ -184,6 +185,7 @@ class MultiVector(Part):
 class OrderBy(Part):
     """Records by a field of numbers, datetimes or strings, smallest first unless `descending`; records without it are left out.
 
+    field: "-price" is short for `field="price", descending=True`, as in `Collection.iter`.
     start_from: only values from this one on. As scores hits carry the value of a number, seconds of a datetime, else 0.
     """
 
@@ -193,9 +195,15 @@ class OrderBy(Part):
     start_from: Any = None
 
     def __post_init__(self) -> None:
-        from vicino.filter.paths import check_path
-
-        check_path(self.field)
+        field = path_of(self.field)
+        if field.startswith("-"):
+            self._set(descending=True)
+            field = path_of(field[1:])
+        self._set(field=field)
+        start = self.start_from
+        is_value = isinstance(start, str | dt.datetime) or (isinstance(start, int | float) and not isinstance(start, bool))
+        if start is not None and not is_value:
+            raise InvalidArgument(f"start_from of OrderBy is a number, a datetime or a string, got {start!r}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -90,6 +90,9 @@ def test_vector_of_a_part_cannot_be_changed() -> None:
         (lambda: vicino.Boost(vicino.Text("x"), by="price"), "a formula takes numbers"),
         (lambda: Part.from_json({"fuze": {"parts": []}}), 'Did you mean "fuse"'),
         (lambda: Part.from_json({"fuse": {"party": []}}), 'Did you mean "parts"'),
+        (lambda: vicino.OrderBy("n", start_from=[1]), "start_from of OrderBy is a number"),
+        (lambda: vicino.Like(None), "takes ids of records and vectors, got None"),
+        (lambda: vicino.Feedback(1, [3]), "takes examples as (example, score), got 3"),
         (lambda: Part.from_json({"fuse": {}}), 'needs the argument "parts"'),
         (lambda: Part.from_json([1, 2]), "an object with one key"),
         (lambda: Part.from_json({"boost": {"part": {"text": {"words": "x"}}, "by": {"sume": {}}}}), 'Did you mean "sum"'),
@@ -104,6 +107,57 @@ def test_bad_parts_are_refused(make, told: str) -> None:
 def test_bad_condition_of_a_prefetch_is_refused() -> None:
     with pytest.raises(FilterError):
         vicino.Prefetch(vicino.Text("x"), where="year >")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"fuse": {"parts": [{"text": {"words": "x"}}, {"text": {"words": "y", "fuzy": 1}}]}}, 'fuse.parts[1].text has no argument "fuzy"'),
+        ({"fuse": {"parts": [{"text": {"words": "x"}}, {"text": {}}]}}, 'fuse.parts[1].text needs the argument "words"'),
+        ({"fuse": {"parts": [{"dance": {}}]}}, "fuse.parts[0]: there is no part 'dance'"),
+        ({"fuse": {"parts": {"text": {"words": "x"}}}}, "fuse.parts must be a list of parts"),
+        ({"rescore": {"part": {"text": {"words": "x"}}, "by": "y"}}, "rescore.by must be a part"),
+        ({"dense": {"x": [1, 0], "vector": 5}}, "dense.vector must be a string or null, got 5"),
+        ({"dense": {"x": [1, 0], "exact": "yes"}}, "dense.exact must be true or false, got 'yes'"),
+        ({"dense": {"x": [1, 0], "ef": 1.5}}, "dense: ef must be an integer"),
+        ({"prefetch": {"part": {"text": {"words": "x"}}, "where": "year >"}}, "prefetch: "),
+        ({"boost": {"part": {"text": {"words": "x"}}, "by": {"sum": {"of": [{"scare": {}}]}}}}, "boost.by: there is no expression 'scare'"),
+        ({"order_by": {"field": "year", "start_from": {"$datetime": "soon"}}}, "order_by.start_from cannot be read: Invalid isoformat"),
+        ({"like": {"like": [1], "lookup": {"name": "x"}}}, "like.lookup: a collection is named by a string"),
+        ({"context": {"pairs": [[1, 2], 3]}}, "context: Context takes pairs"),
+        ({"fuse": {"parts": [{"text": {"words": "x"}}], "weights": [10**400]}}, "fuse: weight 0 of Fuse must be a finite number"),
+    ],
+)
+def test_refusal_of_json_names_the_place(given, told: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        Part.from_json(given)
+    assert str(caught.value).startswith(told)
+
+
+def test_condition_in_json_that_no_parser_makes_is_refused() -> None:
+    tree = {"$tree": ["In", {"path": "year", "values": {"$list": [1]}, "strict": "no"}]}
+    with pytest.raises(FilterError, match="prefetch: strict of In must be true or false, got no"):
+        Part.from_json({"prefetch": {"part": {"text": {"words": "x"}}, "where": tree}})
+
+
+def test_fields_stand_for_themselves_in_json_expressions() -> None:
+    part = Part.from_json({"boost": {"part": {"text": {"words": "x"}}, "by": {"sum": {"of": [1, "price"]}}}})
+    assert part == vicino.Boost(vicino.Text("x"), by=1 + vicino.Value("price"))
+
+
+def test_decay_in_json_reads_a_field_as_its_scale_asks() -> None:
+    part = Part.from_json({"boost": {"part": {"text": {"words": "x"}}, "by": {"decay": {"of": "date", "half_life": "30d"}}}})
+    assert part == vicino.Boost(vicino.Text("x"), by=vicino.Decay("date", half_life="30d"))
+
+
+@pytest.mark.parametrize("target", [GeoPoint(1, 2), (1, 2), [1.0, 2.0], {"lat": 1, "lon": 2}])
+def test_target_of_decay_may_be_a_place_in_any_spelling(target) -> None:
+    assert vicino.Decay("p", target=target, scale=5) == vicino.Decay("p", target=GeoPoint(1, 2), scale=5)
+
+
+def test_minus_before_a_field_orders_the_largest_first() -> None:
+    assert vicino.OrderBy("-year") == vicino.OrderBy("year", descending=True)
+    assert vicino.OrderBy(F.year) == vicino.OrderBy("year")
 
 
 def test_json_of_parts_that_lie_too_deep_is_refused() -> None:
