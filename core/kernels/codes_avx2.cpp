@@ -14,20 +14,7 @@ struct Avx2Codes {
   static constexpr std::size_t kFloats = 8;
 
   static void nibble_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::size_t row_bytes, std::int32_t* dots) {
-    const __m256i nibble = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
-    __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (std::size_t i = 0; i < row_bytes; i += 32) {
-      const std::int8_t* line = query + i / 64 * 128 + i % 64;
-      const __m256i low = load_bytes(line), high = load_bytes(line + 64);
-      for (std::size_t r = 0; r < 4; ++r) {
-        const __m256i codes = load_bytes(rows[r] + i);
-        const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(codes, nibble), low),
-                                               _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble), high));
-        sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, ones));
-      }
-    }
-    const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(dots), _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+    for (std::size_t r = 0; r < code_loops::kRows; r += 4) four_dots(rows + r, query, row_bytes, dots + r);
   }
 
   static void halves(const std::uint8_t* bytes, float* out) {
@@ -63,6 +50,22 @@ struct Avx2Codes {
   }
 
  private:
+  static void four_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::size_t row_bytes, std::int32_t* dots) {
+    const __m256i nibble = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
+    __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (std::size_t i = 0; i < row_bytes; i += 32) {
+      const std::int8_t* line = query + i / 64 * 128 + i % 64;
+      const __m256i low = load_bytes(line), high = load_bytes(line + 64);
+      for (std::size_t r = 0; r < 4; ++r) {
+        const __m256i codes = load_bytes(rows[r] + i);
+        const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(codes, nibble), low),
+                                               _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble), high));
+        sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, ones));
+      }
+    }
+    const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dots), _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+  }
   static __m256i folded(__m256i words) {
     return _mm256_add_epi32(_mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)), _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1)));
   }

@@ -12,26 +12,23 @@ struct Avx512Codes {
   static constexpr std::size_t kFloats = 16;
 
   static void nibble_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::size_t row_bytes, std::int32_t* dots) {
-    __m512i sums[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+    constexpr std::size_t n = code_loops::kRows;
+    __m512i sums[n];
+    for (std::size_t r = 0; r < n; ++r) sums[r] = _mm512_setzero_si512();
     std::size_t i = 0;
     for (; i + 64 <= row_bytes; i += 64) {
       const __m512i low = _mm512_loadu_si512(query + 2 * i), high = _mm512_loadu_si512(query + 2 * i + 64);
-      for (std::size_t r = 0; r < 4; ++r) sums[r] = add_line(sums[r], _mm512_loadu_si512(rows[r] + i), low, high);
+      for (std::size_t r = 0; r < n; ++r) sums[r] = add_line(sums[r], _mm512_loadu_si512(rows[r] + i), low, high);
     }
     if (i < row_bytes) {
       // The query is zero beyond the half line.
       const __m512i low = _mm512_loadu_si512(query + 2 * i), high = _mm512_loadu_si512(query + 2 * i + 64);
-      for (std::size_t r = 0; r < 4; ++r) {
+      for (std::size_t r = 0; r < n; ++r) {
         const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[r] + i));
         sums[r] = add_line(sums[r], _mm512_zextsi256_si512(codes), low, high);
       }
     }
-    // Four vectors are added up at once: two rounds of pairwise addition leave four totals in each 128-bit lane.
-    const __m512i first = _mm512_add_epi32(_mm512_unpacklo_epi32(sums[0], sums[1]), _mm512_unpackhi_epi32(sums[0], sums[1]));
-    const __m512i second = _mm512_add_epi32(_mm512_unpacklo_epi32(sums[2], sums[3]), _mm512_unpackhi_epi32(sums[2], sums[3]));
-    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
-    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(dots), _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+    for (std::size_t r = 0; r < n; r += 4) four_totals(sums + r, dots + r);
   }
 
   static void halves(const std::uint8_t* bytes, float* out) {
@@ -66,6 +63,14 @@ struct Avx512Codes {
   }
 
  private:
+  /// Two rounds of pairwise addition leave four totals in each 128-bit lane.
+  static void four_totals(const __m512i* sums, std::int32_t* totals) {
+    const __m512i first = _mm512_add_epi32(_mm512_unpacklo_epi32(sums[0], sums[1]), _mm512_unpackhi_epi32(sums[0], sums[1]));
+    const __m512i second = _mm512_add_epi32(_mm512_unpacklo_epi32(sums[2], sums[3]), _mm512_unpackhi_epi32(sums[2], sums[3]));
+    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(totals), _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+  }
   static __m512i add_line(__m512i sum, __m512i codes, __m512i low, __m512i high) {
     const __m512i nibble = _mm512_set1_epi8(15);
     return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum, _mm512_and_si512(codes, nibble), low),

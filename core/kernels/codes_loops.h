@@ -5,7 +5,7 @@
 //
 // An instruction set is a struct in an anonymous namespace. It offers
 //   kFloats      lanes of a register
-//   nibble_dots  dots[i] = <nibbles of rows[i], query> for i < 4
+//   nibble_dots  dots[i] = <nibbles of rows[i], query> for i < 8
 //   halves       32 bytes of float16 to 16 floats
 //   block_sums   as CodeBlockSums
 #pragma once
@@ -292,56 +292,68 @@ void encode_code(const float* values, std::size_t dims, bool fine, std::uint8_t*
 
 // ---- scoring
 
-/// Distances from dot products. Internal linkage on purpose, as in table.h.
-static inline void finish(const CodeQuery& query, const std::int32_t* dots, const float* adds, const float* scales, std::size_t count, float* out) {
-  constexpr float largest = 3.40282347e38f;
-  for (std::size_t i = 0; i < count; ++i) {
-    const float distance = (query.base + query.along * adds[i]) + (query.slope * scales[i]) * static_cast<float>(dots[i] - query.offset);
-    out[i] = distance < largest ? distance : largest;
-  }
-}
+constexpr std::size_t kRows = 8;  // scored together
+typedef float Row8 __attribute__((vector_size(32)));
+typedef std::int32_t Dots8 __attribute__((vector_size(32)));
 
 enum class Form { half, full, bytes };
 
+/// Eight distances from eight products and pairs of (add, scale).
+template <class Isa>
+inline void finish(const CodeQuery& query, const std::int32_t* dots, const float* pairs, float* out) {
+  Row8 first, second;
+  Dots8 whole;
+  __builtin_memcpy(&first, pairs, sizeof first);
+  __builtin_memcpy(&second, pairs + kRows, sizeof second);
+  __builtin_memcpy(&whole, dots, sizeof whole);
+  const Row8 adds = __builtin_shufflevector(first, second, 0, 2, 4, 6, 8, 10, 12, 14);
+  const Row8 scales = __builtin_shufflevector(first, second, 1, 3, 5, 7, 9, 11, 13, 15);
+  const Row8 largest = Row8{} + 3.40282347e38f;
+  Row8 distances = (query.base + query.along * adds) + (query.slope * scales) * __builtin_convertvector(whole - query.offset, Row8);
+  distances = distances < largest ? distances : largest;  // in this order a NaN becomes the largest, too
+  __builtin_memcpy(out, &distances, sizeof distances);
+}
+
+/// Eight rows, of which row i stands at row[i].
+template <class Isa, Form form>
+inline void score_rows(const CodeQuery& query, const CodeRows& rows, const std::size_t (&row)[kRows], float* out) {
+  const std::uint8_t* codes[kRows];
+  std::int32_t dots[kRows];
+  for (std::size_t i = 0; i < kRows; ++i) codes[i] = rows.high + row[i] * rows.stride;
+  Isa::nibble_dots(codes, query.codes, query.row_bytes, dots);
+  if constexpr (form == Form::bytes) {
+    std::int32_t low[kRows];
+    for (std::size_t i = 0; i < kRows; ++i) codes[i] = rows.low + row[i] * rows.stride;
+    Isa::nibble_dots(codes, query.codes, query.row_bytes, low);
+    for (std::size_t i = 0; i < kRows; ++i) dots[i] = 16 * dots[i] + low[i];
+  }
+  for (std::size_t i = 0; i < kRows; ++i) dots[i] *= 2;
+  float pairs[2 * kRows];
+  if constexpr (form == Form::half) {
+    std::uint8_t halves[4 * kRows];
+    for (std::size_t i = 0; i < kRows; ++i) __builtin_memcpy(halves + 4 * i, rows.factors + row[i] * 4, 4);
+    Isa::halves(halves, pairs);
+  } else {
+    for (std::size_t i = 0; i < kRows; ++i) __builtin_memcpy(pairs + 2 * i, rows.factors + row[i] * 8, 8);
+  }
+  finish<Isa>(query, dots, pairs, out);
+}
+
 template <class Isa, Form form>
 void code_scores(const CodeQuery& query, const CodeRows& rows, std::size_t count, float* out) {
-  constexpr std::size_t width = 8;
-  for (std::size_t start = 0; start < count; start += width) {
-    const std::size_t n = count - start < width ? count - start : width;
-    std::size_t row[width];
-    for (std::size_t i = 0; i < width; ++i) {
-      const std::size_t at = start + (i < n ? i : n - 1);  // a group is filled with its last row
-      row[i] = rows.rows ? rows.rows[at] : rows.first + at;
-    }
-    std::int32_t dots[width];
-    const std::uint8_t* codes[width];
-    for (std::size_t i = 0; i < width; ++i) codes[i] = rows.high + row[i] * rows.stride;
-    Isa::nibble_dots(codes, query.codes, query.row_bytes, dots);
-    if (n > 4) Isa::nibble_dots(codes + 4, query.codes, query.row_bytes, dots + 4);
-    else for (std::size_t i = 4; i < width; ++i) dots[i] = dots[3];
-    for (std::size_t i = 0; i < width; ++i) dots[i] *= form == Form::bytes ? 32 : 2;
-    if constexpr (form == Form::bytes) {
-      std::int32_t low[width] = {};
-      for (std::size_t i = 0; i < width; ++i) codes[i] = rows.low + row[i] * rows.stride;
-      Isa::nibble_dots(codes, query.codes, query.row_bytes, low);
-      if (n > 4) Isa::nibble_dots(codes + 4, query.codes, query.row_bytes, low + 4);
-      for (std::size_t i = 0; i < width; ++i) dots[i] += 2 * low[i];
-    }
-    float pairs[2 * width], adds[width], scales[width], distances[width];
-    if constexpr (form == Form::half) {
-      std::uint8_t halves[4 * width];
-      for (std::size_t i = 0; i < width; ++i) __builtin_memcpy(halves + 4 * i, rows.factors + row[i] * 4, 4);
-      Isa::halves(halves, pairs);
-    } else {
-      for (std::size_t i = 0; i < width; ++i) __builtin_memcpy(pairs + 2 * i, rows.factors + row[i] * 8, 8);
-    }
-    for (std::size_t i = 0; i < width; ++i) {
-      adds[i] = pairs[2 * i];
-      scales[i] = pairs[2 * i + 1];
-    }
-    finish(query, dots, adds, scales, width, distances);
-    for (std::size_t i = 0; i < n; ++i) out[start + i] = distances[i];
+  std::size_t row[kRows], start = 0;
+  for (; start + kRows <= count; start += kRows) {
+    for (std::size_t i = 0; i < kRows; ++i) row[i] = rows.rows ? rows.rows[start + i] : rows.first + start + i;
+    score_rows<Isa, form>(query, rows, row, out + start);
   }
+  if (start == count) return;
+  for (std::size_t i = 0; i < kRows; ++i) {
+    const std::size_t at = start + i < count ? start + i : count - 1;  // the last group is filled with its last row
+    row[i] = rows.rows ? rows.rows[at] : rows.first + at;
+  }
+  float distances[kRows];
+  score_rows<Isa, form>(query, rows, row, distances);
+  for (std::size_t i = 0; start + i < count; ++i) out[start + i] = distances[i];
 }
 
 template <class Isa>
