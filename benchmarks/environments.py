@@ -16,6 +16,8 @@ FOLDER = ROOT / "build" / "bench-envs"
 
 PACKAGES = {"qdrant": "qdrant-edge-py", "chroma": "chromadb", "lance": "lancedb", "zvec": "zvec"}
 """Peer -> the package on PyPI that holds it."""
+TEXT_PACKAGES = {"tantivy": ("tantivy",), "bm25s": ("bm25s", "PyStemmer", "numba"), "qdrant": ("qdrant-edge-py",)}
+"""The same of search engines, and what they are faster with."""
 
 
 class MissingPeer(Exception):
@@ -26,12 +28,12 @@ def interpreter(peer: str, folder: Path = FOLDER) -> Path:
     """The Python that has this peer; installs it first if need be. vicino itself runs in the present one."""
     if peer == "vicino":
         return Path(sys.executable)
-    package = PACKAGES[peer]
+    package, *others = TEXT_PACKAGES.get(peer) or (PACKAGES[peer],)
     python = folder / package / "bin" / "python"
     ready = folder / package / "ready"
     if not ready.exists():
         _run([sys.executable, "-m", "venv", str(folder / package)], package)
-        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package, "numpy"], package)
+        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package, *others, "numpy"], package)
         ready.touch()
     return python
 

@@ -5,6 +5,7 @@
 #include "kernels/codes.h"
 #include "kernels/distance.h"
 #include "kernels/maxsim.h"
+#include "kernels/postings.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -47,10 +48,10 @@ Kernels with() {
 
 // Simplest first; a later set is preferred where it has a kernel.
 const KernelSet kSets[] = {
-    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar>},
+    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar, add_postings_scalar>},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, with<avx2_kernels, add_maxsim_avx2, add_codes_avx2>},
-    {"avx512", has_avx512, with<avx512_kernels, add_maxsim_avx512, add_codes_avx512>},
+    {"avx2", has_avx2, with<avx2_kernels, add_maxsim_avx2, add_codes_avx2, add_postings_avx2>},
+    {"avx512", has_avx512, with<avx512_kernels, add_maxsim_avx512, add_codes_avx512, add_postings_avx512>},
 #elif defined(__aarch64__)
     {"neon", [] { return true; }, with<neon_kernels, add_codes_neon>},
 #endif
@@ -76,6 +77,10 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("maxsim_codes"), table.maxsim_codes, source.maxsim_codes);
   visit(std::string("maxsim_floats"), table.maxsim_floats, source.maxsim_floats);
   visit(std::string("widen_halves"), table.widen_halves, source.widen_halves);
+  visit(std::string("text_shares"), table.text_shares, source.text_shares);
+  visit(std::string("weight_shares"), table.weight_shares, source.weight_shares);
+  visit(std::string("collect_at_least"), table.collect_at_least, source.collect_at_least);
+  visit(std::string("row_sums"), table.row_sums, source.row_sums);
   visit(std::string("code_scores_half"), table.code_scores_half, source.code_scores_half);
   visit(std::string("code_scores_float"), table.code_scores_float, source.code_scores_float);
   visit(std::string("code_scores_byte"), table.code_scores_byte, source.code_scores_byte);

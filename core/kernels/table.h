@@ -51,6 +51,19 @@ using MaxSimFloats = void (*)(const float* tokens, std::size_t n_tokens, std::si
 /// IEEE 754 binary16 to float.
 using WidenHalves = void (*)(const std::uint8_t* halves, std::size_t count, float* out);
 
+/// What a posting of a text adds to a row's sum, in whole units: weight * (f / (f + fixed + per_word * l)) for frequency f and length l, rounded, but at
+/// least 1. Frequencies and lengths are below 2^31, and so must be what comes out.
+struct TextShare {
+  float weight, fixed, per_word;
+};
+using TextShares = void (*)(const std::uint32_t* frequencies, const std::uint32_t* lengths, std::size_t count, TextShare share, std::uint32_t* out);
+/// The same of a sparse vector: weight * weights[i], rounded, but at least 1.
+using WeightShares = void (*)(const float* weights, std::size_t count, float weight, std::uint32_t* out);
+/// Writes the ascending positions of the values at or above `bound` and returns how many. Values and bound are at most 2^31 - 1; `out` has room
+/// for count + 1.
+using CollectAtLeast = std::size_t (*)(const std::uint32_t* values, std::size_t count, std::uint32_t bound, std::uint32_t* out);
+/// Turns gaps into rows: each is so many behind the one before, the first behind `first`. Sums wrap around.
+using RowSums = void (*)(std::uint32_t* gaps, std::size_t count, std::uint32_t first);
 /// What turns integer dot products with one query into estimated distances; see codes/ladder.h.
 /// distance = base + along * add + (slope * scale) * float(whole dot), saturated at the largest float; NaN becomes that too.
 struct CodeQuery {
@@ -111,6 +124,10 @@ struct Kernels {
   MaxSimCodes maxsim_codes = nullptr;
   MaxSimFloats maxsim_floats = nullptr;
   WidenHalves widen_halves = nullptr;
+  TextShares text_shares = nullptr;
+  WeightShares weight_shares = nullptr;
+  CollectAtLeast collect_at_least = nullptr;
+  RowSums row_sums = nullptr;
   CodeScores code_scores_half = nullptr;
   CodeScores code_scores_float = nullptr;
   CodeScores code_scores_byte = nullptr;

@@ -1,14 +1,21 @@
 #include "sparse/maxscore.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <utility>
+
+#include "kernels/dispatch.h"
 
 namespace vicino {
 
 namespace {
 
-constexpr std::uint32_t kWindow = 1u << 16;
+// The sums of a window stay in the second-level cache. The first window is small: it finds a threshold before much has been added up.
+constexpr std::uint32_t kWindow = 1u << 15, kFirstWindow = 1u << 11;
+/// A window into which fewer postings than one in so many rows fall is not looked through from end to end: its rows are marked instead.
+constexpr std::uint32_t kRowsPerMark = 16;
 
 struct Candidate {
   std::uint32_t row, score;
@@ -19,60 +26,59 @@ class ListWalk {
  public:
   ListWalk(const FlatList& list, const LengthNorm* norm, double scale)
       : index_(*list.index), cursor_(list.index->postings(list.info)), weight_(static_cast<float>(list.weight * scale)), block_scale_(list.bound_scale),
-        bound_(to_units(list.bound * weight_)), norm_(norm) {
+        bound_(to_units(list.bound * weight_)), norm_(norm), df_(list.info.df) {
     if (!norm) return;
-    fixed_ = norm->k1 * (1 - norm->b);
-    per_word_ = norm->k1 * norm->b / norm->average;
+    share_ = {weight_, norm->k1 * (1 - norm->b), norm->k1 * norm->b / norm->average};
   }
 
   /// No posting is worth more.
   std::uint32_t bound() const { return bound_; }
 
-  /// Adds the shares of rows first … end - 1 that are allowed. Blocks none of whose rows can reach the threshold, with `others` from other lists, are
-  /// passed over.
-  void add(std::uint32_t first, std::uint32_t end, const Bitmap* allowed, std::uint32_t others, std::uint32_t threshold, std::uint32_t* sums,
-           std::vector<std::uint32_t>& touched, SparseStats& stats) {
+  std::uint32_t df() const { return df_; }
+
+  /// Adds the shares of rows first … end - 1 that are allowed, and hands the rows to visit(rows, n) before. Blocks none of whose rows can reach the
+  /// threshold, with `others` from other lists, are passed over.
+  template <class Visit>
+  void add(std::uint32_t first, std::uint32_t end, const Bitmap* allowed, std::uint32_t others, std::uint32_t threshold, std::uint32_t* sums, SparseStats& stats,
+           Visit&& visit) {
     for (std::uint32_t from = first; load(from, end, others, threshold, stats);) {
       const std::uint32_t stop = count_below(end);
-      std::uint32_t n = 0;
-      std::uint32_t rows[kPostingsPerBlock], shares[kPostingsPerBlock];
-      if (!allowed && at_ == 0 && stop == block_.count) {
-        compute_shares(block_.rows, block_.tf, stop, shares);
-        n = stop;
-        std::copy_n(block_.rows, n, rows);
-      } else {
-        std::uint32_t payloads[kPostingsPerBlock];
-        for (std::uint32_t i = at_; i < stop; ++i) {
-          rows[n] = block_.rows[i];
-          payloads[n] = block_.tf[i];
-          n += !allowed || allowed->test(block_.rows[i]);
-        }
-        compute_shares(rows, payloads, n, shares);
+      std::uint32_t kept_rows[kPostingsPerBlock], kept_payloads[kPostingsPerBlock], shares[kPostingsPerBlock];
+      const std::uint32_t *rows = block_.rows + at_, *payloads = block_.tf + at_;
+      std::uint32_t n = stop - at_;
+      if (allowed) {
+        n = keep_allowed(*allowed, n, kept_rows, kept_payloads);
+        rows = kept_rows;
+        payloads = kept_payloads;
       }
-      const std::size_t before = touched.size();
-      touched.resize(before + n);
-      std::uint32_t* fresh = touched.data() + before;
-      for (std::uint32_t i = 0; i < n; ++i) {
-        std::uint32_t& sum = sums[rows[i] - first];
-        *fresh = rows[i];
-        fresh += sum == 0;
-        sum += shares[i];
-      }
-      touched.resize(static_cast<std::size_t>(fresh - touched.data()));
+      compute_shares(rows, payloads, n, shares);
+      visit(rows, n);
+      for (std::uint32_t i = 0; i < n; ++i) sums[rows[i] - first] += shares[i];
       at_ = stop;
       if (at_ < block_.count) return;
       from = block_.rows[block_.count - 1] + 1;
     }
   }
 
-  /// The share of one row, 0 if the term is not there. Rows never fall from call to call.
-  std::uint32_t share_of(std::uint32_t row, SparseStats& stats) {
-    if (!advance(row, stats)) return 0;
-    at_ = static_cast<std::uint32_t>(std::lower_bound(block_.rows + at_, block_.rows + block_.count, row) - block_.rows);
-    if (block_.rows[at_] != row) return 0;
-    std::uint32_t share;
-    compute_shares(block_.rows + at_, block_.tf + at_, 1, &share);
-    return share;
+  /// Adds the shares of the candidates' rows, which ascend, and keeps those candidates that may still reach the threshold with `others` from the
+  /// lists that come after this one. What no posting of a block can lift so far is dropped without reading the block.
+  void look_up(std::vector<Candidate>& candidates, std::uint64_t others, std::uint32_t threshold, SparseStats& stats) {
+    const std::uint32_t wanted = threshold > others ? static_cast<std::uint32_t>(threshold - others) : 0;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < candidates.size();) {
+      float bound;
+      std::uint32_t last_row;
+      const bool is_there = find_block(candidates[i].row, bound, last_row);
+      if (!is_there) last_row = 0xffffffff;
+      const std::uint32_t most = is_there ? block_units(bound) : 0, without = wanted > most ? wanted - most : 0;
+      const std::size_t first = kept;
+      for (; i < candidates.size() && candidates[i].row <= last_row; ++i) {
+        candidates[kept] = candidates[i];
+        kept += candidates[i].score >= without;
+      }
+      if (is_there && kept > first) kept = first + add_to(std::span(candidates).subspan(first, kept - first), wanted, stats);
+    }
+    candidates.resize(kept);
   }
 
  private:
@@ -105,10 +111,47 @@ class ListWalk {
     return false;
   }
 
+  /// The block that holds a row, if the term is in it: how much its postings are worth, and its last row or one beyond.
+  bool find_block(std::uint32_t row, float& bound, std::uint32_t& last_row) {
+    if (at_ < block_.count && block_.rows[block_.count - 1] >= row) {
+      bound = block_bound_;
+      last_row = block_.rows[block_.count - 1];
+      return true;
+    }
+    return cursor_->peek(row, bound, last_row);
+  }
+
+  /// Adds the shares of candidates; keeps those that come to `wanted`, and says how many.
+  std::size_t add_to(std::span<Candidate> candidates, std::uint32_t wanted, SparseStats& stats) {
+    std::uint32_t rows[kPostingsPerBlock], payloads[kPostingsPerBlock], places[kPostingsPerBlock], shares[kPostingsPerBlock];
+    for (std::uint32_t i = 0; i < candidates.size() && advance(candidates[i].row, stats);) {
+      const std::uint32_t last = block_.rows[block_.count - 1];
+      std::uint32_t n = 0;
+      for (; i < candidates.size() && candidates[i].row <= last; ++i) {
+        const std::uint32_t row = candidates[i].row;
+        while (at_ + 8 < block_.count && block_.rows[at_ + 8] <= row) at_ += 8;
+        while (block_.rows[at_] < row) ++at_;
+        rows[n] = row;
+        payloads[n] = block_.tf[at_];
+        places[n] = i;
+        n += block_.rows[at_] == row;
+      }
+      compute_shares(rows, payloads, n, shares);
+      for (std::uint32_t k = 0; k < n; ++k) candidates[places[k]].score += shares[k];
+    }
+    std::size_t kept = 0;
+    for (const Candidate& candidate : candidates) {
+      candidates[kept] = candidate;
+      kept += candidate.score >= wanted;
+    }
+    return kept;
+  }
+
   bool advance(std::uint32_t row, SparseStats& stats) {
     if (at_ < block_.count && block_.rows[block_.count - 1] >= row) return true;
     at_ = 0;
-    if (!cursor_->next(row, block_)) {
+    std::uint32_t last_row;
+    if (!cursor_->peek(row, block_bound_, last_row) || !cursor_->next(row, block_)) {
       block_.count = 0;
       return false;
     }
@@ -118,28 +161,38 @@ class ListWalk {
     return true;
   }
 
+  /// Those of the next n postings whose rows are allowed.
+  std::uint32_t keep_allowed(const Bitmap& allowed, std::uint32_t n, std::uint32_t* rows, std::uint32_t* payloads) const {
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = at_; i < at_ + n; ++i) {
+      rows[kept] = block_.rows[i];
+      payloads[kept] = block_.tf[i];
+      kept += allowed.test(block_.rows[i]);
+    }
+    return kept;
+  }
+
   void compute_shares(const std::uint32_t* rows, const std::uint32_t* payloads, std::uint32_t n, std::uint32_t* shares) const {
     if (!norm_) {
-      for (std::uint32_t i = 0; i < n; ++i) shares[i] = at_least_one(weight_ * std::bit_cast<float>(payloads[i]));
+      float weights[kPostingsPerBlock];
+      std::memcpy(weights, payloads, std::size_t{4} * n);
+      kernels_.weight_shares(weights, n, weight_, shares);
       return;
     }
     std::uint32_t lengths[kPostingsPerBlock];
     index_.lengths(rows, n, lengths);
-    for (std::uint32_t i = 0; i < n; ++i) {
-      const auto tf = static_cast<float>(static_cast<std::int32_t>(payloads[i]));
-      const auto length = static_cast<float>(static_cast<std::int32_t>(lengths[i]));
-      shares[i] = at_least_one(weight_ * (tf / (tf + (fixed_ + per_word_ * length))));
-    }
+    kernels_.text_shares(payloads, lengths, n, share_, shares);
   }
 
-  static std::uint32_t at_least_one(float share) { return static_cast<std::uint32_t>(std::max(static_cast<std::int32_t>(share + 0.5f), 1)); }
-
+  const Kernels& kernels_ = kernels();
   const TermIndex& index_;
   std::unique_ptr<PostingCursor> cursor_;
   float weight_, block_scale_;
   std::uint32_t bound_;
   const LengthNorm* norm_;
-  float fixed_ = 0, per_word_ = 0;
+  TextShare share_{};
+  float block_bound_ = 0;  // of the block read
+  std::uint32_t df_;
   PostingBlock block_;
   std::uint32_t at_ = 0;
 };
@@ -195,34 +248,48 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
   std::vector<std::uint64_t> below(order.size() + 1);
   for (std::size_t i = 0; i < order.size(); ++i) below[i + 1] = below[i] + order[i]->bound();
 
-  Sums sums;
-  static thread_local std::vector<std::uint32_t> touched;
-  static thread_local std::vector<Candidate> candidates;
-  for (std::uint32_t first = 0; first < entry.n_rows; first += std::min(kWindow, entry.n_rows - first)) {
+  Sums all_sums;
+  std::uint32_t* const sums = all_sums.data();
+  static thread_local std::vector<Candidate> candidates_memory;
+  std::vector<Candidate>& candidates = candidates_memory;
+  std::uint64_t marks[kWindow / 64] = {};
+  std::uint32_t places[kWindow + 1];
+  std::uint32_t size = best.threshold() ? kWindow : kFirstWindow;
+  for (std::uint32_t first = 0, end = 0; first < entry.n_rows; first = end, size = std::min(2 * size, kWindow)) {
     cancel.check();
-    const std::uint32_t end = first + std::min(kWindow, entry.n_rows - first);
+    end = first + std::min(size, entry.n_rows - first);
     const std::uint32_t threshold = best.threshold();
     std::size_t optional = 0;  // lists that cannot lift a row into the best by themselves
     while (optional < order.size() && below[optional + 1] < threshold) ++optional;
     if (optional == order.size()) return;
 
-    touched.clear();
-    sums.is_zero = false;
+    std::uint64_t expected = 0;
+    for (std::size_t i = optional; i < order.size(); ++i) expected += order[i]->df();
+    const bool is_marked = expected * kRowsPerMark < entry.n_rows;
+    all_sums.is_zero = false;
     for (std::size_t i = order.size(); i-- > optional;) {
       const auto others = static_cast<std::uint32_t>(below.back() - order[i]->bound());
-      order[i]->add(first, end, entry.allowed, others, threshold, sums.data(), touched, stats);
+      order[i]->add(first, end, entry.allowed, others, threshold, sums, stats, [&](const std::uint32_t* rows, std::uint32_t n) {
+        for (std::uint32_t k = 0; is_marked && k < n; ++k) marks[(rows[k] - first) / 64] |= std::uint64_t{1} << ((rows[k] - first) % 64);
+      });
     }
+    // The sum without the optional lists that a row must have; any at all makes it a hit.
+    const std::uint32_t wanted = std::max<std::uint32_t>(1, threshold > below[optional] ? static_cast<std::uint32_t>(threshold - below[optional]) : 0);
     candidates.clear();
-    for (const std::uint32_t row : touched) {
-      const std::uint32_t sum = std::exchange(sums.data()[row - first], 0);
-      if (sum + below[optional] >= threshold) candidates.push_back({row, sum});
+    if (is_marked) {
+      for (std::uint32_t word = 0; word * 64 < end - first; ++word)
+        for (std::uint64_t left = std::exchange(marks[word], 0); left; left &= left - 1) {
+          const std::uint32_t place = word * 64 + static_cast<std::uint32_t>(std::countr_zero(left));
+          const std::uint32_t sum = std::exchange(sums[place], 0);
+          if (sum >= wanted) candidates.push_back({first + place, sum});
+        }
+    } else {
+      const std::size_t n = kernels().collect_at_least(sums, end - first, wanted, places);
+      for (std::size_t i = 0; i < n; ++i) candidates.push_back({first + places[i], sums[places[i]]});
+      std::fill_n(sums, end - first, 0u);
     }
-    sums.is_zero = true;
-    if (optional) std::ranges::sort(candidates, {}, &Candidate::row);
-    for (std::size_t i = optional; i-- > 0 && !candidates.empty();) {
-      for (Candidate& candidate : candidates) candidate.score += order[i]->share_of(candidate.row, stats);
-      std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.score + below[i] < threshold; });
-    }
+    all_sums.is_zero = true;
+    for (std::size_t i = optional; i-- > 0 && !candidates.empty();) order[i]->look_up(candidates, below[i], threshold, stats);
     stats.candidates += candidates.size();
     for (const Candidate& candidate : candidates) best.offer(candidate.score, entry.first_row + candidate.row);
   }

@@ -1,6 +1,7 @@
 // Walks the postings of one term of a sealed segment.
 #include <algorithm>
 
+#include "kernels/dispatch.h"
 #include "sparse/bit_packing.h"
 #include "sparse/sealed_list.h"
 #include "sparse/sealed_terms.h"
@@ -75,13 +76,13 @@ class SealedCursor final : public PostingCursor {
     Bytes body = list_.body(at_);
     if (!read_run(body, block.count, block.rows)) terms_.fail("the rows of a block of postings are damaged");
     // The first gap is counted from the row behind the block before.
-    std::uint64_t row = list_.is_long() && at_ ? std::uint64_t{list_.last_row(at_ - 1)} + 1 : 0;
-    for (std::uint32_t i = 0; i < block.count; ++i) {
-      row += block.rows[i];
-      block.rows[i] = static_cast<std::uint32_t>(row++);
-    }
-    const std::uint64_t expected = list_.is_long() ? std::uint64_t{list_.last_row(at_)} + 1 : row;
-    if (row != expected || row > terms_.n_rows()) terms_.fail("the rows of a block of postings do not end where its table says");
+    const std::uint32_t before = list_.is_long() && at_ ? list_.last_row(at_ - 1) + 1 : 0;
+    kernels_.row_sums(block.rows, block.count, before);
+    const std::uint32_t last = block.rows[block.count - 1];
+    if (last >= terms_.n_rows() || (list_.is_long() && last != list_.last_row(at_))) terms_.fail("the rows of a block of postings do not end where its table says");
+    bool ascends = block.rows[0] >= before;  // sums may have wrapped around
+    for (std::uint32_t i = 1; i < block.count; ++i) ascends &= block.rows[i] > block.rows[i - 1];
+    if (!ascends) terms_.fail("the rows of a block of postings do not ascend");
     if (!is_text_) {
       if (body.size() != std::size_t{4} * block.count) terms_.fail("a block of weights has " + std::to_string(body.size()) + " bytes");
       std::memcpy(block.weights, body.data(), body.size());
@@ -132,6 +133,7 @@ class SealedCursor final : public PostingCursor {
     }
   }
 
+  const Kernels& kernels_ = kernels();
   const SealedTerms& terms_;
   TermInfo info_;
   SealedList list_;
