@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -70,7 +71,7 @@ def spoiled(draw: st.DrawFn) -> Any:
             at = at[key]
         how = draw(st.sampled_from(["replace", "replace", "replace", "drop", "rename"]))
         if how == "replace" or isinstance(at, list):
-            at[last] = draw(values)
+            at[last] = copy.deepcopy(draw(values))  # samples are shared, and a second change must not reach them
         else:
             held = at.pop(last)
             if how == "rename":

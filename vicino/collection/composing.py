@@ -301,7 +301,9 @@ class Composer:
             Group(key[1], self._results(ranked, Ranking(np.array(at, np.int64), np.array(scores)), options, took), found.get(key))
             for key, (at, scores) in rows.items()
         ]
-        return Groups(groups, field=field, version=snapshot.version, took_s=took, plan=self._plan(ranked, options, took))
+        plan = self._plan(ranked, options, took)
+        plan.query += f' grouped by "{field}", {size} of each'
+        return Groups(groups, field=field, version=snapshot.version, took_s=took, plan=plan)
 
     def _group_rows(self, ranked: Ranked, field: str, limit: int, size: int) -> dict[Any, tuple[list[int], list[float]]]:
         """(type, value) -> locators and scores of its best records, best group first."""

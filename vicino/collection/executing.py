@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vicino import _core
+from vicino.collection.diversifying import diverse
 from vicino.collection.leaves import LEAVES
-from vicino.collection.reading import SnapshotReader, read_vectors, slots_of
+from vicino.collection.reading import SnapshotReader, slots_of
 from vicino.collection.reranking import rerank
 from vicino.collection.schema import Settings
 from vicino.env import Env
@@ -28,9 +29,6 @@ from vicino.query.fusion import EMPTY, Locators, Ranking, Scale, by_lead, by_ran
 from vicino.query.part import Part
 from vicino.query.plan import Stage
 from vicino.types import RecordId
-
-PAIRWISE_MAX = 2000
-"""Up to this many candidates `Diverse` measures all their similarities in one call; beyond, those to each record it takes."""
 
 
 class Execution:
@@ -200,49 +198,13 @@ def _formula(run: Execution, part: p.Formula, k: int, matches: Any, stage: Stage
     return ranked(locators, part.by.finite(_Candidates(run, locators, columns)))
 
 
-def _diverse(run: Execution, part: p.Diverse, k: int, matches: Any, stage: Stage) -> Ranking:
-    target = run.searcher.target(part.vector or getattr(part.part, "vector", None))
-    first = run.run(part.part, max(k, part.depth), matches)
-    vectors = read_vectors(run.snapshot, first.locators, run.settings, [target.name])[target.name]
-    there = np.ones(len(first), np.bool_) if vectors.present is None else vectors.present
-    rows, locators, scores = np.ascontiguousarray(vectors.rows[there]), first.locators[there], first.scores[there]
-    stage.candidates = len(rows)
-    if not len(rows):
-        return EMPTY
-    chosen = _marginal(rows, scores, target.spec, part.relevance, min(k, len(rows)), run)
-    values = scores[chosen]
-    # Hits keep the scores they have; the order is that in which they were taken.
-    return Ranking(locators[chosen], values)
-
-
-def _marginal(rows: Any, scores: Any, spec: Any, relevance: float, k: int, run: Execution) -> list[int]:
-    """Rows in the order of maximal marginal relevance; equals by position, which is by score and locator."""
-    base = 1.0 if spec.metric == "cosine" else 0.0
-    queries = rows.astype(np.float32) if spec.dtype == "float16" else rows
-
-    def similarities(which: slice) -> Any:
-        return base - _core.pairwise_distances(queries[which], rows, spec.metric)
-
-    table = similarities(slice(None)) if len(rows) <= PAIRWISE_MAX else None
-    nearest = np.full(len(rows), -np.inf)
-    left, chosen = np.ones(len(rows), np.bool_), []
-    for _ in range(k):
-        redundancy = nearest if chosen else np.zeros(len(rows))
-        worth = np.where(left, relevance * scores - (1.0 - relevance) * redundancy, -np.inf)
-        best = int(np.argmax(worth))
-        chosen.append(best)
-        left[best] = False
-        nearest = np.maximum(nearest, table[best] if table is not None else similarities(slice(best, best + 1))[0])
-    return chosen
-
-
 _RUN: dict[type[Part], Callable[[Execution, Any, int, Any, Stage], Ranking]] = {
     p.Fuse: _fuse,
     p.Rescore: _rescore,
     p.Prefetch: _prefetch,
     p.Boost: _boost,
     p.Formula: _formula,
-    p.Diverse: _diverse,
+    p.Diverse: diverse,
     p.Rerank: rerank,
     **LEAVES,
 }

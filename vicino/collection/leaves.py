@@ -11,7 +11,7 @@ import numpy as np
 from vicino.collection.lexical import multi_ranking, sparse_ranking, text_ranking
 from vicino.collection.query_vector import to_query
 from vicino.collection.reading import read_vectors
-from vicino.errors import InvalidArgument, NotFoundError
+from vicino.errors import InvalidArgument, NotFoundError, did_you_mean
 from vicino.filter.model import Range
 from vicino.query import parts as p
 from vicino.query.examples import ByExample, Context, Discover, Feedback, Like
@@ -162,7 +162,14 @@ def _stored_vectors(run: Any, part: ByExample, ids: list[Any], target: Any) -> t
 def _looked_up(run: Any, part: ByExample, ids: list[Any], target: Any) -> dict[Any, Any]:
     """Examples by id from another collection, which must have a vector of the same form."""
     lookup = run.searcher.collection_of(part.lookup)
+    known = lookup.settings.vectors
     name = part.lookup_vector or part.vector or target.name
+    if part.lookup_vector is None and name not in known and len(known) == 1:
+        name = next(iter(known))
+    if name not in known:
+        raise InvalidArgument(
+            f'collection "{lookup.name}" has no vector "{name}" to look up; name one with lookup_vector=.{did_you_mean(name, known)}'
+        )
     spec = lookup.settings.spec(name)
     if (spec.dim, spec.dtype) != (target.spec.dim, target.spec.dtype):
         raise InvalidArgument(

@@ -355,7 +355,8 @@ class Diverse(Combining):
     """Records that are near the query and far from each other: maximal marginal relevance.
 
     relevance: 1 orders by score alone, 0 by difference alone. Each step takes the record with the largest
-    `relevance * score - (1 - relevance) * its largest similarity to those taken`. vector: by which similarity is measured.
+    `relevance * score - (1 - relevance) * its largest similarity to those taken`; scores that are no similarities are brought to 0 to 1
+    first. vector: by which similarity is measured. depth: how many records are put in this order; the others follow as they were.
     Source: Carbonell and Goldstein, SIGIR 1998.
     """
 

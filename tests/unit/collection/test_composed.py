@@ -97,6 +97,30 @@ def test_diverse_takes_what_differs(docs) -> None:
     assert docs.search(unit(20), diversity=0.0, limit=3).ids == docs.search(unit(20), limit=3).ids
 
 
+def test_diverse_weighs_scores_of_any_scale_like_similarities(docs) -> None:
+    large = vicino.Formula([vicino.Dense(unit(20))], by=1000 * vicino.Score())
+    assert docs.search(vicino.Diverse(large, relevance=0.3), limit=2).ids == ["c", "f"]
+
+
+def test_diverse_orders_only_its_first_records(docs) -> None:
+    part = vicino.Diverse(vicino.Dense(unit(0)), relevance=0.0, depth=3)
+    assert docs.search(part).ids == ["a", "c", "b", "d", "e", "f"]
+    assert [hit for page in docs.search_pages(part, page=2) for hit in page.ids] == ["a", "c", "b", "d", "e", "f"]
+
+
+def test_diverse_puts_records_without_the_vector_behind(docs) -> None:
+    docs.upsert({"id": "bare", "n": -1})
+    assert docs.search(vicino.Diverse(vicino.OrderBy("n"), relevance=1.0), limit=100).ids[-1] == "bare"
+
+
+def test_diverse_takes_the_vector_of_the_part_inside() -> None:
+    with vicino.open() as db:
+        docs = db.create_collection("docs", vectors={"v": vicino.VectorSpec(2), "w": vicino.VectorSpec(2), "bag": vicino.SparseSpec()})
+        docs.upsert([{"id": name, "v": unit(angle), "w": unit(90), "bag": {1: 1.0}} for name, angle in ANGLES.items()])
+        part = vicino.Diverse(vicino.Fuse([vicino.Sparse({1: 1.0}), vicino.Dense(unit(20), vector="v")]), relevance=0.3)
+        assert docs.search(part, limit=2).ids == ["c", "f"]
+
+
 def test_min_score_and_offset_hold_for_parts(docs) -> None:
     part = vicino.Fuse([vicino.Dense(QUERY)], method="rrf")
     assert docs.search(part, offset=1, limit=2).ids == ["b", "c"]
@@ -150,6 +174,20 @@ def test_like_looks_up_examples_elsewhere(docs) -> None:
         other = db.create_collection("other", dim=2)
         other.upsert([{"id": "x", "vector": unit(31)}])
         assert docs.search(vicino.Like("x", lookup=other), limit=1).ids == ["d"]
+
+
+def test_lookup_takes_the_only_vector_there_is(docs) -> None:
+    with vicino.open() as db:
+        other = db.create_collection("other", vectors={"picture": vicino.VectorSpec(2)})
+        other.upsert([{"id": "x", "picture": unit(31)}])
+        assert docs.search(vicino.Like("x", lookup=other), limit=1).ids == ["d"]
+
+
+def test_lookup_of_a_vector_that_is_not_there_names_the_collection(docs) -> None:
+    with vicino.open() as db:
+        other = db.create_collection("other", dim=2)
+        with pytest.raises(InvalidArgument, match='collection "other" has no vector "picture"'):
+            docs.search(vicino.Like("x", lookup=other, lookup_vector="picture"))
 
 
 def test_lookup_by_name_finds_the_collection_of_the_database() -> None:
@@ -228,6 +266,10 @@ def test_groups_come_in_the_order_of_their_best_hits(docs) -> None:
     groups = docs.search(QUERY, group_by="shelf", group_size=2)
     assert {group.key: group.hits.ids for group in groups} == {"right": ["a", "c"], "left": ["b", "d"]}
     assert groups.keys == ["right", "left"]
+
+
+def test_plan_of_groups_says_so(docs) -> None:
+    assert """Dense(<vector of 2>) grouped by "shelf", 2 of each""" in repr(docs.search(QUERY, group_by="shelf", group_size=2).plan)
 
 
 def test_record_of_a_list_is_in_several_groups(docs) -> None:
