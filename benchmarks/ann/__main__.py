@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--threads {options.threads}: this process may use {len(os.sched_getaffinity(0))} cores")
     if options.out:
         report.RESULTS = options.out
-    tables.TABLES[options.table](options)
+    try:
+        tables.TABLES[options.table](options)
+    except data.TooSmall as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

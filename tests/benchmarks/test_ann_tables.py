@@ -135,6 +135,16 @@ def test_more_threads_than_cores_are_refused(capsys: pytest.CaptureFixture[str])
     assert "--threads 4096: this process may use" in capsys.readouterr().err
 
 
+def test_more_rows_than_a_real_set_has_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def load(*_: Any) -> None:
+        raise data.TooSmall("the set debian has 100000 rows, 200000 were asked for")
+
+    monkeypatch.setattr(data, "load", load)
+    with pytest.raises(SystemExit):
+        commands.main(["curves", *SMALL, "--rows", "200000"])
+    assert "the set debian has 100000 rows, 200000 were asked for" in capsys.readouterr().err
+
+
 def test_a_task_without_options_is_complete() -> None:
     options = Namespace(set="tiny", rows=None, queries=5, seconds=1.0)
     assert tables.task_of("curve", options, peer="vicino") == {
