@@ -194,7 +194,7 @@ class CodeLadder:
         """
 
     @staticmethod
-    def from_bytes(bytes: bytes) -> CodeLadder:
+    def from_bytes(data: bytes) -> CodeLadder:
         """What to_bytes wrote; CorruptionError for anything else."""
 
     def to_bytes(self) -> bytes:

@@ -221,7 +221,7 @@ void Ladder::calibrate(const VectorBlock& sample, const Cancel& cancel) {
     float* head = heads.data() + std::size_t{q} * dims;
     take_residual(row_at(q * every), residual);
     std::copy_n(residual, work_dims, work.scratch.data());
-    transform_.project_query(work.scratch.data(), head);
+    transform_.project(work.scratch.data(), head);
     const VectorSums sums = k.sum_vectors(head, head, dims);
     lengths[q] = std::sqrt(sums.square);
     if (transform_.has_head()) tails[q] = std::sqrt(std::max(k.sum_vectors(residual, residual, work_dims).square - sums.square, 0.0f));

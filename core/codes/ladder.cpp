@@ -81,7 +81,7 @@ void Ladder::prepare(const float* query, QueryState& state) const {
     state.along_ = -share;
   }
   const float whole = transform_.has_head() ? k.sum_vectors(residual, residual, work_dims).square : 0;
-  transform_.project_query(residual, state.projected_);
+  transform_.project(residual, state.projected_);
   const VectorSums head = k.sum_vectors(state.projected_, state.projected_, code_dims());
   state.norm_ = std::sqrt(head.square);
   state.largest_ = head.largest;

@@ -71,9 +71,13 @@ struct CodePlanes {
   std::shared_ptr<std::uint8_t[]> high, factors, low, fine, blocks;
 };
 
-/// One query made ready; reused from query to query without allocating. Movable.
+/// One query made ready; reused from query to query without allocating.
 class QueryState {
  public:
+  QueryState() = default;
+  QueryState(QueryState&&) = default;
+  QueryState& operator=(QueryState&&) = default;
+
   /// Half the width of the band around an estimate in which 99 % of the true distances lie, for a row with this scale
   /// (of the level's own factors). The second part does not depend on the row: it is what uncoded dimensions may add.
   float error_of(CodeLevel level, float scale) const { return scale * error_slopes_[index_of(level)] + error_bases_[index_of(level)]; }

@@ -53,6 +53,13 @@ std::vector<float> read_floats(ByteReader& reader, std::size_t count, std::size_
   return values;
 }
 
+/// Values as codes of one step each, which is returned.
+float round_to_codes(const float* values, std::size_t count, std::int8_t* codes) {
+  const float largest = kernels().sum_vectors(values, values, count).largest;
+  kernels().round_vector(values, largest > 0 ? 127 / largest : 0, count, codes);
+  return largest / 127;
+}
+
 }  // namespace
 
 bool Transform::fit(const VectorBlock& rows, std::uint32_t row, float* out) const {
@@ -77,15 +84,9 @@ void Transform::derive() {
     signs_ = signs_of(rotation_of(code_dims_), seed_);
     return;
   }
-  head_codes_.resize(head_.size());
-  head_scales_.resize(code_dims_);
-  head_sums_.resize(code_dims_);
-  for (std::size_t r = 0; r < code_dims_; ++r) {
-    const float* row = head_.data() + r * work_dims_;
-    const float largest = kernels().sum_vectors(row, row, work_dims_).largest;
-    head_scales_[r] = largest / 127;
-    head_sums_[r] = kernels().round_vector(row, largest > 0 ? 127 / largest : 0, work_dims_, head_codes_.data() + r * work_dims_);
-  }
+  head_sums_.assign(code_dims_, 0);
+  for (std::size_t r = 0; r < code_dims_; ++r)
+    for (std::size_t j = 0; j < work_dims_; ++j) head_sums_[r] += head_[r * work_dims_ + j];
 }
 
 Transform Transform::train(const VectorBlock& sample, Metric metric, const TransformOptions& options, unsigned threads, const Cancel& cancel) {
@@ -146,13 +147,15 @@ void Transform::train_head(const VectorBlock& sample, const TransformOptions& op
   // The rotation within the head is part of the matrix.
   const RotationShape shape = rotation_of(chosen);
   const std::vector<float> signs = signs_of(shape, seed_);
-  head_.assign(std::size_t{chosen} * work_dims_, 0.0f);
-  std::vector<float> column(chosen), scratch(chosen);
+  std::vector<float> matrix(std::size_t{chosen} * work_dims_), column(chosen), scratch(chosen);
   for (std::uint32_t j = 0; j < work_dims_; ++j) {
     for (std::uint32_t r = 0; r < chosen; ++r) column[r] = principal.directions[std::size_t{r} * work_dims_ + j];
     kernels().rotate(shape, signs.data(), column.data(), scratch.data());
-    for (std::uint32_t r = 0; r < chosen; ++r) head_[std::size_t{r} * work_dims_ + j] = column[r];
+    for (std::uint32_t r = 0; r < chosen; ++r) matrix[std::size_t{r} * work_dims_ + j] = column[r];
   }
+  head_.resize(matrix.size());
+  head_scales_.resize(chosen);
+  for (std::size_t r = 0; r < chosen; ++r) head_scales_[r] = round_to_codes(matrix.data() + r * work_dims_, work_dims_, head_.data() + r * work_dims_);
 }
 
 void Transform::project(float* scratch, float* out) const {
@@ -161,21 +164,10 @@ void Transform::project(float* scratch, float* out) const {
     kernels().rotate(rotation_of(code_dims_), signs_.data(), out, scratch);
     return;
   }
-  const std::uint8_t* rows[64];
-  for (std::size_t first = 0; first < code_dims_; first += 64) {
-    for (std::size_t r = 0; r < 64; ++r) rows[r] = reinterpret_cast<const std::uint8_t*>(head_.data() + (first + r) * work_dims_);
-    kernels().dot[0](scratch, rows, 64, work_dims_, out + first);
-  }
-}
-
-void Transform::project_query(float* scratch, float* out) const {
-  if (head_.empty()) return project(scratch, out);
   auto* codes = reinterpret_cast<std::int8_t*>(scratch + work_dims_);
   auto* dots = reinterpret_cast<std::int32_t*>(scratch + 2 * std::size_t{work_dims_});
-  const float largest = kernels().sum_vectors(scratch, scratch, work_dims_).largest;
-  kernels().round_vector(scratch, largest > 0 ? 127 / largest : 0, work_dims_, codes);
-  kernels().code_products(codes, 1, head_codes_.data(), head_sums_.data(), code_dims_, work_dims_, dots);
-  const float step = largest / 127;
+  const float step = round_to_codes(scratch, work_dims_, codes);
+  kernels().code_products(codes, 1, head_.data(), head_sums_.data(), code_dims_, work_dims_, dots);
   for (std::size_t r = 0; r < code_dims_; ++r) out[r] = static_cast<float>(dots[r]) * (head_scales_[r] * step);
 }
 
@@ -189,7 +181,8 @@ std::string Transform::to_bytes() const {
   append_value(bytes, energy_);
   append_value(bytes, static_cast<std::uint32_t>(has_head()));
   append_floats(bytes, mean_, dims_);
-  append_floats(bytes, head_, head_.size());
+  append_floats(bytes, head_scales_, head_scales_.size());
+  append_bytes(bytes, {reinterpret_cast<const std::uint8_t*>(head_.data()), head_.size()});
   return bytes;
 }
 
@@ -213,8 +206,13 @@ Transform Transform::from_bytes(Bytes bytes, const std::string& what) {
     reader.fail("codes " + std::to_string(transform.code_dims_) + " of " + std::to_string(transform.dims_) + " dimensions");
   if (!(transform.energy_ > 0 && transform.energy_ <= 1.001f)) reader.fail("the share of the coded dimensions is not within 0 and 1");
   transform.mean_ = read_floats(reader, transform.dims_, transform.work_dims_);
-  const std::size_t head_size = has_head ? std::size_t{transform.code_dims_} * transform.work_dims_ : 0;
-  transform.head_ = read_floats(reader, head_size, head_size);
+  if (has_head) {
+    transform.head_scales_ = read_floats(reader, transform.code_dims_, transform.code_dims_);
+    const Bytes head = reader.take(std::size_t{transform.code_dims_} * transform.work_dims_);
+    transform.head_.assign(head.begin(), head.end());
+    // Kernels multiply codes of -127 to 127.
+    if (std::ranges::count(transform.head_, std::int8_t{-128})) reader.fail("holds a head with a code of -128");
+  }
   if (reader.remaining()) reader.fail("has " + std::to_string(reader.remaining()) + " bytes too many");
   transform.derive();
   return transform;

@@ -49,10 +49,9 @@ class Transform {
   std::size_t scratch_size() const { return std::size_t{work_dims_} * 3; }
   /// A row as the metric sees it, work_dims floats. Returns whether it is all zeros.
   bool fit(const VectorBlock& rows, std::uint32_t row, float* out) const;
-  /// out[0, code_dims) = the coded coordinates of the residual at scratch[0, work_dims). Both are overwritten and may not overlap.
+  /// out[0, code_dims) = the coded coordinates of the residual at scratch[0, work_dims). Both are overwritten and may not overlap. A head is
+  /// applied in 8 bits, to rows and queries alike: an error far below that of what it leaves out.
   void project(float* scratch, float* out) const;
-  /// The same for a query, where a head is applied in 8 bits: an error far below that of the codes.
-  void project_query(float* scratch, float* out) const;
 
   std::string to_bytes() const;
   /// Throws CorruptionError naming `what` where the bytes are no transform.
@@ -67,13 +66,12 @@ class Transform {
   std::uint64_t seed_ = 0;
   float energy_ = 1;
   std::vector<float> mean_;
-  std::vector<float> head_;  // code_dims x work_dims, row after row; empty when all is coded
+  std::vector<std::int8_t> head_;   // code_dims x work_dims, row after row; empty when all is coded
+  std::vector<float> head_scales_;  // one step of each row of it
 
   // Derived.
   float mean_square_ = 0;
   std::vector<float> signs_;
-  std::vector<std::int8_t> head_codes_;
-  std::vector<float> head_scales_;
   std::vector<std::int32_t> head_sums_;
 };
 
