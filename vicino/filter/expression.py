@@ -20,8 +20,23 @@ Inclusive = Literal["both", "left", "right", "neither"]
 Place = GeoPoint | tuple[float, float]
 
 
+class _NoNumber:
+    """Arithmetic is for formulas, whose values are wrapped; without this Python would only say that it knows no such operand."""
+
+    __slots__ = ()
+
+    def _calculate(self, other: object = None) -> Any:
+        if hasattr(type(other), "evaluate"):  # an expression of a formula, which knows how to take this
+            return NotImplemented
+        what, wrapped = ("field", f'vicino.Value("{self._path}")') if isinstance(self, Field) else ("condition", f"vicino.If({self!r})")
+        raise FilterError(f"{self!r} is a {what} and nothing to calculate with; in a formula write {wrapped}")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _calculate
+    __neg__ = __abs__ = _calculate
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class Expression:
+class Expression(_NoNumber):
     """A condition, to be combined with & (and), | (or) and ~ (not)."""
 
     condition: model.Condition
@@ -90,7 +105,7 @@ class _Comparable:
         raise FilterError(f"{self!r} is a field, not its values, and cannot be iterated; for every element of a list write {self!r}[:]")
 
 
-class Field(_Comparable):
+class Field(_Comparable, _NoNumber):
     """The field at a path. Attributes and brackets go deeper: `F.author.name`, `F.items[0].price`, `F.items[:].price` (every element)."""
 
     __slots__ = ("_path",)

@@ -8,7 +8,7 @@ import pytest
 
 import vicino
 from vicino import F
-from vicino.errors import InvalidArgument
+from vicino.errors import FilterError, InvalidArgument
 from vicino.filter.match import matches
 from vicino.query.formula import as_expression
 from vicino.types import GeoPoint
@@ -91,3 +91,22 @@ def test_result_that_is_not_finite_names_the_record(expression) -> None:
 
 def test_score_that_a_part_lacks_is_its_default() -> None:
     assert vicino.Score(default=5).finite(Rows({}, scores=(math.nan,))).tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("calculate", "told"),
+    [
+        (lambda: 1 + F.price / 10, r'write vicino\.Value\("price"\)'),
+        (lambda: -F.a.b, r'write vicino\.Value\("a\.b"\)'),
+        (lambda: 2 * (F.stars >= 4), r"write vicino\.If\(F\.stars >= 4\)"),
+    ],
+)
+def test_arithmetic_on_fields_and_conditions_names_what_to_write(calculate, told: str) -> None:
+    with pytest.raises(FilterError, match=told):
+        calculate()
+
+
+def test_fields_and_conditions_beside_expressions_are_taken() -> None:
+    assert vicino.Score() * F.price == vicino.Score() * vicino.Value("price")
+    assert F.price / vicino.Score() == vicino.Value("price") / vicino.Score()
+    assert vicino.Score() + (F.stars >= 4) == vicino.Score() + vicino.If(F.stars >= 4)
