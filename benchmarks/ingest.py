@@ -165,7 +165,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", default="ingest", help="name of the result file")
     options = parser.parse_args(arguments)
     data = load_dataset(options.n, options.queries)
-    measured = measure(data, ["vicino", *options.peers], rounds=options.rounds, threads=options.threads, folder=report.WORK / "ingest")
+    measured = measure(
+        data, ["vicino", *options.peers], rounds=options.rounds, threads=options.threads, folder=report.WORK / "ingest"
+    )
     described = data.describe(K) | {"batch": BATCH, "threads": options.threads, "rounds": options.rounds}
     report.write(options.name, figures(measured), data=described, peers=measured)
 

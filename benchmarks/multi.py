@@ -81,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write(options.writer, options.writes, options.pause)
         return
     folder = report.WORK / "multi"
-    measured = {f"polling every {poll_s * 1e3:g} ms": follow(folder, options.writes, options.pause, poll_s) for poll_s in (0.001, 0.0)}
+    measured = {
+        f"polling every {poll_s * 1e3:g} ms": follow(folder, options.writes, options.pause, poll_s) for poll_s in (0.001, 0.0)
+    }
     polled = measured["polling every 1 ms"]
     figures = [
         report.Figure.at_most("a reading process behind its writer, median", polled["after_return_ms"]["median"], LIMIT_MS, "ms"),
