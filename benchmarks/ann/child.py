@@ -62,17 +62,17 @@ def curve(task: Task, made: list[Peer]) -> dict[str, Any]:
             row["batch_qps"] = batch_rate(peer, dataset, task["seconds"])
         return row
 
-    rows = measure.curve(task["settings"] or peer.settings(), one)
+    rows = measure.curve(peer.settings(), one)
     at = {"single": measure.at_targets(rows), "batch": measure.at_targets(rows, "batch_qps")}
     return facts | {"rows": rows, "qps_at_recall": at, "results_checksum": report.checksum(answers)}
 
 
-def batch_rate(peer: Peer, dataset: Dataset, seconds: float, threads: int = 1) -> float:
-    """Queries per second of whole batches, the median over as many as fit into the time, two at least."""
+def batch_rate(peer: Peer, dataset: Dataset, seconds: float) -> float:
+    """Queries per second of whole batches on one thread, the median over as many as fit into the time, two at least."""
     rates: list[float] = []
     end = time.perf_counter() + seconds
     while len(rates) < 2 or time.perf_counter() < end:
-        rates.append(len(dataset.queries) / report.timed(lambda: peer.search_batch(dataset.queries, K, threads)))
+        rates.append(len(dataset.queries) / report.timed(lambda: peer.search_batch(dataset.queries, K, 1)))
     return float(np.median(rates))
 
 
@@ -91,11 +91,8 @@ def fight(task: Task, made: list[Peer]) -> dict[str, Any]:
         for name, peer in zip(names, peers, strict=True):
             search = asked.search(peer)
             sides.append(duel.tune(name, peer, dataset, asked.known, search=search, masks=asked.masks, enough=max(task["targets"])))
-            print(
-                f"{name}, {band}: {len(sides[-1].points)} settings, recall up to {sides[-1].points[-1].recall:.4f}",
-                file=sys.stderr,
-                flush=True,
-            )
+            reached = sides[-1].points
+            print(f"{name}, {band}: {len(reached)} settings, recall up to {reached[-1].recall:.4f}", file=sys.stderr, flush=True)
         n = len(dataset.queries)
         fights += [{"band": band} | duel.fight(sides[0], sides[1], n, target, seconds=task["seconds"]) for target in task["targets"]]
     return {"built": facts, "fights": fights}

@@ -100,7 +100,7 @@ def curves(options: Namespace) -> None:
     """Recall against rate of every index, single and in batches."""
     described = prepare(options)
     names = options.peers or list(registry.INDEXES)
-    found = {name: run(task_of("curve", options, peer=name, settings=None), [name], options) for name in names}
+    found = {name: run(task_of("curve", options, peer=name), [name], options) for name in names}
     lines = []
     for name, got in found.items():
         if "error" in got:
