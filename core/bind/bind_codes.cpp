@@ -59,7 +59,8 @@ std::pair<Matrix, Matrix> estimates(const CodedRows& rows, const Array& queries,
   const CodeView& view = rows.planes.view;
   check_queries(queries, {nullptr, 0, ladder.transform().dims(), Dtype::float32, nullptr}, ladder.transform().metric());
   if ((level == CodeLevel::bits8 && !view.low) || (level == CodeLevel::bits1 && !view.blocks))
-    throw InvalidArgument("these rows have no codes of " + std::to_string(bits) + " bits; train with " + (level == CodeLevel::bits8 ? "low" : "blocks") + "=True");
+    throw InvalidArgument("these rows have no codes of " + std::to_string(bits) + " bits; train with " +
+                          (level == CodeLevel::bits8 ? "low" : "blocks") + "=True");
   const std::size_t n = view.rows;
   Matrix distances = new_matrix(queries.shape(0), n, 0.0f), errors = new_matrix(queries.shape(0), n, 0.0f);
   const nb::gil_scoped_release release;

@@ -199,7 +199,8 @@ Transform Transform::from_bytes(Bytes bytes, const std::string& what) {
   transform.energy_ = reader.read<float>();
   const auto has_head = reader.read<std::uint32_t>();
   if (metric > static_cast<std::uint32_t>(Metric::l2)) reader.fail("metric " + std::to_string(metric) + " has no codes");
-  if (transform.dims_ == 0 || transform.dims_ > kDimsMax) reader.fail("has " + std::to_string(transform.dims_) + " dimensions, expected 1 to " + std::to_string(kDimsMax));
+  if (transform.dims_ == 0 || transform.dims_ > kDimsMax)
+    reader.fail("has " + std::to_string(transform.dims_) + " dimensions, expected 1 to " + std::to_string(kDimsMax));
   transform.work_dims_ = padded(transform.dims_);
   const bool fits = has_head == 1 ? transform.code_dims_ < transform.work_dims_ : has_head == 0 && transform.code_dims_ == transform.work_dims_;
   if (!fits || transform.code_dims_ == 0 || transform.code_dims_ % 64)
