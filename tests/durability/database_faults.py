@@ -15,6 +15,7 @@ from vicino import errors
 from vicino.collection import catalog, maintenance
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.replaying import ALL_VERSIONS
+from vicino.collection.schema import Settings
 from vicino.collection.shard import Shard
 from vicino.database import database
 from vicino.storage import backup, journal
@@ -232,6 +233,34 @@ def plant_snapshot_is_not_synced(patch: pytest.MonkeyPatch) -> None:
         env.files.create(path).append(content)
 
     patch.setattr(backup, "_write", write)
+
+
+@_fault
+def plant_manifest_leaves_out_files_of_values(patch: pytest.MonkeyPatch) -> None:
+    from vicino.collection.manifest import Manifest
+
+    to_json = Manifest.to_json
+
+    def without(self: Manifest) -> dict[str, Any]:
+        parts = to_json(self)
+        return {**parts, "files": [name for name in parts["files"] if not name.endswith((".terms", ".values", ".multi"))]}
+
+    patch.setattr(Manifest, "to_json", without)
+
+
+@_fault
+def plant_segments_are_written_without_values(patch: pytest.MonkeyPatch) -> None:
+    write = maintenance.write_segment
+
+    def without(journal: Any, rewrite: Any, key: int, columns: Any, _values: Any, cancel: Any) -> Any:
+        return write(journal, rewrite, key, columns, [], cancel)
+
+    patch.setattr(maintenance, "write_segment", without)
+
+
+@_fault
+def plant_update_of_an_indexed_text_writes_fields_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Settings, "text_fields", frozenset())
 
 
 class _Without:

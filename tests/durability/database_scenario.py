@@ -45,7 +45,7 @@ _SPECS: dict[str, Spec] = {
     "bag": SparseSpec(idf=True),
     "tokens": MultiSpec(2, dtype="int8"),
 }
-_TEXTS = {"tag": ("tag",), "words": ("tag", "list")}
+_TEXTS = {"tag": ("tag",), "list": ("list",), "both": ("tag", "list")}
 _IDS: list[RecordId] = [*range(8), "1", "a", "b", "longer than most ids", uuid.UUID(int=1), uuid.UUID(int=2)]
 _FIELDS = ("n", "tag", "list", "deep")
 
@@ -76,8 +76,8 @@ class DatabaseScenario:
         env.files.mkdir(SNAPSHOTS)
         env.files.sync_dir("/")
         self._open(env)
-        self.database.create_collection("ant", vectors=dict(_SPECS), text={"words": _text_spec("words")})
-        return DatabaseState().with_collection("ant", _new_collection(_SPECS, texts={"words": _TEXTS["words"]}))
+        self.database.create_collection("ant", vectors=dict(_SPECS), text={"list": _text_spec("list")})
+        return DatabaseState().with_collection("ant", _new_collection(_SPECS, texts={"list": _TEXTS["list"]}))
 
     def reopen(self, env: Env) -> State:
         self._abandon(env)
@@ -179,7 +179,7 @@ class DatabaseScenario:
             (5, self._delete),
             (2, self._index),
             (2, self._vector),
-            (2, self._text),
+            (3, self._text),
             (2, self._optimize),
             (2, self._close_and_open),
         ]
@@ -358,7 +358,14 @@ class DatabaseScenario:
         if (target := self._target(state, chance)) is None:
             return None
         name, _, collection = target
-        return Step(f"optimize {name}", [state], lambda: collection.optimize(wait=not self._deferred))
+
+        def act() -> None:
+            collection.optimize(wait=not self._deferred)
+            if not self._deferred:
+                own = self.database.collection(name)
+                assert not any(own._shard.snapshot().n_uncovered(entry.slot) for entry in own.settings.texts.values())
+
+        return Step(f"optimize {name}", [state], act)
 
     def _close_and_open(self, env: Env, state: DatabaseState, chance: random.Random) -> Step:
         def act() -> None:
@@ -426,7 +433,7 @@ def _raise(error: Exception) -> None:
 
 
 def _text_spec(name: str) -> TextSpec:
-    return TextSpec(_TEXTS[name], analyzer=PLAIN, positions=name == "words")
+    return TextSpec(_TEXTS[name], analyzer=PLAIN, positions=name == "both")
 
 
 def _new_collection(specs: dict[str, Spec], texts: Mapping[str, tuple[str, ...]] | None = None) -> CollectionState:

@@ -403,7 +403,10 @@ class User:
         ]
         if name == "words":
             attempts += [lambda: collection.upsert([_valued(i) for i in (8, 401, 402)]), collection.optimize]
-            attempts += [lambda: collection.add_text("new", TextSpec("title", analyzer=_PLAIN)).wait(), lambda: collection.drop_text("more")]
+            attempts += [
+                lambda: collection.add_text("new", TextSpec("title", analyzer=_PLAIN)).wait(),
+                lambda: collection.drop_text("more"),
+            ]
         if name == "small":
             attempts += [lambda: collection.upsert([_record(i, {"vector": [0, i, 0]}) for i in range(60, 65)])]
             attempts += [lambda: collection.create_index("new").wait(), collection.optimize]
