@@ -23,6 +23,7 @@ from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import Error, InvalidArgument, NotFoundError
 from vicino.filter.model import Condition
 from vicino.filter.parse import Where
+from vicino.filter.paths import check_path
 from vicino.query.aggregate import Aggregate, DistanceMatrix
 from vicino.query.groups import Groups
 from vicino.query.hit import RecordView
@@ -204,6 +205,7 @@ class ReadableCollection(Generic[T]):
     @within_limit("facet()")
     def facet(self, field: str, *, where: Where | None = None, limit: int = 20, timeout: float | None = None) -> dict[Any, int]:
         """Each value of a field with the number of records that have it, most frequent first; lists count every distinct element once."""
+        check_path(field)
         snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
         matches = self._reader.match(snapshot, self._condition(where), self.settings, cancel)
         counts = self._room.facet(snapshot, field, matches, cancel)
@@ -327,6 +329,7 @@ class ReadableCollection(Generic[T]):
     @within_limit("aggregate()")
     def aggregate(self, field: str, *, where: Where | None = None, timeout: float | None = None) -> Aggregate:
         """Count, sum, average, smallest, largest and number of distinct values of a field; lists count every distinct element once."""
+        check_path(field)
         snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
         matches = self._reader.match(snapshot, self._condition(where), self.settings, cancel)
         return Aggregate.of(field, self._room.facet(snapshot, field, matches, cancel))

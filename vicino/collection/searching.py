@@ -41,9 +41,11 @@ def shaped(part: Any, diversity: float | None, rerank: Any, n: int) -> Any:
     from vicino.query.part import finite
     from vicino.query.parts import Diverse, Rerank
 
-    if diversity is not None:
+    if rerank is not None:
+        part = Rerank(part, rerank, depth=min(max(Rerank.depth, n), LIMIT_MAX))
+    if diversity is not None:  # last, as a reranker would put like beside like again
         part = Diverse(part, relevance=1.0 - finite(diversity, "diversity", low=0.0, high=1.0))
-    return part if rerank is None else Rerank(part, rerank, depth=min(max(Rerank.depth, n), LIMIT_MAX))
+    return part
 
 
 class TextModel:

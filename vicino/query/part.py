@@ -177,6 +177,8 @@ def _shown(value: Any) -> str:
         return f"<vector of {value.shape[0]}>" if value.ndim == 1 else f"<matrix of {'×'.join(map(str, value.shape))}>"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(name := getattr(value, "name", None), str):  # a collection, a reranker
+        return repr(name)
     from vicino.filter.model import Condition
     from vicino.filter.render import render
 

@@ -7,7 +7,7 @@ import pytest
 
 import vicino
 from vicino import F
-from vicino.errors import InvalidArgument, NotFoundError, SchemaError
+from vicino.errors import FilterError, InvalidArgument, NotFoundError, SchemaError
 
 QUERY = [1.0, 0.0]
 ANGLES = {"a": 0, "b": 10, "c": 20, "d": 30, "e": 40, "f": 170}
@@ -298,6 +298,12 @@ def test_group_options_that_do_not_fit_are_refused(docs) -> None:
 def test_aggregate_of_numbers(docs) -> None:
     found = docs.aggregate("n", where=F.n > 0)
     assert (found.count, found.distinct, found.sum, found.average, found.min, found.max) == (5, 5, 15, 3.0, 1, 5)
+
+
+def test_figures_of_a_field_that_is_none_are_refused(docs) -> None:
+    for ask in (docs.facet, docs.aggregate):
+        with pytest.raises(FilterError, match="a field is named by a string"):
+            ask(F.n)
 
 
 def test_aggregate_of_nothing(docs) -> None:

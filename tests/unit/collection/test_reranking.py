@@ -217,6 +217,15 @@ def test_as_many_hits_as_are_asked_for_are_reranked(docs: Any, env: ManualClock)
     assert len(docs.search("word", limit=60, rerank=Later(env))) == 60
 
 
+def test_diversity_comes_after_the_reranker(env: ManualClock) -> None:
+    with vicino.open(_env=env) as db:
+        docs = db.create_collection("docs", dim=2, text="title")
+        vectors = {"a": [0, 1], "b": [1, 0], "c": [1, 0.01]}
+        docs.upsert([{"id": name, "vector": vector, "title": f"{name} word"} for name, vector in vectors.items()])
+        assert docs.search("word", rerank=Later(env)).ids == ["c", "b", "a"]
+        assert docs.search("word", rerank=Later(env), diversity=0.9).ids == ["c", "a", "b"]
+
+
 def test_many_queries_are_reranked(docs: Any, env: ManualClock) -> None:
     found = docs.search_many(["word", "a"], rerank=Later(env))
     assert [results.ids for results in found] == [NAMES[::-1], ["a"]]

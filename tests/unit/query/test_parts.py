@@ -54,6 +54,15 @@ def test_repr_leaves_defaults_out() -> None:
     assert repr(vicino.Fuse([vicino.Text("x")], method="rrf")) == "Fuse([Text('x')], method='rrf')"
 
 
+def test_repr_names_collections_and_rerankers() -> None:
+    class Named:
+        name = "house"
+
+        def scores(self, query, texts): ...
+
+    assert repr(vicino.Rerank(vicino.Text("x"), Named())) == "Rerank(Text('x'), 'house')"
+
+
 def test_vector_of_a_part_cannot_be_changed() -> None:
     part = vicino.Dense(np.ones(2))
     with pytest.raises(ValueError, match="read-only"):
