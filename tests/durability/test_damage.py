@@ -12,7 +12,10 @@ import pytest
 import vicino
 from tests.durability.damage import GOOD, ROOT, files_of, outcome, small_database, wrong_flips
 from tests.property.invariants import read_database
+from tests.property.lexical import PLAIN
+from vicino import VectorSpec
 from vicino.collection.limits import Limits
+from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
 from vicino.env import Env
 from vicino.env.recording import RecordingEnv, RecordingFiles
 from vicino.errors import CorruptionError
@@ -96,10 +99,11 @@ def two_segments():
     env = RecordingEnv(3)
     limits = Limits(head_rows_max=10, merge_fan_in=100)
     with vicino.open(ROOT, _env=cast(Env, env), limits=limits) as database:
-        docs = database.create_collection("docs", dim=2, index="flat")
-        docs.upsert([{"id": n, "vector": [n, 1]} for n in range(10)])
-        docs.upsert([{"id": n, "vector": [n, 1]} for n in range(10, 20)])
-        docs.upsert({"id": 20, "vector": [20, 1]})
+        specs = {"vector": VectorSpec(2, index="flat"), "bag": SparseSpec(), "tokens": MultiSpec(2)}
+        docs = database.create_collection("docs", vectors=specs, text={"text": TextSpec(analyzer=PLAIN)})
+        records = [{"id": n, "vector": [n, 1], "bag": {n: 1.0}, "tokens": [[n, 1]], "text": f"word{n} and more"} for n in range(21)]
+        for part in (records[:10], records[10:20], records[20:]):
+            docs.upsert(part)
     return env
 
 
@@ -113,7 +117,7 @@ def damage(env, ending, which=0):
     return name
 
 
-@pytest.mark.parametrize("ending", [".ids", ".fields", ".vectors"])
+@pytest.mark.parametrize("ending", [".ids", ".fields", ".vectors", ".values", ".terms", ".multi"])
 def test_check_names_the_damaged_file(two_segments, ending):
     name = damage(two_segments, ending)
     with vicino.open(ROOT, mode="rescue", _env=cast(Env, two_segments)) as database:
