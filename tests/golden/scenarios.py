@@ -18,6 +18,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -26,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 SCENARIOS = sorted(HERE.glob("*.txt"))
 
 VARYING = [
-    (r'("(?:took_s|queries_per_s|spread|vectors_per_s_\w+)": )[\d.e+-]+', r"\1…"),
+    (r'("(?:took_s|search_s|queries_per_s|spread|vectors_per_s_\w+)": )[\d.e+-]+', r"\1…"),
     (r'("(?:\w*_?bytes|bookkeeping|log|manifest|fields|vectors|ids|index|other|free_bytes|pid|cores|files|size_bytes)": )\d+', r"\1…"),
     (r'("(?:host|numpy|python|system|path|version_of_python)": )"[^"]*"', r'\1"…"'),
     (r'("kernels?(?:_sets)?": )\[[^\]]*\]', r"\1[…]"),
@@ -105,11 +106,12 @@ def _settled(text: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def quiet_place(folder: Path):
-    """The working folder of a scenario, without settings of whoever runs it."""
+    """The working folder of a scenario, with the judged set beside this file and without settings of whoever runs it."""
     before, environment = Path.cwd(), dict(os.environ)
     for name in [name for name in os.environ if name.startswith("VICINO_")]:
         del os.environ[name]
     os.environ |= {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_DATA_HOME": str(folder / "share"), "NO_COLOR": "1"}
+    shutil.copytree(HERE / "judged", folder / "judged")
     os.chdir(folder)
     try:
         yield

@@ -128,6 +128,8 @@ def _notes(found: Evaluation, comparison: Comparison | None) -> list[str]:
     ):
         if queries:
             notes.append(f"{len(queries)} {why}: {_some(queries)}")
+    if comparison is not None and (new := [measure for measure in found.scores if measure not in comparison.differences]):
+        notes.append(f"{', '.join(new)} not compared: {comparison.before.name} was kept without")
     if comparison is not None and (left_out := comparison.only_before + comparison.only_after):
         notes.append(f"{len(left_out)} are in one of the two evaluations only and were not compared: {_some(left_out)}")
     return notes

@@ -73,6 +73,12 @@ def test_comparison_lists_changed_queries(command: Any, papers: str, judged: str
     assert [line.split()[0] for line in ran.out.splitlines()[-2:]] == ["q2", "q1"]
 
 
+def test_measure_that_was_not_kept_is_named(command: Any, papers: str, judged: str) -> None:
+    command("eval", papers, "papers", judged, "--measure", "mrr", "--save", "kept.json")
+    ran = command("eval", papers, "papers", judged, "--measure", "mrr", "--measure", "map", "--against", "kept.json")
+    assert "map not compared: papers was kept without" in ran.err
+
+
 def test_loss_beyond_the_tolerance_is_exit_code_6(command: Any, papers: str, judged: str) -> None:
     command("eval", papers, "papers", judged, "--save", "kept.json")
     worse = ["--against", "kept.json", "--where", "title != 'Birds'", "--tolerance"]
