@@ -273,7 +273,7 @@ class Fuse(Combining):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rescore(Combining):
-    """The first `depth` records of a part, scored anew by a leaf; those that the leaf does not know are left out."""
+    """The first `depth` records of a part, scored anew by a leaf or ordered by a field; those that the leaf does not know are left out."""
 
     tag: ClassVar[str] = "rescore"
     part: Part
@@ -282,8 +282,8 @@ class Rescore(Combining):
 
     def __post_init__(self) -> None:
         self._set(part=part_of(self.part, "Rescore"), by=part_of(self.by, "by of Rescore"), depth=_depth(self.depth))
-        if isinstance(self.by, Combining | Sample | OrderBy):
-            raise InvalidArgument(f"Rescore scores by a leaf such as Dense, Text or Like, got {self.by!r}")
+        if isinstance(self.by, Combining | Sample):
+            raise InvalidArgument(f"Rescore scores by a leaf such as Dense, Text, Like or OrderBy, got {self.by!r}")
 
     @property
     def parts_inside(self) -> tuple[Part, ...]:

@@ -61,6 +61,10 @@ def test_rescore_orders_the_candidates_anew(docs) -> None:
     assert docs.search(vicino.Rescore(vicino.Dense(QUERY), by=vicino.Dense(unit(40)), depth=3)).ids == ["c", "b", "a"]
 
 
+def test_rescore_orders_the_candidates_by_a_field(docs) -> None:
+    assert docs.search(vicino.Rescore(vicino.Dense(QUERY), by=vicino.OrderBy("-n"), depth=3)).ids == ["c", "b", "a"]
+
+
 def test_prefetch_keeps_its_own_limit_and_condition(docs) -> None:
     part = vicino.Prefetch(vicino.Dense(QUERY), where=F.shelf == "left", limit=2)
     assert docs.search(part).ids == ["b", "d"]
