@@ -1,7 +1,8 @@
-"""Makes the golden folder of the present format: `python -m tests.formats.make_golden`. Run once for each format; what is committed stays.
+"""Makes golden folders: `python -m tests.formats.make_golden NAME`. Run once for each; what is committed stays.
 
-It holds what a folder can hold: every dtype, tombstones, a patch, graphs, both kinds of field indexes, history, aliases, several
-collections, ids and fields of every type, and a log that is not sealed. `describe` says what must be read from it, for ever.
+format-1 holds what a folder could hold at first: every dtype, tombstones, a patch, graphs, both kinds of field indexes, history, aliases,
+several collections, ids and fields of every type, and a log that is not sealed. format-1-values holds what came to it without a new
+number: text indexes, sparse and multi-vectors. `describe` says what must be read from them, for ever.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+import sys
 import uuid
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +21,12 @@ import vicino
 from tests.property.oracle import key_of
 from vicino import Database, VectorSpec
 from vicino.collection.limits import Limits
+from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
 from vicino.env import Env
 from vicino.env.recording import RecordingEnv
+from vicino.text.analyzer import Analyzer
 
-FOLDER = Path(__file__).parent / "format-1"
-ANSWERS = FOLDER.with_suffix(".json")
+HERE = Path(__file__).parent
 LIMITS = Limits(head_rows_max=1000, graph_rows_min=8, close_log_bytes_max=1 << 30)
 SPECS = {
     "f32": VectorSpec(3, "cosine"),
@@ -79,6 +82,52 @@ def fill(database: Database) -> None:
     database.alias("also", "every")
 
 
+def fill_values(database: Database) -> None:
+    """Short lists and long ones, rows without, dead rows, a text index built later, and a log; words of one language, so that no stemmer is
+    needed to read them."""
+    plain = Analyzer(language=None)
+    vectors = {"bag": SparseSpec(), "tokens": MultiSpec(4, dtype="int8")}
+    every = database.create_collection("every", vectors=vectors, text={"text": TextSpec(analyzer=plain)})
+    every.upsert([valued(n) for n in range(160)])
+    code = Analyzer(tokenizer="code", language=None)
+    every.add_text("built", TextSpec(("title", "text"), analyzer=code, positions=False)).wait()
+    every.delete([3, 4, 150])
+    every.update([5, 6], set={"text": "other words of the same kind"})
+    every.upsert([valued(n) for n in range(158, 165)])
+
+
+def valued(n: int) -> dict[str, Any]:
+    record: dict[str, Any] = {"id": n, "n": n}
+    if n % 6:
+        record["text"] = " ".join(["common", f"group{n % 9}", "déjà vu", "日本語", f"single{n}"] * (1 + n % 3))
+        record["title"] = [f"parse_HTTP{n % 7}", "getUserName"]
+    if n % 5:
+        record["bag"] = {0: 1.0 + n % 4, n % 13 + 1: 0.5, 2**32 - 1: -0.25}
+    if n % 4:
+        record["tokens"] = np.array([[n % 7, 1, -2, k] for k in range(1 + n % 3)], np.int8)
+    return record
+
+
+VALUE_QUERIES: dict[str, Any] = {
+    "words": vicino.Text("common group3 vu", fields="text"),
+    "phrase": vicino.Text("group3 déjà vu", fields="text", phrase=True, slop=1),
+    "prefix": vicino.Text("common sing", fields="text", prefix=True),
+    "fuzzy": vicino.Text("comon", fields="text", fuzzy=1),
+    "code": vicino.Text("http3 user", fields="built", operator="and"),
+    "characters": vicino.Text("日本", fields="text"),
+    "clauses": vicino.Bool(must=vicino.Text("common", fields="text"), must_not=vicino.Text("group1", fields="text")),
+    "sparse": vicino.Sparse({0: 1.0, 5: 2.0, 2**32 - 1: 1.0}),
+    "idf": vicino.Sparse({3: 1.0, 4: 0.5}, idf=True),
+    "multi": vicino.MultiVector([[1, 2, 3, 4], [0, 1, 0, -1]]),
+}
+
+
+def describe_values(database: Database) -> dict[str, Any]:
+    """How many records each search finds, its best score to four digits, and the sum of the ids."""
+    found = {name: database["every"].search(part, limit=300, exact=True) for name, part in VALUE_QUERIES.items()}
+    return {name: [len(hits), f"{hits[0].score:.3e}", sum(hits.ids)] for name, hits in found.items()}
+
+
 def describe(database: Database) -> dict[str, Any]:
     """Everything that can be read, as JSON; floats and bytes exactly."""
     found: dict[str, Any] = {"names": database.names(), "aliases": database.aliases()}
@@ -91,12 +140,14 @@ def describe(database: Database) -> dict[str, Any]:
                 repr(key_of(view.id)): {
                     "version": view.version,
                     "fields": repr(sorted(view.fields.items())),
-                    "vectors": {vector: np.ascontiguousarray(row).tobytes().hex() for vector, row in view.vectors.items()},
+                    "vectors": {vector: bytes_of(row).hex() for vector, row in view.vectors.items()},
                 }
                 for view in sorted(collection.iter(vectors=True), key=lambda one: repr(key_of(one.id)))
             },
         }
     every = database["every"]
+    if every.settings.texts:
+        return found | {"values": describe_values(database)}
     found["searches"] = {
         name: [repr(hit.id) for hit in every.search(vectors(2)[name], vector=name, limit=3, exact=True)][:1] for name in SPECS
     }
@@ -110,14 +161,24 @@ def describe(database: Database) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
+def bytes_of(row: Any) -> bytes:
+    if isinstance(row, vicino.SparseVector):
+        return row.indices.tobytes() + row.values.tobytes()
+    return np.ascontiguousarray(row).tobytes()
+
+
+FILLS = {"format-1": fill, "format-1-values": fill_values}
+
+
+def main(name: str) -> None:
     env = RecordingEnv(1)
-    with vicino.open("/db", _env=cast(Env, env), limits=LIMITS, retain=6) as database:
-        fill(database)
+    retain = 6 if name == "format-1" else 0
+    with vicino.open("/db", _env=cast(Env, env), limits=LIMITS, retain=retain) as database:
+        FILLS[name](database)
         answers = describe(database)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    _write(env, "/db", FOLDER)
-    ANSWERS.write_text(json.dumps(answers, indent=1, sort_keys=True, ensure_ascii=True) + "\n")
+    shutil.rmtree(HERE / name, ignore_errors=True)
+    _write(env, "/db", HERE / name)
+    (HERE / f"{name}.json").write_text(json.dumps(answers, indent=1, sort_keys=True, ensure_ascii=True) + "\n")
 
 
 def _write(env: RecordingEnv, source: str, target: Path) -> None:
@@ -130,4 +191,4 @@ def _write(env: RecordingEnv, source: str, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

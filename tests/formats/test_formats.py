@@ -54,9 +54,16 @@ def test_newer_format_of_a_journal_is_refused(golden, pattern):
         _read_everything(path)
 
 
-@pytest.mark.parametrize("pattern", ["c-*/*.ids", "c-*/*.fields", "c-*/*.vectors", "c-*/*.graph", "c-*/*.manifest", "c-*/wal-*"])
-def test_newer_format_of_a_file_is_refused(golden, pattern):
-    path = _newer(golden[0], pattern, offset=8)
+KINDS = {"format-1": ("vectors", "graph"), "format-1-values": ("values", "terms", "multi")}
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [(name, kind) for name, own in KINDS.items() for kind in ("*.ids", "*.fields", "*.manifest", "wal-*", *map("*.{}".format, own))],
+)
+def test_newer_format_of_a_file_is_refused(name, kind, tmp_path):
+    shutil.copytree(HERE / name, tmp_path / "data")
+    path = _newer(tmp_path / "data", f"c-*/{kind}", offset=8)
     with pytest.raises(FormatError):
         _read_everything(path)
 
