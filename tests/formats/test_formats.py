@@ -58,7 +58,7 @@ KINDS = {"format-1": ("vectors", "graph"), "format-1-values": ("values", "terms"
 
 
 @pytest.mark.parametrize(
-    "name, kind",
+    ("name", "kind"),
     [(name, kind) for name, own in KINDS.items() for kind in ("*.ids", "*.fields", "*.manifest", "wal-*", *map("*.{}".format, own))],
 )
 def test_newer_format_of_a_file_is_refused(name, kind, tmp_path):
