@@ -62,7 +62,7 @@ class Lists(NamedTuple):
 
 
 def bags_of_texts(texts: Sequence[str], analyzer: Analyzer, *, batch: int = 10_000) -> tuple[Bags, dict[bytes, int]]:
-    """Texts as the analyzer takes them apart (docs/design/0005 has the form of its values), weighed as BM25 does; and the terms' numbers."""
+    """Texts as the analyzer takes them apart, weighed as BM25 does, and the terms' numbers. docs/design/0005 has the form of its values."""
     numbers: dict[bytes, int] = {}
     starts, lengths, terms, counts = [0], [], [], []
     for first in range(0, len(texts), batch):
@@ -111,7 +111,7 @@ def bag_of_query(text: str, analyzer: Analyzer, numbers: dict[bytes, int], langu
 
 
 def sparse_bags(n: int, terms_each: int, *, seed: int) -> Bags:
-    """Vectors that look to an index like SPLADE's: a term's rank decides how often it comes (Zipf), and a few terms of a vector weigh most."""
+    """Vectors that look to an index like SPLADE's: a term's rank decides how often it comes, and a few terms of a vector weigh most."""
     random = np.random.default_rng(seed)
     frequency = 1.0 / (np.arange(VOCABULARY) + 50.0)
     cumulative = np.cumsum(frequency / frequency.sum())

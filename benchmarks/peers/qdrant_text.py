@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class QdrantText:
     def load(self, task: dict[str, Any]) -> int:
         with np.load(task["bags"]) as bags:
             starts, terms, weights = bags["starts"].tolist(), bags["terms"], bags["weights"]
-        self._bags = [(terms[begin:end], weights[begin:end]) for begin, end in zip(starts[:-1], starts[1:], strict=True)]
+        self._bags = [(terms[begin:end], weights[begin:end]) for begin, end in pairwise(starts)]
         return len(self._bags)
 
     def index(self, path: str) -> None:

@@ -1,5 +1,5 @@
-"""Runs one phase of one search engine in a process of its own, on one core, and prints one JSON line. Started by `benchmarks.text_speed` with
-the engine's interpreter.
+"""Runs one phase of one search engine in a process of its own, on one core, and prints one JSON line. Started by
+`benchmarks.text_speed` with the engine's interpreter.
 
     python text_driver.py '{"module": "tantivy_text", "class": "TantivyText", "phase": "index", …}'
 

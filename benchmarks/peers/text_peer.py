@@ -1,5 +1,5 @@
-"""What one search engine must do to be measured with words or sparse vectors. Runs inside the engine's own environment: only numpy and the engine
-may be imported."""
+"""What one search engine must do to be measured with words or sparse vectors. Runs inside the engine's own environment: only numpy
+and the engine may be imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class TextPeer(Protocol):
-    """One index in a folder over documents 0 to n - 1. What it is given is read, and queries are put into its own form, before a clock starts."""
+    """One index in a folder over documents 0 to n - 1. Documents are read, and queries put into its form, before a clock starts."""
 
     configuration: str
     """How it is used, in one line."""

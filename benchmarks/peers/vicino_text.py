@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class VicinoSparse(VicinoText):
     def load(self, task: dict[str, Any]) -> int:
         with np.load(task["bags"]) as bags:
             starts, terms, weights = bags["starts"].tolist(), bags["terms"], bags["weights"]
-        self._bags = [SparseVector(terms[begin:end], weights[begin:end]) for begin, end in zip(starts[:-1], starts[1:], strict=True)]
+        self._bags = [SparseVector(terms[begin:end], weights[begin:end]) for begin, end in pairwise(starts)]
         return len(self._bags)
 
     def index(self, path: str) -> None:

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <ranges>
 #include <utility>
 
 #include "kernels/dispatch.h"
@@ -16,6 +17,8 @@ namespace {
 constexpr std::uint32_t kWindow = 1u << 15, kFirstWindow = 1u << 11;
 /// A window into which fewer postings than one in so many rows fall is not looked through from end to end: its rows are marked instead.
 constexpr std::uint32_t kRowsPerMark = 16;
+/// Adding up so many postings costs what looking up one row does: a list is looked up only where there are fewer rows to look up.
+constexpr double kPostingsPerLookUp = 8;
 
 struct Candidate {
   std::uint32_t row, score;
@@ -242,39 +245,46 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
   walks.reserve(lists.size());
   for (const FlatList& list : lists) walks.emplace_back(list, norm, scale);
   std::vector<ListWalk*> order;
-  for (ListWalk& walk : walks) order.push_back(&walk);
+  std::uint64_t all = 0;  // what the lists can be worth together
+  for (ListWalk& walk : walks) {
+    order.push_back(&walk);
+    all += walk.bound();
+  }
   std::ranges::stable_sort(order, {}, [](const ListWalk* walk) { return walk->bound(); });
-  // What the first i lists can be worth together.
-  std::vector<std::uint64_t> below(order.size() + 1);
-  for (std::size_t i = 0; i < order.size(); ++i) below[i + 1] = below[i] + order[i]->bound();
-
+  std::vector<ListWalk*> added, looked_up;
   Sums all_sums;
   std::uint32_t* const sums = all_sums.data();
   static thread_local std::vector<Candidate> candidates_memory;
   std::vector<Candidate>& candidates = candidates_memory;
   std::uint64_t marks[kWindow / 64] = {};
   std::uint32_t places[kWindow + 1];
+  double candidates_per_row = 0;  // of the window before
   std::uint32_t size = best.threshold() ? kWindow : kFirstWindow;
   for (std::uint32_t first = 0, end = 0; first < entry.n_rows; first = end, size = std::min(2 * size, kWindow)) {
     cancel.check();
     end = first + std::min(size, entry.n_rows - first);
     const std::uint32_t threshold = best.threshold();
-    std::size_t optional = 0;  // lists that cannot lift a row into the best by themselves
-    while (optional < order.size() && below[optional + 1] < threshold) ++optional;
-    if (optional == order.size()) return;
-
-    std::uint64_t expected = 0;
-    for (std::size_t i = optional; i < order.size(); ++i) expected += order[i]->df();
+    // Lists that cannot lift a row into the best by themselves may be left out at first, and are where that takes less.
+    std::uint64_t left_out = 0, before = 0, expected = 0;
+    added.clear();
+    looked_up.clear();
+    for (ListWalk* list : order) {
+      before += list->bound();
+      const bool is_left_out = before < threshold && list->df() > kPostingsPerLookUp * candidates_per_row * entry.n_rows;
+      (is_left_out ? looked_up : added).push_back(list);
+      (is_left_out ? left_out : expected) += is_left_out ? list->bound() : list->df();
+    }
+    if (before < threshold) return;
     const bool is_marked = expected * kRowsPerMark < entry.n_rows;
     all_sums.is_zero = false;
-    for (std::size_t i = order.size(); i-- > optional;) {
-      const auto others = static_cast<std::uint32_t>(below.back() - order[i]->bound());
-      order[i]->add(first, end, entry.allowed, others, threshold, sums, stats, [&](const std::uint32_t* rows, std::uint32_t n) {
+    for (ListWalk* list : added | std::views::reverse) {
+      const auto others = static_cast<std::uint32_t>(all - list->bound());
+      list->add(first, end, entry.allowed, others, threshold, sums, stats, [&](const std::uint32_t* rows, std::uint32_t n) {
         for (std::uint32_t k = 0; is_marked && k < n; ++k) marks[(rows[k] - first) / 64] |= std::uint64_t{1} << ((rows[k] - first) % 64);
       });
     }
-    // The sum without the optional lists that a row must have; any at all makes it a hit.
-    const std::uint32_t wanted = std::max<std::uint32_t>(1, threshold > below[optional] ? static_cast<std::uint32_t>(threshold - below[optional]) : 0);
+    // The sum that a row must have without the lists left out; any at all makes it a hit.
+    const std::uint32_t wanted = std::max<std::uint32_t>(1, threshold > left_out ? static_cast<std::uint32_t>(threshold - left_out) : 0);
     candidates.clear();
     if (is_marked) {
       for (std::uint32_t word = 0; word * 64 < end - first; ++word)
@@ -289,7 +299,11 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
       std::fill_n(sums, end - first, 0u);
     }
     all_sums.is_zero = true;
-    for (std::size_t i = optional; i-- > 0 && !candidates.empty();) order[i]->look_up(candidates, below[i], threshold, stats);
+    candidates_per_row = static_cast<double>(candidates.size()) / (end - first);
+    for (ListWalk* list : looked_up | std::views::reverse) {
+      left_out -= list->bound();
+      list->look_up(candidates, left_out, threshold, stats);
+    }
     stats.candidates += candidates.size();
     for (const Candidate& candidate : candidates) best.offer(candidate.score, entry.first_row + candidate.row);
   }
