@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -16,7 +17,7 @@ from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import AnyShard
 from vicino.collection.readable import ReadableCollection
 from vicino.collection.record import Record
-from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id
+from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id, with_new_texts
 from vicino.collection.room import within_limit
 from vicino.collection.schema import AnyVectorSpec, VectorSpec
 from vicino.collection.searching import TextModel
@@ -24,11 +25,12 @@ from vicino.collection.shard import Committed, Shard
 from vicino.collection.value_specs import TextSpec
 from vicino.collection.values import to_values
 from vicino.collection.vectors import Context, to_column
-from vicino.collection.writing import IfExists, Writes, changed, check_versions
+from vicino.collection.writing import IfExists, TextsAddedError, Writes, changed, check_versions, rewrites_whole, some_ids
 from vicino.env import Env
-from vicino.errors import ConflictError, DimensionError, Error, InvalidArgument, ReadOnlyError
+from vicino.errors import ConflictError, DimensionError, Error, InvalidArgument, NotFoundError, ReadOnlyError
 from vicino.filter.model import And
 from vicino.filter.parse import Where
+from vicino.query.hit import RecordView
 from vicino.query.results import WriteResult
 from vicino.storage.files import absolute
 from vicino.types import DEFAULT_VECTOR, RecordId
@@ -134,8 +136,7 @@ class Collection(ReadableCollection[T]):
         with progress_of(progress, "writing", total) as advance:
             try:
                 for part in slices:
-                    self._note_languages(part)
-                    done = writes.put(part, **conditions)
+                    done = self._put_part(writes, part, **conditions)
                     count, commits, version = count + done.count, commits + 1, done.version
                     delayed_s += done.delayed_s
                     advance(len(part.ids))
@@ -145,6 +146,15 @@ class Collection(ReadableCollection[T]):
                 raise
         self._purge_sometimes()
         return WriteResult(count, version, self._env.monotonic() - start, commits, delayed_s)
+
+    def _put_part(self, writes: Writes, part: Batch, **conditions: Any) -> Committed:
+        while True:
+            part = with_new_texts(part, self.settings)
+            self._note_languages(part)
+            try:
+                return writes.put(part, **conditions)
+            except TextsAddedError:  # by another thread, or by whatever the records come from
+                continue
 
     def _columns_of(self, records: Any, ids: Any, vectors: Any, fields: Any) -> Any:
         if records is None and ids is None:
@@ -186,21 +196,21 @@ class Collection(ReadableCollection[T]):
         columns = None if vectors is None else self._vector_columns(chosen, vectors)
         touched = {*changes, *names}
         embeds = self.settings.model is not None and DEFAULT_VECTOR not in (vectors or {}) and (touched & {*self.settings.embed} or replace)
-        rewords = self.settings.texts and (touched & self.settings.text_fields or replace)
-        if not chosen:
-            done = Committed(self.version, 0)
-        elif embeds or rewords or (vectors is not None and (self.settings.values or self.settings.texts)):
-            done = self._update_whole(chosen, changes, names, replace, if_version, columns, keep_vector=not embeds)
-        else:
-            done = writes.update(
-                chosen,
-                set_fields=changes,
-                unset=names,
-                replace=replace,
-                vectors=columns,
-                if_version=if_version,
-                where=self._condition(where),
-            )
+        done = Committed(self.version, 0) if not chosen else None
+        while done is None:
+            if embeds or rewrites_whole(self.settings, touched, replace=replace, vectors=vectors is not None):
+                done = self._update_whole(chosen, changes, names, replace, if_version, columns, where=where, keep_vector=not embeds)
+                break
+            with suppress(TextsAddedError):
+                done = writes.update(
+                    chosen,
+                    set_fields=changes,
+                    unset=names,
+                    replace=replace,
+                    vectors=columns,
+                    if_version=if_version,
+                    where=self._condition(where),
+                )
         return WriteResult(done.count, done.version, self._env.monotonic() - start)
 
     def _note_languages(self, batch: Batch) -> None:
@@ -218,27 +228,30 @@ class Collection(ReadableCollection[T]):
         if_version: int | None,
         columns: Mapping[str, Any] | None,
         *,
+        where: Where | None,
         keep_vector: bool,
     ) -> Committed:
         """An update of a field that is embedded or indexed by words, or of vectors beside others: the records are written whole,
-        with what their new text gives. keep_vector: the vector named "vector" is not made of the text anew.
+        with what their new text gives. where: only those that still meet it. keep_vector: the vector named "vector" is not made of the
+        text anew.
 
         Embedding takes long, so it happens before the commit; the commit asks that no record has changed meanwhile, else it begins again.
         """
-        writes, ids = self._writable(), list(dict.fromkeys(ids))
+        writes, places = self._writable(), {(type(record_id), record_id): place for place, record_id in enumerate(ids)}
         while True:
-            views = [self[record_id] for record_id in ids]
+            views = self._still_there([record_id for _, record_id in places], where)
+            if not views:
+                return Committed(self.version, 0)
             versions = [view.version for view in views]
             if if_version is not None:
-                check_versions(ids, np.array(versions), if_version)
-            full = self.get(ids, vectors=True)
+                check_versions([view.id for view in views], np.array(versions), if_version)
             records = []
-            for position, view in enumerate(views):
-                stored = full[position].vectors if full[position] is not None else {}
-                given = {name: column and column[position] for name, column in (columns or {}).items()}
+            for view in views:
+                place = places[type(view.id), view.id]
+                given = {name: column and column[place] for name, column in (columns or {}).items()}
                 others = {
                     name: vector
-                    for name, vector in {**stored, **given}.items()
+                    for name, vector in {**view.vectors, **given}.items()
                     if vector is not None and (keep_vector or name != DEFAULT_VECTOR)
                 }
                 records.append(Record(view.id, vectors=others, fields=changed(view.fields, set_fields, unset, replace)))
@@ -247,9 +260,21 @@ class Collection(ReadableCollection[T]):
             self._note_languages(part)
             try:
                 return writes.put(part, if_exists="replace", if_version=versions)
+            except TextsAddedError:
+                continue
             except ConflictError:
                 if if_version is not None:
                     raise
+
+    def _still_there(self, ids: list[RecordId], where: Where | None) -> list[RecordView[T]]:
+        """The records of these ids, or (where) those of them that meet a condition now. Raises NotFoundError for an id that is gone."""
+        if where is not None:
+            wanted = {(type(record_id), record_id) for record_id in ids}
+            return [view for view in self.iter(where=where, vectors=True) if (type(view.id), view.id) in wanted]
+        views = self.get(ids, vectors=True)
+        if missing := [record_id for record_id, view in zip(ids, views, strict=True) if view is None]:
+            raise NotFoundError(f'collection "{self.name}" has no {some_ids(missing)}; use upsert to write new records')
+        return [view for view in views if view is not None]
 
     def _vector_columns(self, ids: list[RecordId], vectors: Mapping[str, Any]) -> dict[str, Any]:
         columns: dict[str, Any] = {}

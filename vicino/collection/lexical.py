@@ -34,6 +34,7 @@ def text_ranking(run: Any, part: p.Text | p.Bool, k: int, matches: Any, stage: S
         )
     names = _names(part, texts)
     _expect_ready(run, names, texts)
+    _expect_positions(run, part, texts)
     places = {name: place for place, name in enumerate(names)}
     clause = _clause(part, texts, places)
     if clause is None:  # words of which the analyzer leaves nothing
@@ -109,6 +110,16 @@ def _expect_ready(run: Any, names: list[str], texts: Mapping[str, Any]) -> None:
             raise NotReadyError(
                 f'text index "{name}" of collection "{run.searcher.name}" is being built, {left:,} records are left; wait for its job'
             )
+
+
+def _expect_positions(run: Any, part: p.Text | p.Bool, texts: Mapping[str, Any]) -> None:
+    for leaf in _leaves(part):
+        for name in _names(leaf, texts) if leaf.phrase else ():
+            if not texts[name].spec.positions:
+                raise InvalidArgument(
+                    f'a phrase needs the positions of words, and text index "{name}" of collection "{run.searcher.name}" was made with '
+                    "positions=False; leave phrase= out, name other fields, or make the index anew"
+                )
 
 
 def _boosts(part: p.Text | p.Bool, texts: Mapping[str, Any]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -258,6 +258,15 @@ def text_values(documents: Sequence[Mapping[str, Any]], settings: Settings) -> t
     for name, entry in settings.texts.items():
         values[entry.slot], languages[name] = to_text(documents, entry)
     return values, languages
+
+
+def with_new_texts(batch: Batch, settings: Settings) -> Batch:
+    """The batch with the terms of text indexes that were added after it was made."""
+    values, languages = dict(batch.values), dict(batch.languages)
+    for name, entry in settings.texts.items():
+        if entry.slot not in values:
+            values[entry.slot], languages[name] = to_text(batch.documents, entry)
+    return replace(batch, values=values, languages=languages)
 
 
 def check_ids(piece: Columns) -> list[RecordId]:

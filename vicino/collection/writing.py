@@ -5,7 +5,7 @@ Only effects are logged. A conditional write looks at the state under the writer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +25,15 @@ IDS_PER_COMMIT = 100_000
 """A delete by filter is committed in slices of this many records, so that its log records stay small."""
 LIMIT_PER_ID = 8192
 """Bytes of memory_limit for each id of such a slice: ids of some hundred bytes, a few times, and room for everything else."""
+
+
+class TextsAddedError(Exception):
+    """A text index was added between reading records and writing them: they are to be analyzed for it too. Never leaves the collection."""
+
+
+def rewrites_whole(settings: Settings, touched: Set[str], *, replace: bool, vectors: bool) -> bool:
+    """Whether an update of these fields, or of vectors, must write records whole: terms and values go with a record, not beside it."""
+    return bool(settings.texts and (replace or touched & settings.text_fields)) or (vectors and bool(settings.values or settings.texts))
 
 
 def without_repeats(batch: Batch) -> Batch:
@@ -91,17 +100,20 @@ class Writes:
 
         if_exists: "raise" DuplicateIdError when an id exists, "keep" the record that exists, or "replace" it. if_version: every id must
         exist at this version, else ConflictError. where: existing records are replaced only if they meet the condition.
+        Raises TextsAddedError when the batch lacks the terms of a text index.
         """
         if if_exists == "raise":
             if repeated := repeated_ids(batch):
                 raise DuplicateIdError(
-                    f"add met {_some(repeated)} twice in one call; give each id once, or use upsert to keep the last", repeated
+                    f"add met {some_ids(repeated)} twice in one call; give each id once, or use upsert to keep the last", repeated
                 )
         else:
             batch = without_repeats(batch)
 
         def decide(state: _core.ShardState) -> Effect | None:
             settings = self._shard.settings
+            if any(entry.slot not in batch.values for entry in settings.texts.values()):
+                raise TextsAddedError
             chosen = batch
             if if_exists != "replace" or if_version is not None or where is not None:
                 chosen = self._chosen(state, batch, if_exists, if_version, where)
@@ -121,7 +133,7 @@ class Writes:
         if if_exists == "raise" and exists.any():
             taken = [record_id for record_id, is_there in zip(batch.ids, exists, strict=True) if is_there]
             raise DuplicateIdError(
-                f'collection "{self._shard.name}" already has {_some(taken)}; upsert replaces them, upsert(if_absent=True) keeps them',
+                f'collection "{self._shard.name}" already has {some_ids(taken)}; upsert replaces them, upsert(if_absent=True) keeps them',
                 taken,
             )
         keep = ~exists if if_exists == "keep" else np.ones(len(batch.ids), bool)
@@ -194,6 +206,8 @@ class Writes:
 
         def decide(state: _core.ShardState) -> Effect | None:
             snapshot, settings = state.snapshot(), self._shard.settings
+            if rewrites_whole(settings, {*set_fields, *unset}, replace=replace, vectors=vectors is not None):
+                raise TextsAddedError
             rows, chosen = self._still_meant(snapshot, ids, where, everything=vectors is None)
             if not chosen:
                 return None
@@ -235,7 +249,7 @@ class Writes:
         locators = self._reader.find(snapshot, ids, settings)
         if (locators < 0).any():
             missing = [ids[index] for index in np.flatnonzero(locators < 0).tolist()]
-            raise NotFoundError(f'collection "{self._shard.name}" has no {_some(missing)}; use upsert to write new records')
+            raise NotFoundError(f'collection "{self._shard.name}" has no {some_ids(missing)}; use upsert to write new records')
         return locators
 
 
@@ -256,7 +270,7 @@ def check_versions(ids: Sequence[RecordId], versions: Any, wanted: int | Sequenc
             raise ConflictError(f"record {show_id(record_id)} {state}, if_version asked for {asked}; read it again and retry")
 
 
-def _some(ids: Sequence[RecordId]) -> str:
+def some_ids(ids: Sequence[RecordId]) -> str:
     shown = ", ".join(show_id(record_id) for record_id in ids[:5])
     more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
     return f"{'record' if len(ids) == 1 else 'records'} {shown}{more}"
