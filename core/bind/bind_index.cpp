@@ -128,11 +128,47 @@ nb::tuple graph_search(const nb::bytes& bytes, const Array& vectors, const Array
   return nb::make_tuple(rows, distances, stats.rows_scored);
 }
 
+/// A graph and its vectors, held open for search after search.
+class SearchableGraph {
+ public:
+  SearchableGraph(nb::bytes bytes, Array vectors, const std::string& metric_name)
+      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
+        graph_(open(bytes_, held_.block.rows)) {}
+
+  nb::tuple search(const Array& queries, std::size_t k, std::size_t ef) const {
+    check_k(k);
+    check_queries(queries, held_.block, metric_);
+    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
+    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+    SearchStats stats;
+    {
+      const nb::gil_scoped_release release;
+      const Cancel cancel(std::nullopt);
+      const auto prepared = prepare(queries, held_.block, metric_);
+      for (std::size_t q = 0; q < prepared.size(); ++q) {
+        TopK nearest(k);
+        graph_.search(prepared[q], held_.block, nullptr, ef, nearest, stats, cancel);
+        write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
+      }
+    }
+    return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored, stats.hops);
+  }
+
+  std::size_t hot_bytes() const { return graph_.hot_bytes(); }
+
+ private:
+  nb::bytes bytes_;
+  Array array_;
+  Metric metric_;
+  Vectors held_;
+  Graph graph_;
+};
+
 nb::dict graph_stats(const nb::bytes& bytes, std::uint32_t n_rows) {
   const Graph graph = open(bytes, n_rows);
   graph.verify();
   std::uint64_t n_links = 0;
-  for (std::uint32_t row = 0; row < n_rows; ++row) n_links += graph.links_of(row).size();
+  for (std::uint32_t node = 0; node < graph.n_nodes(); ++node) n_links += graph.links_of(node).size();
   nb::dict stats;
   stats["nodes"] = graph.n_nodes();
   stats["entries"] = graph.n_entries();
@@ -150,6 +186,11 @@ std::size_t build_bytes(std::uint32_t n_rows, std::uint32_t dim, const std::stri
 }  // namespace
 
 void bind_index(nb::module_& m) {
+  nb::class_<SearchableGraph>(m, "SearchableGraph", "A graph with its vectors, opened once; for measurements.")
+      .def(nb::init<nb::bytes, Array, const std::string&>(), "graph"_a, "vectors"_a, "metric"_a)
+      .def("search", &SearchableGraph::search, "queries"_a, "k"_a, "ef"_a,
+           "Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together.")
+      .def_prop_ro("hot_bytes", &SearchableGraph::hot_bytes, "What a walk reads.");
   m.def("exact_search", &exact_search, "vectors"_a, "queries"_a, "k"_a, "metric"_a, "allowed"_a = nb::none(), "timeout_s"_a = nb::none(),
         "Rows (n, k) int64 and public distances (n, k) float32, nearest first; padded with -1 and +inf.");
   m.def("build_graph", &build, "vectors"_a, "metric"_a, "threads"_a = 1, "seed"_a = 0, "links"_a = 32, "present"_a = nb::none(),

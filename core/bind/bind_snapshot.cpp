@@ -56,6 +56,7 @@ const char* name_of(Strategy strategy) {
     case Strategy::none: return "none";
     case Strategy::scan: return "scan";
     case Strategy::walk: return "graph";
+    case Strategy::scan_codes: return "scan of codes";
     case Strategy::walk_then_scan: return "graph, then scan";
     case Strategy::postings: return "postings";
   }

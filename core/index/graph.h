@@ -1,20 +1,26 @@
 // A navigable graph over the rows of one sealed segment, in one self-contained buffer.
 //
-// Every distinct row is a node with at most R links to rows near it in different directions; rows that are byte for byte the same share
-// one node, and so do crowds of rows that are nearly the same (copy_groups.h). There are no layers: a search scores a table of about
-// sqrt(n) entry rows, starts from the nearest of them and walks; at the end it scores the near copies of the nodes it kept. Every node is
-// reachable from the first entry row, so a search whose beam is as wide as the graph sees every node.
+// Every distinct row is a node with at most R links to nodes near it in different directions; rows that are byte for byte the same share
+// one node, and so do crowds of rows that are nearly the same (copy_groups.h). Nodes are numbered so that neighbors lie near each other in
+// memory. There are no layers: a search scores a table of entry nodes, starts from the nearest of them and walks (walk.h); at the end it
+// scores the rows of the nodes it kept, and the near copies. Every node is reachable from the first entry, so a search whose beam is as
+// wide as the graph sees every node.
 //
-//   header 64     magic "VICGRAPH", u32 format, u32 rows, u32 nodes, u32 links per node R, u32 entries, u32 duplicate groups,
-//                 u32 duplicates, u32 0, u64 size of the buffer, 16 bytes 0. The format is 2 if any group has near copies, else 1
-//   node_of_row   u32 * rows       node of a row; kNone for a row without a vector and for one that another row's node stands for
-//   links         u32 * nodes * R  rows, nearest first; kNone fills the end
-//   entries       u32 * entries    rows
-//   group_rows    u32 * groups     row of the node that stands for each group of duplicates, ascending
-//   group_starts  u32 * (groups + 1)
-//   duplicates    u32 * duplicates the other rows of each group: those that are the same byte for byte, ascending, then near copies, ascending
-//   has_group     u64 * ceil(rows / 64), absent without groups: bit i says that row i is in group_rows
-//   near_starts   u32 * groups, absent in format 1: where among the duplicates the near copies of each group begin
+// A walk over floats goes by 4-bit codes of the rows (codes/), which lie here in the order of nodes; over other types, and under l1, it goes by
+// the rows themselves.
+//
+//   header 64     magic "VICGRAPH", u32 format, u32 rows, u32 nodes, u32 links per node R, u32 entries, u32 groups of copies, u32 copies,
+//                 u32 0, u64 size of the buffer, u64 size of the codes, 8 bytes 0
+//   row_of_node   u32 * nodes      the row a node stands for
+//   node_of_row   u32 * rows       the node that stands for a row; kNone for a row without a vector. Read by scans, not by walks
+//   links         u32 * nodes * R  nodes, nearest first; kNone fills the end
+//   entries       u32 * entries    nodes
+//   group_nodes   u32 * groups     nodes that stand for several rows, ascending
+//   group_starts  u32 * (groups + 1), absent without groups
+//   near_starts   u32 * groups     where among the copies of each group the near ones begin
+//   duplicates    u32 * copies     the other rows of each group: those that are the same byte for byte, ascending, then near copies, ascending
+//   has_group     u64 * ceil(nodes / 64), absent without groups: bit i says that node i is in group_nodes
+//   codes         codes of the nodes, graph_codes.h; absent for types and metrics that have none
 // Each part starts at a multiple of 64.
 //
 // Links and rows are checked as they are read, entries and duplicates when the buffer is opened: opening touches no page of the large
@@ -22,9 +28,11 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "index/graph_codes.h"
 #include "kernels/vectors.h"
 #include "util/blob.h"
 #include "util/cancel.h"
@@ -42,7 +50,8 @@ struct GraphParams {
 };
 
 struct SearchStats {
-  std::uint64_t rows_scored = 0;  // distances computed
+  std::uint64_t rows_scored = 0;  // distances computed, by codes or by rows
+  std::uint64_t rescored = 0;     // of these, exact ones after a walk or scan over codes
   std::uint64_t hops = 0;         // nodes expanded
 };
 
@@ -62,12 +71,19 @@ class Graph {
   Graph() = default;
   /// Throws CorruptionError unless the buffer is a graph over a segment of n_rows rows, FormatError when it is of a newer format.
   static Graph open(Blob buffer, std::uint32_t n_rows);
+  /// Whether the buffer holds a graph of a format that is no longer walked.
+  static bool is_outdated(const Blob& buffer);
 
   /// Offers `nearest` allowed rows near the query, as first_row + row; bit i of `allowed` is row i, null allows all. The walk goes
   /// through rows that are not allowed too. ef: beam width, at least k for k good hits; work grows about linearly with it.
   /// Adds to `stats`. Safe to call from many threads. Throws Cancelled, and CorruptionError when it meets a damaged link.
   void search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
               SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0) const;
+
+  /// The same by scoring every allowed row, and rescoring the nearest; only over codes. `candidates`: how many rows are allowed.
+  void scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
+            SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0) const;
+  bool has_codes() const { return codes_ != nullptr; }
 
   /// Reads and checks every byte: links and rows in range, every node reachable. Throws CorruptionError.
   void verify() const;
@@ -76,20 +92,33 @@ class Graph {
   std::uint32_t n_nodes() const { return n_nodes_; }
   std::uint32_t n_entries() const { return static_cast<std::uint32_t>(entries_.size()); }
   std::size_t size_bytes() const { return buffer_.size(); }
-  /// Links of a row, checked; empty for a row that has no node.
-  std::span<const std::uint32_t> links_of(std::uint32_t row) const;
+  /// What a walk reads: links, codes, the rows of nodes, entries.
+  std::size_t hot_bytes() const;
+  /// Links of a node, checked.
+  std::span<const std::uint32_t> links_of(std::uint32_t node) const;
+  /// The row a node stands for, checked.
+  std::uint32_t row_of(std::uint32_t node) const;
+
+  /// The node that stands for a row, checked; kNone for a row without a vector.
+  std::uint32_t node_of(std::uint32_t row) const;
 
   static constexpr std::uint32_t kNone = 0xffffffff;
 
  private:
-  std::size_t group_of(std::uint32_t row) const;
-  template <class Offer>
-  void offer_equal(std::uint32_t row, Offer&& offer) const;
+  friend class GraphSearch;
+  struct Copies {
+    std::span<const std::uint32_t> same, near;
+  };
+  /// The other rows that a node stands for.
+  Copies copies_of(std::uint32_t node) const;
+  void check_small_parts() const;
+  void check_block(const VectorBlock& block) const;
 
   Blob buffer_;
   std::uint32_t n_rows_ = 0, n_nodes_ = 0, n_links_ = 0;
-  std::span<const std::uint32_t> node_of_row_, links_, entries_, group_rows_, group_starts_, duplicates_, near_starts_;
+  std::span<const std::uint32_t> row_of_node_, node_of_row_, links_, entries_, group_nodes_, group_starts_, near_starts_, duplicates_;
   std::span<const std::uint64_t> has_group_;
+  std::shared_ptr<const GraphCodes> codes_;  // null: walks go by rows
 };
 
 }  // namespace vicino

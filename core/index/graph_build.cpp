@@ -235,67 +235,80 @@ Network build_network(const VectorBlock& block, Metric metric, const GraphParams
 /// The parts of a graph's buffer, written once each.
 class Writer {
  public:
-  Writer(std::uint32_t n_rows, std::uint32_t n_links, const Network& network, const CopyGroups& groups) : network_(network), copies_(groups.copies) {
+  Writer(std::uint32_t n_rows, std::uint32_t n_links, const Network& network, const CopyGroups& groups) : network_(network) {
     std::memcpy(header_.magic, kGraphMagic, sizeof header_.magic);
-    header_.format = std::ranges::any_of(copies_, &Copy::is_near) ? kGraphFormat : kGraphFormatPlain;
+    header_.format = kGraphFormat;
     header_.rows = n_rows;
     header_.nodes = static_cast<std::uint32_t>(network.rows.size());
     header_.links = n_links;
     header_.entries = static_cast<std::uint32_t>(network.entries.size());
+    header_.duplicates = static_cast<std::uint32_t>(groups.copies.size());
+    take_copies(groups.copies);
     for (std::size_t i = 0; i < copies_.size(); ++i) header_.groups += begins_group(i);
-    header_.duplicates = static_cast<std::uint32_t>(copies_.size());
   }
 
-  std::vector<std::uint8_t> write() && {
+  /// `codes`: as GraphCodes::build makes them.
+  std::vector<std::uint8_t> write(std::span<const std::uint8_t> codes) && {
+    header_.codes = codes.size();
     const GraphLayout layout(header_);
     header_.size = layout.size;
     buffer_.resize(layout.size);
     std::memcpy(buffer_.data(), &header_, sizeof header_);
-    write_network(layout);
+    std::ranges::copy(network_.rows, part<std::uint32_t>(layout.row_of_node));
+    static_assert(LinkTable::kFree == Graph::kNone);
+    std::ranges::copy(network_.links, part<std::uint32_t>(layout.links));
+    std::ranges::copy(network_.entries, part<std::uint32_t>(layout.entries));
+    std::ranges::copy(codes, part<std::uint8_t>(layout.codes));
+    write_nodes(part<std::uint32_t>(layout.node_of_row));
     write_groups(layout);
     return std::move(buffer_);
   }
 
  private:
+  /// Copies by the nodes that stand for them instead of those nodes' rows.
+  void take_copies(const std::vector<Copy>& copies) {
+    if (copies.empty()) return;
+    std::vector<std::uint32_t> node_of_row(header_.rows);
+    for (std::uint32_t node = 0; node < network_.rows.size(); ++node) node_of_row[network_.rows[node]] = node;
+    copies_ = copies;
+    for (Copy& copy : copies_) copy.representative = node_of_row[copy.representative];
+    std::ranges::sort(copies_);
+  }
+
   bool begins_group(std::size_t i) const { return !i || copies_[i].representative != copies_[i - 1].representative; }
   template <class T>
   T* part(std::size_t offset) {
     return reinterpret_cast<T*>(buffer_.data() + offset);
   }
 
-  void write_network(const GraphLayout& layout) {
-    const auto& rows = network_.rows;
-    auto* node_of_row = part<std::uint32_t>(layout.node_of_row);
+  void write_nodes(std::uint32_t* node_of_row) const {
     std::fill_n(node_of_row, header_.rows, Graph::kNone);
-    for (std::uint32_t node = 0; node < rows.size(); ++node) node_of_row[rows[node]] = node;
-    static_assert(LinkTable::kFree == Graph::kNone);
-    const auto row_of = [&](std::uint32_t node) { return node == LinkTable::kFree ? node : rows[node]; };
-    std::ranges::transform(network_.links, part<std::uint32_t>(layout.links), row_of);
-    std::ranges::transform(network_.entries, part<std::uint32_t>(layout.entries), row_of);
+    for (std::uint32_t node = 0; node < network_.rows.size(); ++node) node_of_row[network_.rows[node]] = node;
+    for (const Copy& copy : copies_) node_of_row[copy.row] = copy.representative;
   }
 
   void write_groups(const GraphLayout& layout) {
     if (copies_.empty()) return;
-    auto *group_rows = part<std::uint32_t>(layout.group_rows), *starts = part<std::uint32_t>(layout.group_starts);
+    auto *group_nodes = part<std::uint32_t>(layout.group_nodes), *starts = part<std::uint32_t>(layout.group_starts);
     auto *duplicates = part<std::uint32_t>(layout.duplicates), *near_starts = part<std::uint32_t>(layout.near_starts);
     auto* has_group = part<std::uint64_t>(layout.has_group);
     std::size_t group = 0;
     for (std::uint32_t i = 0; i < copies_.size(); ++i) {
-      const auto [row, is_near, duplicate] = copies_[i];
+      const auto [node, is_near, duplicate] = copies_[i];
       duplicates[i] = duplicate;
       if (begins_group(i)) {
-        group_rows[group] = row;
+        group_nodes[group] = node;
         starts[group++] = i;
-        has_group[row / 64] |= std::uint64_t{1} << (row % 64);
+        has_group[node / 64] |= std::uint64_t{1} << (node % 64);
       }
       // Each copy that is the same moves the place where those that are not begin behind itself.
-      if (header_.format == kGraphFormat && (begins_group(i) || !is_near)) near_starts[group - 1] = is_near ? i : i + 1;
+      if (begins_group(i) || !is_near) near_starts[group - 1] = is_near ? i : i + 1;
     }
     starts[group] = header_.duplicates;
   }
 
   const Network& network_;
-  const std::vector<Copy>& copies_;
+  std::vector<Copy> copies_;
   GraphHeader header_{};
   std::vector<std::uint8_t> buffer_;
 };
@@ -307,13 +320,14 @@ std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const 
   check_arguments(block, rows, metric, params);
   CopyGroups groups = group_equal_rows(block, rows, cancel);
   const Network network = build_network(block, metric, params, threads, cancel, progress, rows.size(), groups);
+  const auto codes = GraphCodes::build(block, network.rows, metric, params.seed, threads, cancel);
   if (progress) progress->store(rows.size());
-  return Writer(block.rows, params.links, network, groups).write();
+  return Writer(block.rows, params.links, network, groups).write(codes);
 }
 
 std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, const GraphParams& params, unsigned threads) {
   const std::size_t code = BuildSpace::bytes_per_node(dim, dtype), workers = std::max(1u, threads);
-  const std::size_t links = rows * 4 * std::size_t{params.links}, result = rows * (4 + 4 + 4) + links + 4096;
+  const std::size_t links = rows * 4 * std::size_t{params.links}, result = rows * (4 + 4 + 4 + 4) + links + 4096;
   const std::size_t grouping = rows * (16 + 4 + 2 * 12);  // keys, representatives, copies in a vector that doubles
   const std::size_t groups = rows * (4 + 2 * 12);
   const std::size_t encoding = rows * 8;
@@ -328,7 +342,8 @@ std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, 
                               40 * 8 * std::size_t{dim};
   const std::size_t most = std::max({encoding, collecting, linking_back, repairing});
   // Codes are gone when the result is written beside the links, their nodes' rows and the entries.
-  const std::size_t building = groups + links + rows * code + most + scratch, writing = groups + links + rows * 8 + result;
+  const std::size_t building = groups + links + rows * code + most + scratch;
+  const std::size_t writing = groups + links + rows * 8 + result + GraphCodes::build_bytes(rows, dim, dtype);
   return std::max({grouping, building, writing}) + (std::size_t{1} << 20);
 }
 

@@ -11,14 +11,16 @@ struct GraphHeader {
   std::uint32_t rows, nodes, links, entries, groups, duplicates;
   std::uint32_t reserved = 0;
   std::uint64_t size;
-  std::uint8_t padding[16] = {};
+  std::uint64_t codes;  // bytes of the codes, 0 without
+  std::uint8_t padding[8] = {};
 };
 static_assert(sizeof(GraphHeader) == 64);
 
 constexpr char kGraphMagic[8] = {'V', 'I', 'C', 'G', 'R', 'A', 'P', 'H'};
-// A graph without near copies is written in the first format, which every version reads.
-constexpr std::uint32_t kGraphFormat = 2, kGraphFormatPlain = 1;
+// Formats 1 and 2 had links between rows and no codes. A segment with such a graph is treated as one without: it is built anew.
+constexpr std::uint32_t kGraphFormat = 3;
 constexpr std::uint32_t kGraphLinksMax = 64;
+constexpr std::uint32_t kGraphNodesMax = 0x7fffffff;  // a walk keeps a flag beside the number of a node
 
 struct GraphLayout {
   explicit GraphLayout(const GraphHeader& header) {
@@ -27,18 +29,20 @@ struct GraphLayout {
       offset = end;
       end += (size + 63) / 64 * 64;
     };
+    place(row_of_node, std::uint64_t{4} * header.nodes);
     place(node_of_row, std::uint64_t{4} * header.rows);
     place(links, std::uint64_t{4} * header.nodes * header.links);
     place(entries, std::uint64_t{4} * header.entries);
-    place(group_rows, std::uint64_t{4} * header.groups);
+    place(group_nodes, std::uint64_t{4} * header.groups);
     place(group_starts, header.groups ? 4 * (std::uint64_t{header.groups} + 1) : 0);
+    place(near_starts, std::uint64_t{4} * header.groups);
     place(duplicates, std::uint64_t{4} * header.duplicates);
-    place(has_group, header.groups ? (std::uint64_t{header.rows} + 63) / 64 * 8 : 0);
-    place(near_starts, header.format >= 2 ? std::uint64_t{4} * header.groups : 0);
+    place(has_group, header.groups ? (std::uint64_t{header.nodes} + 63) / 64 * 8 : 0);
+    place(codes, header.codes);
     size = end;
   }
-  // Counts are below 2^32 and links below 2^7, so no sum here overflows 64 bits.
-  std::size_t node_of_row, links, entries, group_rows, group_starts, duplicates, has_group, near_starts, size;
+  // Counts are below 2^32 and links below 2^7, and the reader bounds `codes` by the buffer, so no sum here overflows 64 bits.
+  std::size_t row_of_node, node_of_row, links, entries, group_nodes, group_starts, near_starts, duplicates, has_group, codes, size;
 };
 
 }  // namespace vicino

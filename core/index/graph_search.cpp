@@ -1,10 +1,11 @@
+// Searching a graph: a walk (walk.h) that keeps the nearest nodes, then the rows they stand for, scored exactly.
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <string>
 
 #include "index/graph.h"
-#include "index/graph_layout.h"
+#include "index/walk.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -12,129 +13,58 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kHopsPerCheck = 64;
-
-[[noreturn]] void fail(const std::string& message) { throw CorruptionError("graph: " + message + "; rebuild the graph of this segment"); }
-
-/// Which rows a walk has met. The bits stay allocated for the thread's next walk; only the words touched are cleared.
-class VisitedRows {
- public:
-  explicit VisitedRows(std::size_t n_rows) {
-    if (words().size() < (n_rows + 63) / 64) words().resize((n_rows + 63) / 64);
-  }
-  ~VisitedRows() {
-    for (const std::uint32_t word : touched()) words()[word] = 0;
-    touched().clear();
-  }
-  VisitedRows(const VisitedRows&) = delete;
-
-  /// False when the row was already there.
-  bool insert(std::uint32_t row) {
-    std::uint64_t& word = words()[row >> 6];
-    const std::uint64_t bit = std::uint64_t{1} << (row & 63);
-    if (word & bit) return false;
-    if (!word) touched().push_back(row >> 6);
-    word |= bit;
-    return true;
-  }
-
- private:
-  static std::vector<std::uint64_t>& words() {
-    static thread_local std::vector<std::uint64_t> pool;
-    return pool;
-  }
-  static std::vector<std::uint32_t>& touched() {
-    static thread_local std::vector<std::uint32_t> pool;
-    return pool;
-  }
-};
+// The first hops come near the query, each much nearer than the one before; only then is it worth choosing a node without having seen the
+// neighbors of the last one.
+constexpr std::size_t kDescent = 8;
+// Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
+constexpr std::size_t kSlackMin = 10;
+constexpr std::size_t kRescoredAtOnce = 8;
+// A scan keeps so many times k rows, and so many more, for rescoring: codes of 4 bits place the nearest ten of a hundred thousand within
+// the nearest fifty (measured recall 1.000).
+constexpr std::size_t kScanKept = 3, kScanSlack = 20;
+constexpr std::size_t kScanBatch = 32;
+constexpr std::uint32_t kWordsPerCheck = 1024;
 
 bool is_set(const std::uint64_t* bits, std::uint32_t row) { return bits[row >> 6] >> (row & 63) & 1; }
 
-}  // namespace
+/// Scores nodes by the rows they stand for.
+class RowScorer {
+ public:
+  RowScorer(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, std::vector<std::uint32_t>& rows)
+      : graph_(graph), query_(query), block_(block), rows_(rows) {}
 
-Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
-  if (buffer.size() < sizeof(GraphHeader))
-    fail("has " + std::to_string(buffer.size()) + " bytes, less than its header of " + std::to_string(sizeof(GraphHeader)));
-  if (reinterpret_cast<std::uintptr_t>(buffer.data()) % alignof(std::uint64_t)) fail("is not aligned to 8 bytes");
-  GraphHeader header;
-  std::memcpy(&header, buffer.data(), sizeof header);
-  if (std::memcmp(header.magic, kGraphMagic, sizeof header.magic)) fail("does not begin with VICGRAPH");
-  if (header.format > kGraphFormat)
-    throw FormatError("graph: format " + std::to_string(header.format) + ", this version reads up to " + std::to_string(kGraphFormat) +
-                      "; upgrade vicino");
-  if (header.format == 0) fail("format 0 does not exist");
-  if (header.rows != n_rows) fail("is over " + std::to_string(header.rows) + " rows, the segment has " + std::to_string(n_rows));
-  if (header.links < 2 || header.links > kGraphLinksMax) fail(std::to_string(header.links) + " links per node, expected 2 to 64");
-  if (header.nodes > header.rows || header.entries > header.nodes || (header.nodes && !header.entries) || header.groups > header.nodes ||
-      header.duplicates > header.rows - header.nodes || header.duplicates < header.groups)
-    fail("counts of rows, nodes, entries and duplicates contradict each other");
-  const GraphLayout layout(header);
-  if (header.size != layout.size || buffer.size() != layout.size)
-    fail("has " + std::to_string(buffer.size()) + " bytes, its counts make " + std::to_string(layout.size));
-
-  Graph graph;
-  const auto part = [&](std::size_t offset, std::size_t count) {
-    return std::span(reinterpret_cast<const std::uint32_t*>(buffer.data() + offset), count);
-  };
-  graph.n_rows_ = header.rows;
-  graph.n_nodes_ = header.nodes;
-  graph.n_links_ = header.links;
-  graph.node_of_row_ = part(layout.node_of_row, header.rows);
-  graph.links_ = part(layout.links, std::size_t{header.nodes} * header.links);
-  graph.entries_ = part(layout.entries, header.entries);
-  graph.group_rows_ = part(layout.group_rows, header.groups);
-  graph.group_starts_ = part(layout.group_starts, header.groups ? std::size_t{header.groups} + 1 : 0);
-  graph.duplicates_ = part(layout.duplicates, header.duplicates);
-  graph.near_starts_ = part(layout.near_starts, header.format >= 2 ? header.groups : 0);
-  if (header.groups)
-    graph.has_group_ = {reinterpret_cast<const std::uint64_t*>(buffer.data() + layout.has_group), (std::size_t{header.rows} + 63) / 64};
-
-  for (const std::uint32_t row : graph.entries_)
-    if (row >= n_rows) fail("an entry is row " + std::to_string(row) + " of " + std::to_string(n_rows));
-  for (std::size_t i = 0; i < header.groups; ++i) {
-    if (graph.group_rows_[i] >= n_rows || (i && graph.group_rows_[i] <= graph.group_rows_[i - 1])) fail("groups of duplicates do not ascend");
-    if (graph.group_starts_[i] >= graph.group_starts_[i + 1]) fail("a group of duplicates is empty");
+  void prefetch(std::uint32_t) const {}  // distances_at() does
+  void score(std::span<const std::uint32_t> nodes, float* out) const {
+    rows_.clear();
+    for (const std::uint32_t node : nodes) rows_.push_back(graph_.row_of(node));
+    query_.distances_at(block_, rows_, out);
   }
-  if (header.groups && (graph.group_starts_.front() != 0 || graph.group_starts_.back() != header.duplicates))
-    fail("groups do not cover the duplicates");
-  for (std::size_t i = 0; i < graph.near_starts_.size(); ++i)
-    if (graph.near_starts_[i] < graph.group_starts_[i] || graph.near_starts_[i] > graph.group_starts_[i + 1])
-      fail("near copies begin outside of their group");
-  for (const std::uint32_t row : graph.duplicates_)
-    if (row >= n_rows) fail("a duplicate is row " + std::to_string(row) + " of " + std::to_string(n_rows));
-  graph.buffer_ = std::move(buffer);
-  return graph;
-}
 
-std::span<const std::uint32_t> Graph::links_of(std::uint32_t row) const {
-  const std::uint32_t node = node_of_row_[row];
-  if (node == kNone) return {};
-  if (node >= n_nodes_) fail("row " + std::to_string(row) + " is node " + std::to_string(node) + " of " + std::to_string(n_nodes_));
-  const auto slots = links_.subspan(static_cast<std::size_t>(node) * n_links_, n_links_);
-  std::size_t used = 0;
-  for (; used < slots.size() && slots[used] != kNone; ++used)
-    if (slots[used] >= n_rows_) fail("row " + std::to_string(row) + " links to row " + std::to_string(slots[used]) + " of " + std::to_string(n_rows_));
-  return slots.first(used);
-}
+ private:
+  const Graph& graph_;
+  const PreparedQuery& query_;
+  const VectorBlock& block_;
+  std::vector<std::uint32_t>& rows_;
+};
 
-/// Position of the row's group, or the number of groups if it has none.
-std::size_t Graph::group_of(std::uint32_t row) const {
-  if (has_group_.empty() || !is_set(has_group_.data(), row)) return group_rows_.size();
-  const auto found = std::ranges::lower_bound(group_rows_, row);
-  if (found == group_rows_.end() || *found != row) fail("row " + std::to_string(row) + " is marked as a group of duplicates but is none");
-  return static_cast<std::size_t>(found - group_rows_.begin());
-}
+/// Scores nodes by their codes.
+class CodeScorer {
+ public:
+  CodeScorer(const GraphCodes& codes, const QueryState& query)
+      : codes_(codes), query_(query), stride_(codes.ladder().stride()), factor_(factor_bytes(codes.view().format)) {}
 
-template <class Offer>
-void Graph::offer_equal(std::uint32_t row, Offer&& offer) const {
-  if (!offer(row)) return;
-  const std::size_t group = group_of(row);
-  if (group == group_rows_.size()) return;
-  // They ascend at one distance: once one is too late to be kept, so are the others.
-  const std::uint32_t end = near_starts_.empty() ? group_starts_[group + 1] : near_starts_[group];
-  for (std::uint32_t i = group_starts_[group]; i < end; ++i)
-    if (!offer(duplicates_[i])) return;
-}
+  void prefetch(std::uint32_t node) const {
+    const std::uint8_t* code = codes_.view().high + node * stride_;
+    for (std::size_t line = 0; line < stride_; line += 64) __builtin_prefetch(code + line);
+    __builtin_prefetch(codes_.view().factors + node * factor_);
+  }
+  void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
+
+ private:
+  const GraphCodes& codes_;
+  const QueryState& query_;
+  std::size_t stride_, factor_;
+};
 
 /// Scores the near copies of one node and offers those that are allowed. A few of them tell how far from the node's own distance theirs
 /// lie: copies that would have to lie several times farther off to be kept are left alone.
@@ -187,95 +117,235 @@ class NearCopies {
   std::vector<float> distances_;
 };
 
-void Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
-                   SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
-  if (block.rows != n_rows_)
-    throw InvalidArgument("this graph is over " + std::to_string(n_rows_) + " rows, got a block of " + std::to_string(block.rows));
-  if (!n_nodes_) return;
-  cancel.check();
+}  // namespace
 
-  const auto nearer_last = [](const Hit& a, const Hit& b) { return b < a; };  // makes the standard heaps give the nearest first
-  TopK beam(std::min<std::size_t>(std::max<std::size_t>(ef, 1), n_nodes_));
-  std::vector<Hit> frontier;
-  VisitedRows visited(n_rows_);
-  std::vector<std::uint32_t> fresh;
-  std::vector<float> distances;
+/// One search of one graph.
+class GraphSearch {
+ public:
+  GraphSearch(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, TopK& nearest,
+              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row)
+      : graph_(graph), query_(query), block_(block), allowed_(allowed), nearest_(nearest), stats_(stats), cancel_(cancel),
+        first_row_(first_row), memory_(WalkMemory::of_thread()) {}
 
-  const auto score_fresh = [&] {
-    distances.resize(fresh.size());
-    query.distances_at(block, fresh, distances.data());
-    stats.rows_scored += fresh.size();
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-      const float distance = distances[i];
-      if (distance <= nearest.bound())
-        offer_equal(fresh[i], [&](std::uint32_t row) {
-          const Hit hit{distance, first_row + row};
-          if (nearest.rejects(hit)) return false;
-          if (!allowed || is_set(allowed, row)) nearest.offer(hit);
-          return true;
-        });
-      const Hit hit{distance, fresh[i]};
-      if (beam.rejects(hit)) continue;
-      beam.offer(hit);
-      frontier.push_back(hit);
-      std::ranges::push_heap(frontier, nearer_last);
+  void run(std::size_t ef) {
+    if (graph_.codes_) {
+      prepare_codes();
+      walk(graph_.entries_, CodeScorer(*graph_.codes_, memory_.query), ef);
+      if (!is_undecided()) rescore(found());
+      else walk_by_rows(ef);
+    } else {
+      walk(graph_.entries_, RowScorer(graph_, query_, block_, memory_.rows), ef);
+      offer_found();
     }
-  };
-  const auto collect_fresh = [&](std::span<const std::uint32_t> rows) {
+    if (!graph_.near_starts_.empty()) offer_near_copies(memory_.pool.keys());
+  }
+
+  /// Scores the codes of all allowed rows, and the nearest of these exactly.
+  void scan(std::size_t candidates) {
+    prepare_codes();
+    const CodeScorer scorer(*graph_.codes_, memory_.query);
+    auto& nodes = memory_.fresh;
+    memory_.accepted.reset(std::min(candidates, kScanKept * nearest_.k() + kScanSlack));
+    memory_.visited.reset(graph_.n_nodes_);
+    nodes.clear();
+    const auto take = [&](std::uint32_t node) {
+      if (stands_for_several(node) && !memory_.visited.insert(node)) return;  // another of its rows was there already
+      scorer.prefetch(node);
+      nodes.push_back(node);
+      if (nodes.size() == kScanBatch) score_scanned(scorer);
+    };
+    if (allowed_) {
+      for (std::uint32_t word = 0; word < (graph_.n_rows_ + 63) / 64; ++word) {
+        if (word % kWordsPerCheck == 0) cancel_.check();
+        for (std::uint64_t bits = allowed_[word]; bits; bits &= bits - 1)
+          if (const std::uint32_t node = graph_.node_of(word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits))); node != Graph::kNone) take(node);
+      }
+    } else {
+      for (std::uint32_t node = 0; node < graph_.n_nodes_; ++node) take(node);
+    }
+    score_scanned(scorer);
+    rescore(memory_.accepted.keys());
+    if (!graph_.near_starts_.empty()) offer_near_copies(memory_.accepted.keys());
+  }
+
+ private:
+  /// Whether codes cannot tell what was found apart: in a crowd of rows that are nearly the same, all lie within the error of one.
+  bool is_undecided() const {
+    const auto keys = memory_.pool.keys();
+    return keys.size() > nearest_.k() && walk_distance(keys.back()) - walk_distance(keys.front()) < error_of(walk_node(keys.front()));
+  }
+
+  /// From what the codes have found, by the rows themselves.
+  void walk_by_rows(std::size_t ef) {
+    std::vector<std::uint32_t> seeds;
+    for (const WalkKey key : memory_.pool.keys()) seeds.push_back(walk_node(key));
+    walk(seeds, RowScorer(graph_, query_, block_, memory_.rows), ef);
+    offer_found();
+  }
+
+  float error_of(std::uint32_t node) const {
+    const GraphCodes& codes = *graph_.codes_;
+    return memory_.query.error_of(CodeLevel::bits4, codes.ladder().scale_of(codes.view(), CodeLevel::bits4, node));
+  }
+
+  template <class Scorer>
+  void walk(std::span<const std::uint32_t> seeds, const Scorer& scorer, std::size_t ef) {
+    auto& [pool, accepted, visited, fresh, before, distances, rows, state] = memory_;
+    pool.reset(std::clamp<std::size_t>(ef, 1, graph_.n_nodes_));
+    accepted.reset(allowed_ ? std::max(ef, nearest_.k() + kSlackMin) : 1);
+    visited.reset(graph_.n_nodes_);
+    before.clear();
+    collect(seeds, scorer, fresh);
+    score(fresh, scorer);
+    for (std::size_t hops = 1;; ++hops) {
+      if (hops % kHopsPerCheck == 0) cancel_.check();
+      const WalkKey nearest = pool.take_next();
+      if (!nearest) {
+        if (before.empty()) break;
+        score(before, scorer);
+        before.clear();
+        continue;
+      }
+      ++stats_.hops;
+      collect(graph_.links_of(walk_node(nearest)), scorer, fresh);
+      prefetch_links(pool.peek_next());
+      if (hops <= kDescent) {
+        score(fresh, scorer);
+      } else {
+        score(before, scorer);
+        std::swap(before, fresh);
+      }
+    }
+  }
+
+  template <class Scorer>
+  void collect(std::span<const std::uint32_t> nodes, const Scorer& scorer, std::vector<std::uint32_t>& fresh) {
     fresh.clear();
-    for (const std::uint32_t row : rows)
-      if (visited.insert(row)) fresh.push_back(row);
-  };
-
-  collect_fresh(entries_);
-  score_fresh();
-  for (std::size_t hops = 1; !frontier.empty() && frontier.front().distance <= beam.bound(); ++hops) {
-    if (hops % kHopsPerCheck == 0) cancel.check();
-    std::ranges::pop_heap(frontier, nearer_last);
-    const auto current = static_cast<std::uint32_t>(frontier.back().row);
-    frontier.pop_back();
-    ++stats.hops;
-    collect_fresh(links_of(current));
-    // The next node is likely the one that is nearest now: its links travel while these rows are scored.
-    if (!frontier.empty())
-      if (const std::uint32_t next = node_of_row_[frontier.front().row]; next < n_nodes_)
-        for (std::size_t i = 0; i < n_links_; i += 16) __builtin_prefetch(&links_[static_cast<std::size_t>(next) * n_links_ + i]);
-    score_fresh();
-  }
-  if (near_starts_.empty()) return;
-
-  NearCopies copies(query, block, allowed, first_row, nearest, stats, cancel);
-  for (const Hit& hit : std::move(beam).take_sorted())
-    if (const std::size_t group = group_of(static_cast<std::uint32_t>(hit.row)); group < group_rows_.size())
-      copies.visit(hit.distance, duplicates_.subspan(near_starts_[group], group_starts_[group + 1] - near_starts_[group]));
-}
-
-void Graph::verify() const {
-  std::vector<std::uint32_t> row_of_node(n_nodes_, kNone);
-  for (std::uint32_t row = 0; row < n_rows_; ++row) {
-    const std::uint32_t node = node_of_row_[row];
-    if (node == kNone) continue;
-    if (node >= n_nodes_ || row_of_node[node] != kNone) fail("row " + std::to_string(row) + " is node " + std::to_string(node) + ", which is out of range or taken");
-    row_of_node[node] = row;
-  }
-  if (std::ranges::find(row_of_node, kNone) != row_of_node.end()) fail("a node has no row");
-  for (std::size_t i = 0; i < group_rows_.size(); ++i)
-    if (!is_set(has_group_.data(), group_rows_[i]) || node_of_row_[group_rows_[i]] == kNone) fail("a group of duplicates is not marked as one");
-  if (!n_nodes_) return;
-
-  std::vector<bool> reached(n_rows_);
-  std::vector<std::uint32_t> queue{entries_[0]};
-  reached[entries_[0]] = true;
-  for (std::size_t i = 0; i < queue.size(); ++i) {
-    if (node_of_row_[queue[i]] == kNone) fail("row " + std::to_string(queue[i]) + " is linked to but has no node");
-    for (const std::uint32_t row : links_of(queue[i]))
-      if (!reached[row]) {
-        reached[row] = true;
-        queue.push_back(row);
+    for (const std::uint32_t node : nodes)
+      if (memory_.visited.insert(node)) {
+        scorer.prefetch(node);
+        fresh.push_back(node);
       }
   }
-  if (queue.size() != n_nodes_)
-    fail(std::to_string(n_nodes_ - queue.size()) + " of " + std::to_string(n_nodes_) + " nodes cannot be reached from the first entry");
+
+  void prefetch_links(WalkKey key) const {
+    if (!key) return;
+    const std::uint32_t* links = graph_.links_.data() + static_cast<std::size_t>(walk_node(key)) * graph_.n_links_;
+    for (std::size_t i = 0; i < graph_.n_links_; i += 16) __builtin_prefetch(links + i);
+  }
+
+  template <class Scorer>
+  void score(std::span<const std::uint32_t> nodes, const Scorer& scorer) {
+    auto& distances = memory_.distances;
+    if (distances.size() < nodes.size()) distances.resize(nodes.size());
+    scorer.score(nodes, distances.data());
+    stats_.rows_scored += nodes.size();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const WalkKey key = walk_key(distances[i], nodes[i]);
+      memory_.pool.insert(key);
+      if (allowed_ && key < memory_.accepted.bound() && may_be_allowed(nodes[i])) memory_.accepted.insert(key);
+    }
+  }
+
+  bool may_be_allowed(std::uint32_t node) const {
+    return is_set(allowed_, graph_.row_of(node)) || stands_for_several(node);
+  }
+  bool stands_for_several(std::uint32_t node) const { return !graph_.has_group_.empty() && is_set(graph_.has_group_.data(), node); }
+
+  std::span<const WalkKey> found() const { return allowed_ ? memory_.accepted.keys() : memory_.pool.keys(); }
+
+  /// After a walk by rows: distances are exact.
+  void offer_found() {
+    for (const WalkKey key : found()) offer(walk_node(key), walk_distance(key));
+  }
+
+  void prepare_codes() { graph_.codes_->ladder().prepare(static_cast<const float*>(query_.values()), memory_.query); }
+
+  template <class Scorer>
+  void score_scanned(const Scorer& scorer) {
+    auto& nodes = memory_.fresh;
+    auto& distances = memory_.distances;
+    if (distances.size() < nodes.size()) distances.resize(nodes.size());
+    scorer.score(nodes, distances.data());
+    stats_.rows_scored += nodes.size();
+    for (std::size_t i = 0; i < nodes.size(); ++i) memory_.accepted.insert(walk_key(distances[i], nodes[i]));
+    nodes.clear();
+  }
+
+  /// Offers rows by their own distances, as long as the error of a code leaves a chance.
+  void rescore(std::span<const WalkKey> keys) {
+    auto &rows = memory_.rows, &nodes = memory_.before;
+    auto& distances = memory_.distances;
+    for (std::size_t start = 0; start < keys.size(); start += kRescoredAtOnce) {
+      rows.clear();
+      nodes.clear();
+      for (const WalkKey key : keys.subspan(start, std::min(kRescoredAtOnce, keys.size() - start))) {
+        const std::uint32_t node = walk_node(key);
+        if (nearest_.full() && walk_distance(key) - error_of(node) > nearest_.bound()) continue;
+        nodes.push_back(node);
+        rows.push_back(graph_.row_of(node));
+      }
+      if (rows.empty()) continue;
+      if (distances.size() < rows.size()) distances.resize(rows.size());
+      query_.distances_at(block_, rows, distances.data());
+      stats_.rows_scored += rows.size();
+      stats_.rescored += rows.size();
+      for (std::size_t i = 0; i < rows.size(); ++i) offer(nodes[i], distances[i]);
+    }
+  }
+
+  void offer(std::uint32_t node, float distance) {
+    if (!offer_row(graph_.row_of(node), distance)) return;
+    // Copies ascend at one distance: once one is too late to be kept, so are the others.
+    for (const std::uint32_t row : graph_.copies_of(node).same)
+      if (!offer_row(row, distance)) return;
+  }
+
+  bool offer_row(std::uint32_t row, float distance) {
+    const Hit hit{distance, first_row_ + row};
+    if (nearest_.rejects(hit)) return false;
+    if (!allowed_ || is_set(allowed_, row)) nearest_.offer(hit);
+    return true;
+  }
+
+  void offer_near_copies(std::span<const WalkKey> keys) {
+    NearCopies copies(query_, block_, allowed_, first_row_, nearest_, stats_, cancel_);
+    for (const WalkKey key : keys)
+      if (const auto near = graph_.copies_of(walk_node(key)).near; !near.empty()) copies.visit(walk_distance(key), near);
+  }
+
+  const Graph& graph_;
+  const PreparedQuery& query_;
+  const VectorBlock& block_;
+  const std::uint64_t* allowed_;
+  TopK& nearest_;
+  SearchStats& stats_;
+  const Cancel& cancel_;
+  std::uint64_t first_row_;
+  WalkMemory& memory_;
+};
+
+void Graph::check_block(const VectorBlock& block) const {
+  if (block.rows != n_rows_)
+    throw InvalidArgument("this graph is over " + std::to_string(n_rows_) + " rows, got a block of " + std::to_string(block.rows));
+  if (codes_ && block.dim != codes_->ladder().transform().dims())
+    throw CorruptionError("graph: its codes are of " + std::to_string(codes_->ladder().transform().dims()) + " dimensions, the vectors have " +
+                          std::to_string(block.dim) + "; rebuild the graph of this segment");
+}
+
+void Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
+                   SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
+  check_block(block);
+  if (!n_nodes_) return;
+  cancel.check();
+  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row).run(std::max(ef, nearest.k()));
+}
+
+void Graph::scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
+                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
+  check_block(block);
+  if (!n_nodes_ || !codes_) throw InvalidArgument("a graph without codes is not scanned");
+  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row).scan(candidates);
 }
 
 }  // namespace vicino

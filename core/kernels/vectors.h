@@ -64,6 +64,8 @@ class PreparedQuery {
   Metric metric() const { return metric_; }
   Dtype dtype() const { return dtype_; }
   std::uint32_t dim() const { return dim_; }
+  /// The query as it was given.
+  const void* values() const { return original_; }
 
   /// Ordering distance of one row; `inverse_norm` is read under cosine only.
   float distance(const std::uint8_t* row, float inverse_norm = 0) const;

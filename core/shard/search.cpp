@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t kDefaultEf = 64;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
+constexpr std::size_t kCodedScanMin = 8;  // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
 
 /// One entry's part in one search call.
 struct Task {
@@ -53,6 +54,14 @@ void scan_task(const Task& task, std::span<const PreparedQuery> queries, std::sp
     if (queries.size() == 1) scan(queries[0], chunk.block, first, words, best[0], cancel);
     else scan_batch(queries, chunk.block, first, words, best, cancel);
   }
+}
+
+/// Scores the rows that match by their codes and the nearest of them exactly.
+void scan_codes(const Task& task, const Graph& graph, const PreparedQuery& query, TopK& best, std::uint64_t& rows_scored, const Cancel& cancel) {
+  SearchStats stats;
+  const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
+  graph.scan(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, task.candidates, best, stats, cancel, first);
+  rows_scored += stats.rows_scored;
 }
 
 /// Beam of a walk over an entry that holds this share of all candidates.
@@ -122,9 +131,16 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
           for (const Hit& hit : std::move(best[i]).take_sorted())
             if (static_cast<std::size_t>(hit.row >> 32) != position) others.offer(hit);
           best[i] = std::move(others);
-          scan_task(task, {&prepared[i], 1}, {&best[i], 1}, cancel);
-          stats.rows_scored += task.candidates;
+          if (graph->has_codes()) {
+            scan_codes(task, *graph, prepared[i], best[i], stats.rows_scored, cancel);
+          } else {
+            scan_task(task, {&prepared[i], 1}, {&best[i], 1}, cancel);
+            stats.rows_scored += task.candidates;
+          }
         }
+      } else if (graph && graph->has_codes() && !request.exact && task.candidates > kCodedScanMin * request.k) {
+        stats.strategy = Strategy::scan_codes;
+        for (std::size_t i = 0; i < n_queries; ++i) scan_codes(task, *graph, prepared[i], best[i], stats.rows_scored, cancel);
       } else {
         scan_task(task, prepared, best, cancel);
         stats.rows_scored += std::uint64_t{task.candidates} * n_queries;

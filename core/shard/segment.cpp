@@ -66,7 +66,8 @@ void Segment::set_graph(const Container& container) {
   const auto slot = meta.read<std::uint32_t>();
   const auto found = columns_.find(slot);
   if (found == columns_.end()) meta.fail("a graph for slot " + std::to_string(slot) + ", which has no vectors here");
-  found->second.graph = std::make_shared<Graph>(Graph::open(container.section("graph"), size()));
+  // A graph of an older format stays unused until maintenance has built a new one; the column is scanned meanwhile.
+  if (Blob graph = container.section("graph"); !Graph::is_outdated(graph)) found->second.graph = std::make_shared<Graph>(Graph::open(std::move(graph), size()));
   found->second.containers.push_back(container);
 }
 

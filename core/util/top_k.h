@@ -19,6 +19,7 @@ struct Hit {
 class TopK {
  public:
   explicit TopK(std::size_t k) : k_(k) { assert(k > 0); heap_.reserve(std::min<std::size_t>(k, 1024)); }
+  std::size_t k() const { return k_; }
   bool full() const { return heap_.size() == k_; }
   bool rejects(Hit hit) const { return full() && !(hit < heap_.front()); }
   /// Distance a hit must beat to be kept; +inf while there is room.

@@ -8,8 +8,9 @@ Disk overhead: a merge needs its inputs' size a second time until its manifest i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from vicino import _core
 from vicino.collection.core_columns import columns_of, slots_of, values_of
@@ -200,11 +201,13 @@ class Maintenance:
             base = self.shard.state.base().entries
             now = {entry["key"]: entry for entry in self.shard.state.snapshot().entries}
             segments = dict(self.shard.segments)
-        return [
-            SegmentState(segments[entry["key"]], entry["live"], entry["updated"], now[entry["key"]]["live"], now[entry["key"]]["updated"])
-            for entry in base
-            if entry["sealed"]
-        ]
+
+        def state(entry: Mapping[str, Any]) -> SegmentState:
+            key, latest = entry["key"], now[entry["key"]]
+            files = _with_usable_graphs(segments[key], entry)
+            return SegmentState(files, entry["live"], entry["updated"], latest["live"], latest["updated"])
+
+        return [state(entry) for entry in base if entry["sealed"]]
 
     def _graph_slots(self) -> list[int]:
         return [entry.slot for entry in self.shard.settings.vectors.values() if entry.spec.index != "flat"]
@@ -402,3 +405,8 @@ class Maintenance:
                 self.seal_next(job)
         except Error as error:
             self.last_error = error
+
+
+def _with_usable_graphs(files: SegmentFiles, entry: Mapping[str, Any]) -> SegmentFiles:
+    """The files without graphs of a format that is no longer walked: those are built anew."""
+    return replace(files, graphs={slot: name for slot, name in files.graphs.items() if entry["columns"][slot]})

@@ -160,11 +160,6 @@ def test_near_copies_give_the_same_bytes_for_any_number_of_threads() -> None:
     assert _core.build_graph(vectors, "l2", threads=1) == _core.build_graph(vectors, "l2", threads=2)
 
 
-def test_a_graph_is_of_the_second_format_only_if_it_has_near_copies() -> None:
-    assert _core.build_graph(gaussians(1500), "l2")[8] == 1
-    assert _core.build_graph(near_copies(), "l2")[8] == 2
-
-
 def test_nothing_allowed_finds_nothing() -> None:
     vectors = gaussians(1500)
     graph = _core.build_graph(vectors, "l2")
@@ -201,8 +196,8 @@ def test_a_graph_of_another_size_is_refused() -> None:
 def test_a_newer_format_is_refused_as_such() -> None:
     vectors = gaussians(100)
     graph = bytearray(_core.build_graph(vectors, "l2"))
-    graph[8] = 3
-    with pytest.raises(FormatError, match="format 3, this version reads up to 2; upgrade"):
+    graph[8] = 4
+    with pytest.raises(FormatError, match="format 4, this version reads up to 3; upgrade"):
         _core.graph_search(bytes(graph), vectors, vectors[:1], 1, 8, "l2")
 
 
@@ -257,3 +252,67 @@ def test_a_build_stays_within_its_stated_memory(n: int, dim: int, dtype: str) ->
     command = [sys.executable, "-W", "ignore", "-c", MEMORY_SCRIPT, str(n), str(dim), dtype]
     used, result, stated = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert stated / 3 < used <= stated + result  # Python's copy of the result comes on top
+
+
+# ---- codes
+
+
+def coded(n: int = 3000, dim: int = 96, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in clusters, and queries near some of them."""
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((40, dim))
+    rows = centers[rng.integers(0, 40, n)] + 0.5 * rng.standard_normal((n, dim))
+    queries = rows[rng.integers(0, n, 50)] + 0.2 * rng.standard_normal((50, dim))
+    return rows.astype(np.float32), queries.astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_walk_over_codes_returns_exact_distances(metric: str, dtype: type) -> None:
+    rows, queries = coded()
+    rows = rows.astype(dtype)
+    graph = _core.build_graph(rows, metric)
+    found, distances, _ = _core.graph_search(graph, rows, queries, 10, 128, metric)
+    expected = {}
+    for query in range(len(queries)):
+        all_rows, all_distances = _core.exact_search(rows, queries[query : query + 1], len(rows), metric)
+        expected = dict(zip(all_rows[0].tolist(), all_distances[0].tolist(), strict=True))
+        assert [expected[row] for row in found[query].tolist()] == distances[query].tolist()
+    best = _core.exact_search(rows, queries, 10, metric)[1]
+    assert np.mean(distances <= best[:, 9:] + 1e-6 * np.abs(best[:, 9:])) >= 0.98
+
+
+def test_rows_with_few_dimensions_and_l1_are_walked_by_themselves() -> None:
+    rows, queries = coded(dim=63)
+    for vectors, metric in ((rows, "cosine"), (np.hstack([rows, rows]), "l1")):
+        graph = _core.build_graph(np.ascontiguousarray(vectors), metric)
+        assert _core.SearchableGraph(graph, np.ascontiguousarray(vectors), metric).hot_bytes / len(vectors) < 160
+        _, _, scored = _core.graph_search(graph, np.ascontiguousarray(vectors), vectors[:1], 10, 64, metric)
+        assert scored < len(vectors)
+    assert len(queries)
+
+
+def test_codes_of_a_query_that_is_a_row_find_it_among_near_copies() -> None:
+    rows, _ = coded(2000)
+    rng = np.random.default_rng(5)
+    blob = rows[7] + 0.001 * rng.standard_normal((1000, rows.shape[1])).astype(np.float32)
+    vectors = np.vstack([rows, blob])
+    graph = _core.build_graph(vectors, "l2")
+    found, distances, _ = _core.graph_search(graph, vectors, blob[::50], 5, 64, "l2")
+    assert np.mean(found[:, 0] == 2000 + np.arange(0, 1000, 50)) >= 0.95
+    assert np.all(distances[:, 0] <= 1e-3)
+
+
+@pytest.mark.parametrize("at", [0, 8, 16, 20, 64, 200])
+def test_damaged_codes_are_refused_or_harmless(at: int) -> None:
+    rows, queries = coded(500)
+    graph = bytearray(_core.build_graph(rows, "l2"))
+    size = int.from_bytes(graph[48:56], "little")
+    start = len(graph) - (size + 63) // 64 * 64
+    graph[start + at] ^= 0x5A
+    try:
+        found, _, _ = _core.graph_search(bytes(graph), rows, queries, 5, 32, "l2")
+    except (CorruptionError, FormatError) as error:
+        assert "codes" in str(error) or "graph" in str(error)
+    else:
+        assert np.all((found >= -1) & (found < len(rows)))

@@ -1,0 +1,155 @@
+// Opening and checking the buffer of a graph. The walk is in graph_search.cpp.
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "index/graph.h"
+#include "index/graph_layout.h"
+#include "util/errors.h"
+
+namespace vicino {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& message) { throw CorruptionError("graph: " + message + "; rebuild the graph of this segment"); }
+
+bool is_set(std::span<const std::uint64_t> bits, std::uint32_t i) { return bits[i >> 6] >> (i & 63) & 1; }
+
+GraphHeader header_of(const Blob& buffer) {
+  if (buffer.size() < sizeof(GraphHeader))
+    fail("has " + std::to_string(buffer.size()) + " bytes, less than its header of " + std::to_string(sizeof(GraphHeader)));
+  if (reinterpret_cast<std::uintptr_t>(buffer.data()) % alignof(std::uint64_t)) fail("is not aligned to 8 bytes");
+  GraphHeader header;
+  std::memcpy(&header, buffer.data(), sizeof header);
+  if (std::memcmp(header.magic, kGraphMagic, sizeof header.magic)) fail("does not begin with VICGRAPH");
+  if (header.format > kGraphFormat)
+    throw FormatError("graph: format " + std::to_string(header.format) + ", this version reads up to " + std::to_string(kGraphFormat) +
+                      "; upgrade vicino");
+  if (header.format == 0) fail("format 0 does not exist");
+  return header;
+}
+
+void check_header(const GraphHeader& header, std::size_t size, std::uint32_t n_rows) {
+  if (header.format < kGraphFormat) fail("format " + std::to_string(header.format) + " is no longer walked");
+  if (header.rows != n_rows) fail("is over " + std::to_string(header.rows) + " rows, the segment has " + std::to_string(n_rows));
+  if (header.links < 2 || header.links > kGraphLinksMax) fail(std::to_string(header.links) + " links per node, expected 2 to 64");
+  if (header.nodes > header.rows || header.nodes > kGraphNodesMax || header.entries > header.nodes || (header.nodes && !header.entries) ||
+      header.groups > header.nodes || header.duplicates > header.rows - header.nodes || header.duplicates < header.groups || header.codes > size)
+    fail("counts of rows, nodes, entries and duplicates contradict each other");
+}
+
+}  // namespace
+
+bool Graph::is_outdated(const Blob& buffer) { return header_of(buffer).format < kGraphFormat; }
+
+Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
+  const GraphHeader header = header_of(buffer);
+  check_header(header, buffer.size(), n_rows);
+  const GraphLayout layout(header);
+  if (header.size != layout.size || buffer.size() != layout.size)
+    fail("has " + std::to_string(buffer.size()) + " bytes, its counts make " + std::to_string(layout.size));
+
+  Graph graph;
+  const auto part = [&](std::size_t offset, std::size_t count) {
+    return std::span(reinterpret_cast<const std::uint32_t*>(buffer.data() + offset), count);
+  };
+  graph.n_rows_ = header.rows;
+  graph.n_nodes_ = header.nodes;
+  graph.n_links_ = header.links;
+  graph.row_of_node_ = part(layout.row_of_node, header.nodes);
+  graph.node_of_row_ = part(layout.node_of_row, header.rows);
+  graph.links_ = part(layout.links, std::size_t{header.nodes} * header.links);
+  graph.entries_ = part(layout.entries, header.entries);
+  graph.group_nodes_ = part(layout.group_nodes, header.groups);
+  graph.group_starts_ = part(layout.group_starts, header.groups ? std::size_t{header.groups} + 1 : 0);
+  graph.near_starts_ = part(layout.near_starts, header.groups);
+  graph.duplicates_ = part(layout.duplicates, header.duplicates);
+  if (header.groups)
+    graph.has_group_ = {reinterpret_cast<const std::uint64_t*>(buffer.data() + layout.has_group), (std::size_t{header.nodes} + 63) / 64};
+  graph.check_small_parts();
+  if (header.codes) graph.codes_ = GraphCodes::open({buffer.data() + layout.codes, header.codes}, header.nodes);
+  graph.buffer_ = std::move(buffer);
+  return graph;
+}
+
+void Graph::check_small_parts() const {
+  for (const std::uint32_t node : entries_)
+    if (node >= n_nodes_) fail("an entry is node " + std::to_string(node) + " of " + std::to_string(n_nodes_));
+  for (std::size_t i = 0; i < group_nodes_.size(); ++i) {
+    if (group_nodes_[i] >= n_nodes_ || (i && group_nodes_[i] <= group_nodes_[i - 1])) fail("groups of duplicates do not ascend");
+    if (group_starts_[i] >= group_starts_[i + 1]) fail("a group of duplicates is empty");
+    if (near_starts_[i] < group_starts_[i] || near_starts_[i] > group_starts_[i + 1]) fail("near copies begin outside of their group");
+  }
+  if (!group_nodes_.empty() && (group_starts_.front() != 0 || group_starts_.back() != duplicates_.size())) fail("groups do not cover the duplicates");
+  for (const std::uint32_t row : duplicates_)
+    if (row >= n_rows_) fail("a duplicate is row " + std::to_string(row) + " of " + std::to_string(n_rows_));
+}
+
+std::size_t Graph::hot_bytes() const { return row_of_node_.size_bytes() + links_.size_bytes() + entries_.size_bytes() + (codes_ ? codes_->hot_bytes() : 0); }
+
+std::uint32_t Graph::row_of(std::uint32_t node) const {
+  const std::uint32_t row = row_of_node_[node];
+  if (row >= n_rows_) fail("node " + std::to_string(node) + " is row " + std::to_string(row) + " of " + std::to_string(n_rows_));
+  return row;
+}
+
+std::uint32_t Graph::node_of(std::uint32_t row) const {
+  const std::uint32_t node = node_of_row_[row];
+  if (node >= n_nodes_ && node != kNone) fail("row " + std::to_string(row) + " is node " + std::to_string(node) + " of " + std::to_string(n_nodes_));
+  return node;
+}
+
+std::span<const std::uint32_t> Graph::links_of(std::uint32_t node) const {
+  const auto slots = links_.subspan(static_cast<std::size_t>(node) * n_links_, n_links_);
+  std::size_t used = 0;
+  for (; used < slots.size() && slots[used] != kNone; ++used)
+    if (slots[used] >= n_nodes_) fail("node " + std::to_string(node) + " links to node " + std::to_string(slots[used]) + " of " + std::to_string(n_nodes_));
+  return slots.first(used);
+}
+
+Graph::Copies Graph::copies_of(std::uint32_t node) const {
+  if (has_group_.empty() || !is_set(has_group_, node)) return {};
+  const auto found = std::ranges::lower_bound(group_nodes_, node);
+  if (found == group_nodes_.end() || *found != node) fail("node " + std::to_string(node) + " is marked as a group of duplicates but is none");
+  const auto group = static_cast<std::size_t>(found - group_nodes_.begin());
+  const std::uint32_t start = group_starts_[group], near = near_starts_[group], end = group_starts_[group + 1];
+  return {duplicates_.subspan(start, near - start), duplicates_.subspan(near, end - near)};
+}
+
+void Graph::verify() const {
+  std::vector<bool> taken(n_rows_);
+  for (std::uint32_t node = 0; node < n_nodes_; ++node) {
+    const std::uint32_t row = row_of(node);
+    if (taken[row]) fail("row " + std::to_string(row) + " is two nodes");
+    if (node_of_row_[row] != node) fail("row " + std::to_string(row) + " is said to be node " + std::to_string(node_of_row_[row]) + ", which it is not");
+    taken[row] = true;
+  }
+  for (const std::uint32_t row : duplicates_) {
+    if (taken[row]) fail("row " + std::to_string(row) + " is a node and a duplicate, or twice a duplicate");
+    taken[row] = true;
+  }
+  for (const std::uint32_t node : group_nodes_) {
+    if (!is_set(has_group_, node)) fail("a group of duplicates is not marked as one");
+    const auto [same, near] = copies_of(node);
+    for (const auto rows : {same, near})
+      for (const std::uint32_t row : rows)
+        if (node_of_row_[row] != node) fail("duplicate row " + std::to_string(row) + " is said to be node " + std::to_string(node_of_row_[row]));
+  }
+  for (std::uint32_t row = 0; row < n_rows_; ++row)
+    if (!taken[row] && node_of_row_[row] != kNone) fail("row " + std::to_string(row) + " is said to be a node but is none");
+  if (!n_nodes_) return;
+
+  std::vector<bool> reached(n_nodes_);
+  std::vector<std::uint32_t> queue{entries_[0]};
+  reached[entries_[0]] = true;
+  for (std::size_t i = 0; i < queue.size(); ++i)
+    for (const std::uint32_t node : links_of(queue[i]))
+      if (!reached[node]) {
+        reached[node] = true;
+        queue.push_back(node);
+      }
+  if (queue.size() != n_nodes_)
+    fail(std::to_string(n_nodes_ - queue.size()) + " of " + std::to_string(n_nodes_) + " nodes cannot be reached from the first entry");
+}
+
+}  // namespace vicino

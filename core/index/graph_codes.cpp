@@ -1,0 +1,104 @@
+#include "index/graph_codes.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "util/errors.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::uint32_t kDimsMin = 64;
+constexpr std::size_t kSampleMax = 8192, kStrideMax = 65536;
+
+struct CodesHeader {
+  std::uint64_t ladder, stride;
+  std::uint32_t nodes, format;
+  float add_unit, scale_unit;
+  std::uint8_t padding[32] = {};
+};
+static_assert(sizeof(CodesHeader) == 64);
+
+[[noreturn]] void fail(const std::string& message) { throw CorruptionError("codes of a graph: " + message + "; rebuild the graph of this segment"); }
+
+std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+bool have_codes(Metric metric, Dtype dtype, std::uint32_t dim) {
+  const bool is_float = dtype == Dtype::float32 || dtype == Dtype::float16;
+  return is_float && metric != Metric::l1 && dim >= kDimsMin;
+}
+
+/// Rows that lie evenly over the nodes, side by side.
+struct Sample {
+  Sample(const VectorBlock& block, std::span<const std::uint32_t> rows) {
+    const std::size_t n = std::min(rows.size(), kSampleMax), size = row_bytes(block.dtype, block.dim);
+    bytes.resize(n * size);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::uint32_t row = rows[rows.size() * i / n];
+      std::memcpy(bytes.data() + i * size, block.row(row), size);
+      if (block.inverse_norms) norms.push_back(block.inverse_norms[row]);
+    }
+    view = {bytes.data(), static_cast<std::uint32_t>(n), block.dim, block.dtype, block.inverse_norms ? norms.data() : nullptr};
+  }
+  std::vector<std::uint8_t> bytes;
+  std::vector<float> norms;
+  VectorBlock view;
+};
+
+}  // namespace
+
+std::vector<std::uint8_t> GraphCodes::build(const VectorBlock& block, std::span<const std::uint32_t> row_of_node, Metric metric,
+                                            std::uint64_t seed, unsigned threads, const Cancel& cancel) {
+  if (!have_codes(metric, block.dtype, block.dim) || row_of_node.empty()) return {};
+  LadderOptions options;
+  options.seed = seed;
+  const Ladder ladder = Ladder::train(Sample(block, row_of_node).view, metric, options, threads, cancel);
+  const CodePlanes planes = ladder.encode(block, row_of_node, threads, cancel);
+  const std::string trained = ladder.to_bytes();
+  const std::size_t n = row_of_node.size(), high = n * ladder.stride(), factors = n * factor_bytes(planes.view.format);
+
+  CodesHeader header{trained.size(), ladder.stride(), static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(planes.view.format),
+                     planes.view.units.add, planes.view.units.scale};
+  std::vector<std::uint8_t> out(sizeof header + rounded(trained.size()) + rounded(high) + factors);
+  std::uint8_t* at = out.data();
+  std::memcpy(at, &header, sizeof header);
+  std::memcpy(at += sizeof header, trained.data(), trained.size());
+  std::memcpy(at += rounded(trained.size()), planes.view.high, high);
+  std::memcpy(at += rounded(high), planes.view.factors, factors);
+  return out;
+}
+
+std::size_t GraphCodes::build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype) {
+  // Planes and the buffer they are copied to, the sample, and what training makes of it.
+  const std::size_t code = (std::size_t{dim} + 127) / 128 * 64 + 8, sample = std::min(rows, kSampleMax) * (row_bytes(dtype, dim) + 12 * std::size_t{dim});
+  return 2 * rows * code + sample + 16 * std::size_t{dim} * dim + (std::size_t{1} << 20);
+}
+
+std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_nodes) {
+  CodesHeader header;
+  if (bytes.size() < sizeof header) fail("have " + std::to_string(bytes.size()) + " bytes, less than their header");
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.nodes != n_nodes) fail("are of " + std::to_string(header.nodes) + " nodes, the graph has " + std::to_string(n_nodes));
+  if (header.format > static_cast<std::uint32_t>(FactorFormat::float32)) fail("format " + std::to_string(header.format) + " of factors does not exist");
+  const auto format = static_cast<FactorFormat>(header.format);
+  if (header.ladder > bytes.size() || header.stride > kStrideMax) fail("are larger than what holds them");
+  const std::size_t high = n_nodes * header.stride, factors = n_nodes * factor_bytes(format);
+  const std::size_t at_high = sizeof header + rounded(header.ladder), at_factors = at_high + rounded(high);
+  if (bytes.size() != at_factors + factors) fail("have " + std::to_string(bytes.size()) + " bytes, their header makes " + std::to_string(at_factors + factors));
+
+  auto codes = std::make_shared<GraphCodes>();
+  codes->ladder_ = Ladder::from_bytes(bytes.subspan(sizeof header, header.ladder), "codes of a graph");
+  CodeSections sections;
+  sections.rows = n_nodes;
+  sections.format = format;
+  sections.units = {header.add_unit, header.scale_unit};
+  sections.high = bytes.subspan(at_high, high);
+  sections.factors = bytes.subspan(at_factors, factors);
+  codes->view_ = codes->ladder_.view_of(sections, "codes of a graph");
+  codes->hot_bytes_ = high + factors;
+  return codes;
+}
+
+}  // namespace vicino

@@ -1,0 +1,42 @@
+// The codes of a graph's nodes: what walks and filtered scans read instead of the rows.
+//
+// Rows of floats under cosine, dot or l2 have 4-bit codes (codes/ladder.h), trained on a sample of the rows, in the order of nodes. Rows of
+// small integers and bits are their own codes, l1 has none, and of rows with few dimensions the codes would be too coarse to navigate by.
+//
+//   header 64   u64 bytes of the ladder, u64 bytes from one code to the next, u32 nodes, u32 format of the factors, f32 unit of `add`,
+//               f32 unit of `scale`, zeros
+//   ladder      Ladder::to_bytes
+//   high        codes, one a node
+//   factors     one a node
+// Each part starts at a multiple of 64.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codes/ladder.h"
+
+namespace vicino {
+
+class GraphCodes {
+ public:
+  /// Codes of the rows that nodes stand for; empty where there are none.
+  static std::vector<std::uint8_t> build(const VectorBlock& block, std::span<const std::uint32_t> row_of_node, Metric metric, std::uint64_t seed,
+                                         unsigned threads, const Cancel& cancel);
+  /// Upper bound of the memory `build` takes, its result included.
+  static std::size_t build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype);
+  /// Throws CorruptionError unless the bytes are the codes of so many nodes. They must outlive the codes.
+  static std::shared_ptr<const GraphCodes> open(Bytes bytes, std::uint32_t n_nodes);
+
+  const Ladder& ladder() const { return ladder_; }
+  const CodeView& view() const { return view_; }
+  std::size_t hot_bytes() const { return hot_bytes_; }
+
+ private:
+  Ladder ladder_;
+  CodeView view_;
+  std::size_t hot_bytes_ = 0;
+};
+
+}  // namespace vicino
