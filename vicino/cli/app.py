@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "eval": "Measure how good the answers to judged queries are.",
     "explain": "Run a search and say how it went.",
     "export": "Write records to a Parquet or JSONL file.",
+    "facet": "Count the values of a field and sum them up.",
     "get": "Print records by id.",
     "list": "List the collections of a database.",
     "load": "Write the records of files into a collection.",

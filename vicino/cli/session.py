@@ -15,7 +15,7 @@ from vicino.config import Resolved
 from vicino.database import Database
 from vicino.database import open as open_database
 from vicino.env import RealEnv
-from vicino.errors import NotFoundError
+from vicino.errors import InvalidArgument, NotFoundError
 from vicino.storage.files import absolute
 
 Mode = Literal["rw", "r", "rescue"]
@@ -117,3 +117,16 @@ def is_database(folder: str) -> bool:
 def read_argument(word: str) -> str:
     """The word itself, or all of standard input if it is "-"."""
     return sys.stdin.read().strip() if word == "-" else word
+
+
+def read_text(path: str) -> str:
+    """The text of a file, or all of standard input if the path is "-". Raises NotFoundError, InvalidArgument for what is no text."""
+    if path == "-":
+        return read_argument(path)
+    files = RealEnv().files
+    if not files.exists(absolute(path)) or files.is_dir(absolute(path)):
+        raise NotFoundError(f"there is no file {absolute(path)}")
+    try:
+        return files.read(absolute(path)).decode().strip()
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"{absolute(path)} is not UTF-8 text: {error}") from error

@@ -206,6 +206,8 @@ class ReadableCollection(Generic[T]):
     def facet(self, field: str, *, where: Where | None = None, limit: int = 20, timeout: float | None = None) -> dict[Any, int]:
         """Each value of a field with the number of records that have it, most frequent first; lists count every distinct element once."""
         check_path(field)
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise InvalidArgument(f"limit of facet() must be an integer of at least 1, got {limit!r}")
         snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
         matches = self._reader.match(snapshot, self._condition(where), self.settings, cancel)
         counts = self._room.facet(snapshot, field, matches, cancel)

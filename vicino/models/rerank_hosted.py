@@ -15,7 +15,6 @@ from typing import Any
 from vicino.config import read_secret
 from vicino.env import Env, RealEnv
 from vicino.errors import InvalidArgument, ServiceError, did_you_mean
-from vicino.models.rerank_http import Endpoint, check_url, post_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +79,8 @@ class HostedReranker:
                 f"{self._provider.title} asks for a key and none is there; set {self._provider.key_variable}, or give key=. For a server "
                 "of your own give url="
             )
+        from vicino.models.rerank_http import Endpoint, check_url  # loads the standard library's HTTP, which most programs never need
+
         self.name, self._model = f"{provider}/{model}", model
         self.max_length = max_length or self._provider.max_length
         self._endpoint = Endpoint(check_url(url or self._provider.url, key), key, self._provider.title)
@@ -99,6 +100,8 @@ class HostedReranker:
     def _scores(self, query: str, texts: Sequence[str], deadline: float | None) -> list[float]:
         if isinstance(texts, str):
             raise InvalidArgument("scores takes a list of texts, got a single str; use scores(query, [text])")
+        from vicino.models.rerank_http import post_json
+
         found = [0.0] * len(texts)
         sent = [row for row, text in enumerate(texts) if text.strip()]
         for start in range(0, len(sent), self._provider.max_texts):
