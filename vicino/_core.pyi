@@ -140,6 +140,20 @@ def pairwise_distances(queries: Annotated[NDArray, dict(order='C', device='cpu',
 def first_non_finite(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)]) -> Any:
     """(row, position) of the first NaN or infinity, or None."""
 
+class SearchableGraph:
+    """A graph with its vectors, opened once; for measurements."""
+
+    def __init__(self, graph: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> None: ...
+
+    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int) -> tuple:
+        """
+        Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together.
+        """
+
+    @property
+    def hot_bytes(self) -> int:
+        """What a walk reads."""
+
 def exact_search(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, metric: str, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, timeout_s: float | None = None) -> tuple:
     """
     Rows (n, k) int64 and public distances (n, k) float32, nearest first; padded with -1 and +inf.
