@@ -41,7 +41,8 @@ def text_ranking(run: Any, part: p.Text | p.Bool, k: int, matches: Any, stage: S
         return EMPTY
     weights = _boosts(part, texts)
     fields = [(texts[name].slot, weights.get(name, 1.0), texts[name].spec.k1, texts[name].spec.b) for name in names]
-    locators, scores, stats = run.snapshot.search_text(_core.TextQuery(fields, clause), k, matches, run.cancel)
+    filtered = any(leaf.statistics == "matches" for leaf in _leaves(part))
+    locators, scores, stats = run.snapshot.search_text(_core.TextQuery(fields, clause, filtered), k, matches, run.cancel)
     stage.candidates, stage.details = sum(entry["rows_scored"] for entry in stats), {"fields": ", ".join(names)}
     return Ranking(locators, np.asarray(scores, np.float64))
 

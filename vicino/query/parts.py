@@ -50,6 +50,8 @@ class Text(Part):
     operator: "or" (any word) or "and" (all of them). minimum: how many words must be there, a number or a share like "75%".
     phrase: the words stand together in this order; slop: by how many positions they may be apart.
     prefix: the last word may be the beginning of one. fuzzy: each word may differ by 0, 1 or 2 letters.
+    statistics: how rare a word and how long a text is are seen against the whole "collection", or against the "matches": the records that
+        this part may find. So the scores of one tenant tell nothing of the others; counting them takes time.
     """
 
     tag: ClassVar[str] = "text"
@@ -62,6 +64,7 @@ class Text(Part):
     prefix: bool = False
     fuzzy: int = 0
     boost: float = 1.0
+    statistics: Literal["collection", "matches"] = "collection"
 
     def __post_init__(self) -> None:
         if not isinstance(self.words, str):
@@ -70,6 +73,7 @@ class Text(Part):
         for name in fields:
             weighted_field(name)
         choice(self.operator, "operator", ("or", "and"))
+        choice(self.statistics, "statistics", ("collection", "matches"))
         self._set(fields=fields, minimum=_minimum(self.minimum), slop=whole(self.slop, "slop", 0), fuzzy=whole(self.fuzzy, "fuzzy", 0, 2))
         self._set(boost=finite(self.boost, "boost", low=0.0))
         if self.slop and not self.phrase:

@@ -108,6 +108,18 @@ def test_condition_keeps_the_scores(docs):
     assert {hit.id: hit.score for hit in docs.search(Text("red fox", fields="body"), where="title == 'red fox'")} == {1: all_scores[1]}
 
 
+def test_statistics_of_the_matches_are_those_of_a_collection_of_them_alone():
+    with vicino.open() as db:
+        shared, own = (db.create_collection(name, vectors={}, text={"text": TextSpec(analyzer=PLAIN)}) for name in ("shared", "own"))
+        mine = [{"id": n, "tenant": "me", "text": f"word{n % 3} common " + "long " * (n % 4)} for n in range(20)]
+        shared.upsert([*mine, *({"id": 100 + n, "tenant": "other", "text": "word0 word1 and others"} for n in range(50))])
+        own.upsert(mine)
+        part = Text("word0 common", statistics="matches")
+        wanted = {hit.id: hit.score for hit in own.search(Text("word0 common"), limit=50)}
+        assert {hit.id: hit.score for hit in shared.search(part, where={"tenant": "me"}, limit=50)} == pytest.approx(wanted)
+        assert {hit.id: hit.score for hit in shared.search(Text("word0 common"), where={"tenant": "me"}, limit=50)} != pytest.approx(wanted)
+
+
 def test_words_that_nobody_has_find_nothing(docs):
     assert found(docs, Text("zebra")) == set()
     assert found(docs, Text("")) == set()

@@ -296,5 +296,5 @@ def test_a_model_needs_the_field_to_embed(db, model):
 
 def test_update_refuses_a_value_that_no_field_holds(docs):
     docs.upsert(records(1))
-    with pytest.raises(SchemaError, match='field "x.y" of record 1: complex is not a field type'):
+    with pytest.raises(SchemaError, match=r'field "x\.y" of record 1: complex is not a field type'):
         docs.update(1, set={"x": {"y": 1j}})

@@ -331,10 +331,14 @@ def test_best_of_long_lists_are_found_past_a_window_of_rows() -> None:
             expect_best(snapshot, locators, scores, reference.scores(("words", [word(name) for name in asked], 1)), 10)
 
 
-@pytest.mark.parametrize("lengths", [[0, 1, 253, 254, 255], [0, 200, 256, 65533], [3, 65534, 65535, 70_000]], ids=str)
+@pytest.mark.parametrize(
+    "lengths",
+    [[*[7] * 130, 253, 254, 300], [0, 1, 253, 254, 255], [0, 200, 256, 65533], [3, 65534, 65535, 70_000]],
+    ids=["few above a byte", "at a byte", "two bytes", "above two bytes"],
+)
 def test_any_length_of_a_text_counts_exactly(lengths: list[int]) -> None:
     """Lengths are kept in one or two bytes, longer ones apart."""
-    texts = {number: ["word", *["filler"] * (length - 1)][:length] for number, length in enumerate(lengths * 40)}
+    texts = {number: ["word", *["filler"] * (length - 1)][:length] for number, length in enumerate(lengths * 5)}
     with vicino.open() as database:
         collection = database.create_collection("c", vectors={}, text={"text": TextSpec(analyzer=PLAIN, positions=False)})
         collection.upsert([{"id": number, "text": " ".join(words)} for number, words in texts.items()])
