@@ -20,6 +20,7 @@ import numpy as np
 
 from vicino import _core
 from vicino.collection.executing import Execution, group_keys
+from vicino.collection.page import check_page
 from vicino.collection.reading import read_vectors, vector_bytes, vector_names
 from vicino.collection.room import HIT_BYTES
 from vicino.errors import InvalidArgument, NotFoundError
@@ -87,7 +88,7 @@ class Composer:
         """`Results` of each query, all of one snapshot."""
         searcher = self._searcher
         start = searcher.env.monotonic()
-        _check_page(options.limit, options.offset)
+        check_page(options.limit, options.offset)
         snapshot, settings = searcher.shard.snapshot(), searcher.shard.settings
         cancel = _core.Cancel(options.timeout, True)
         matches, step = self._match(snapshot, settings, options, cancel)
@@ -103,7 +104,7 @@ class Composer:
 
     def pages(self, part: Part, options: Any) -> Iterator[Results[Any]]:
         """Page after page of one version, until there are no more hits. Options are checked now, the search is made with the first page."""
-        _check_page(options.limit, options.offset)
+        check_page(options.limit, options.offset)
         check_depth(part)
         return self._pages(part, options)
 
@@ -133,7 +134,7 @@ class Composer:
     def search_cursor(self, part: Part, options: Any, cursor: str) -> Results[Any]:
         """The hits after a cursor ("" for the first), of the version the first page was of."""
         start = self._searcher.env.monotonic()
-        _check_page(options.limit, options.offset)
+        check_page(options.limit, options.offset)
         if options.offset:
             raise InvalidArgument(f"a cursor says where to go on; leave offset={options.offset} out")
         check_depth(part)
@@ -278,7 +279,7 @@ class Composer:
 
         searcher = self._searcher
         start = searcher.env.monotonic()
-        _check_page(options.limit, options.offset)
+        check_page(options.limit, options.offset)
         check_path(field)
         if options.offset:
             raise InvalidArgument(f"groups have no offset, got {options.offset}; ask for a larger limit")
@@ -381,15 +382,6 @@ class _ByPart(Sequence[Any]):
         }
 
 
-def _check_page(limit: int, offset: int) -> None:
-    from vicino.collection.searching import LIMIT_MAX
-
-    if not 1 <= limit <= LIMIT_MAX:
-        raise InvalidArgument(f"limit must be between 1 and {LIMIT_MAX}, got {limit}; use iter() to read everything")
-    if offset < 0:
-        raise InvalidArgument(f"offset must be at least 0, got {offset}")
-
-
 def _fingerprint(part: Part, options: Any) -> str:
     """Tells queries apart that have other pages."""
     from vicino.filter.model import Condition
@@ -407,9 +399,9 @@ def _cursor(version: int, position: int, fingerprint: str) -> str:
 def _read_cursor(cursor: str, fingerprint: str) -> tuple[int, int]:
     try:
         version, position, of = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         version, position, of = -1, -1, None
-    if not isinstance(version, int) or not isinstance(position, int) or version < 0 or position < 0:
+    if type(version) is not int or type(position) is not int or version < 0 or position < 0:
         raise InvalidArgument(f'a cursor is what Results.next_cursor holds, or "" to begin, got {cursor[:40]!r}')
     if of != fingerprint:
         raise InvalidArgument("the cursor belongs to another query; give it with the query, where=, min_score= and exact= it came from")

@@ -12,6 +12,7 @@ import numpy as np
 
 from vicino import _core
 from vicino.collection.maintenance import Maintenance
+from vicino.collection.page import check_page
 from vicino.collection.read_shard import AnyShard
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, scalar_key, vector_bytes, vector_names
 from vicino.collection.records import check_id
@@ -286,7 +287,7 @@ class ReadableCollection(Generic[T]):
                 raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
             target = searcher.target(vector)
             return searcher.search(searcher.row(query, target), target, options)[0]
-        part = shaped(searcher.part(query, mode, vector, ef), diversity, rerank, limit + offset)
+        part = shaped(searcher.part(query, mode, vector, ef), diversity, rerank, check_page(limit, offset))
         if group_by is not None:
             if cursor is not None:
                 raise InvalidArgument("groups have no pages; leave cursor= out")
@@ -313,12 +314,13 @@ class ReadableCollection(Generic[T]):
             return searcher.search(joined, target, SearchOptions(**options), n_queries=len(rows))
         asked = SearchOptions(**options)
         parts = [searcher.part(query, mode, vector, asked.ef) for query in queries]
-        return searcher.composer.search([shaped(part, diversity, rerank, asked.limit + asked.offset) for part in parts], asked)
+        n = check_page(asked.limit, asked.offset)
+        return searcher.composer.search([shaped(part, diversity, rerank, n) for part in parts], asked)
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
         """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
         part = self._searcher.part(query, options.pop("mode", "auto"), options.pop("vector", None), options.pop("ef", None))
-        part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), page)
+        part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), check_page(page, 0))
         return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
 
     def explain(self, query: Query, **options: Any) -> Plan:

@@ -11,6 +11,7 @@ import numpy as np
 from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.maintenance import Maintenance
+from vicino.collection.page import LIMIT_MAX, check_page
 from vicino.collection.query_vector import Row, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
@@ -31,7 +32,6 @@ Query = Any
 """A text, a vector, or a part of a query (`vicino.query.parts`)."""
 Mode = Literal["auto", "dense", "text", "hybrid"]
 MODES = get_args(Mode)
-LIMIT_MAX = 10_000
 AUTO_INDEX_ROWS = 10_000
 """A filter over at least this many sealed rows makes the engine index the fields it had to scan."""
 
@@ -259,10 +259,7 @@ class Searcher:
         """`Results` of each of the `n_queries` queries in `rows`, all of one snapshot."""
         start = self.env.monotonic()
         limit, offset = options.limit, options.offset
-        if not 1 <= limit <= LIMIT_MAX:
-            raise InvalidArgument(f"limit must be between 1 and {LIMIT_MAX}, got {limit}; use iter() to read everything")
-        if offset < 0:
-            raise InvalidArgument(f"offset must be at least 0, got {offset}")
+        check_page(limit, offset)
         settings, snapshot = self.shard.settings, self.shard.snapshot()
         cancel = _core.Cancel(options.timeout, True)
         condition = None if options.where is None else self.reader.condition(options.where, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 import pytest
 
@@ -258,9 +260,17 @@ def test_cursor_of_another_query_is_refused(docs) -> None:
         docs.search([0.0, 1.0], limit=2, cursor=cursor)
 
 
-def test_cursor_that_is_none_is_refused(docs) -> None:
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"null", b"[1, 2]", b"[true, true, 1]", b"\xff"])
+def test_cursor_that_is_none_is_refused(docs, content: bytes) -> None:
     with pytest.raises(InvalidArgument, match="next_cursor"):
-        docs.search(QUERY, cursor="!!")
+        docs.search(QUERY, cursor=base64.urlsafe_b64encode(content).decode() or "!!")
+
+
+@pytest.mark.parametrize("query", [QUERY, vicino.Dense(QUERY)], ids=["vector", "part"])
+@pytest.mark.parametrize("options", [{"offset": 2**40}, {"offset": -1}, {"offset": 1.5}, {"limit": 0}, {"limit": "3"}, {"limit": True}])
+def test_pages_out_of_range_are_refused(docs, query, options) -> None:
+    with pytest.raises(InvalidArgument, match="must be"):
+        docs.search(query, **options)
 
 
 # ---- groups
