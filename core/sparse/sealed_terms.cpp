@@ -94,7 +94,8 @@ std::shared_ptr<const SealedTerms> SealedTerms::open(const Container& container,
   if (stats.size() != sizeof(TermsStats)) terms->fail("section stats has " + std::to_string(stats.size()) + " bytes, expected " + std::to_string(sizeof(TermsStats)));
   std::memcpy(&terms->stats_, stats.data(), sizeof(TermsStats));
   const TermsStats& found = terms->stats_;
-  if (found.rows != n_rows || found.valued > n_rows) terms->fail("covers " + std::to_string(found.rows) + " rows, the segment has " + std::to_string(n_rows));
+  if (found.rows != n_rows) terms->fail("covers " + std::to_string(found.rows) + " rows, the segment has " + std::to_string(n_rows));
+  if (found.valued > n_rows) terms->fail("says that " + std::to_string(found.valued) + " of " + std::to_string(n_rows) + " rows have values");
   if (found.kind != static_cast<std::uint8_t>(kind) || found.positions > 1 || found.has_negative > 1) terms->fail("holds terms of another kind");
   if (!(found.k1 >= 0 && found.k1 <= 1000 && found.b >= 0 && found.b <= 1 && found.average >= 1 && std::isfinite(found.average)))
     terms->fail("the constants of its bounds are out of range");
