@@ -294,7 +294,7 @@ def scaled(scores: Scores, tree: Any, records: dict[int, Any]) -> Scores:
     low, high = min(scores.values()), max(scores.values())
     if tree[0] == "text":
         order = sorted(scores.values(), reverse=True)
-        lead = 1 - 0.95 * (order[14] if len(order) > 14 else 0) / high
+        lead = 1 - 0.93 * (order[14] if len(order) > 14 else 0) / high
         return {number: score * lead**1.25 / 3 for number, score in scores.items()}
     if tree[0] == "dense" and len(records) > 1:
         spread = statistics.pstdev(cosine(a["vector"], b["vector"]) for a, b in combinations(records.values(), 2))

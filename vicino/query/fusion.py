@@ -48,7 +48,7 @@ Scale = Callable[[Ranking], Scores]
 
 _SPREAD_WEIGHT, _LEAD_WEIGHT = 0.3, 1 / 3
 """Bring both to about [0, 1]. Only their ratio decides: one point of BM25 with a full lead weighs as much as 1.1 standard deviations."""
-_LEAD_OVER, _LEAD_SHARE, _LEAD_POWER = 15, 0.95, 1.25
+_LEAD_OVER, _LEAD_SHARE, _LEAD_POWER = 15, 0.93, 1.25
 """The share is below 1, so that scores that all tie at the top still order those below."""
 
 EMPTY = Ranking(np.zeros(0, np.int64), np.zeros(0, np.float64))
