@@ -415,7 +415,10 @@ class Collection(ReadableCollection[T]):
         """
         from vicino.collection.history import open_version
 
-        return Collection(self._name, open_version(self._shard, version), self._env, model=self._model, record_class=self._record_class)
+        shard = open_version(self._shard, version)
+        past: Collection[T] = Collection(self._name, shard, self._env, model=self._model, record_class=self._record_class)
+        past._searcher.know_names_of(self._searcher)
+        return past
 
     # ---- inside
 

@@ -121,6 +121,10 @@ class Searcher:
         """Of the collection, as it is now."""
         return self._name()
 
+    def know_names_of(self, other: Searcher) -> None:
+        """Finds collections and rerankers by the names that another searcher of the same database finds them by."""
+        self.collection_named, self.reranker_named = other.collection_named, other.reranker_named
+
     # ---- what is asked
 
     def target(self, vector: str | None) -> Target:

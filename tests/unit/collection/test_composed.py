@@ -204,6 +204,15 @@ def test_lookup_by_name_finds_the_collection_of_the_database() -> None:
         assert docs.search(vicino.Like("x", lookup="other"), limit=1).ids == ["d"]
 
 
+def test_lookup_by_name_works_in_past_versions() -> None:
+    with vicino.open(retain=3) as db:
+        docs, other = db.create_collection("docs", dim=2), db.create_collection("other", dim=2)
+        docs.upsert([{"id": "a", "vector": unit(0)}, {"id": "d", "vector": unit(30)}])
+        other.upsert([{"id": "x", "vector": unit(31)}])
+        docs.delete("d")
+        assert docs.at(docs.version - 1).search(vicino.Like("x", lookup="other"), limit=1).ids == ["d"]
+
+
 def test_example_that_does_not_exist_is_named(docs) -> None:
     with pytest.raises(NotFoundError, match="'nobody'"):
         docs.search(vicino.Like("nobody"))
