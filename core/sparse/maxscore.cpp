@@ -39,11 +39,10 @@ class ListWalk {
 
   std::uint32_t df() const { return df_; }
 
-  /// Adds the shares of rows first … end - 1 that are allowed, and hands the rows to visit(rows, n) before. Blocks none of whose rows can reach the
-  /// threshold, with `others` from other lists, are passed over.
+  /// Calls visit(rows, shares, n) for the rows first … end - 1 that are allowed, some at a time. Blocks none of whose rows can reach the threshold, with
+  /// `others` from other lists, are passed over.
   template <class Visit>
-  void add(std::uint32_t first, std::uint32_t end, const Bitmap* allowed, std::uint32_t others, std::uint32_t threshold, std::uint32_t* sums, SparseStats& stats,
-           Visit&& visit) {
+  void each(std::uint32_t first, std::uint32_t end, const Bitmap* allowed, std::uint32_t others, std::uint32_t threshold, SparseStats& stats, Visit&& visit) {
     for (std::uint32_t from = first; load(from, end, others, threshold, stats);) {
       const std::uint32_t stop = count_below(end);
       std::uint32_t kept_rows[kPostingsPerBlock], kept_payloads[kPostingsPerBlock], shares[kPostingsPerBlock];
@@ -55,8 +54,7 @@ class ListWalk {
         payloads = kept_payloads;
       }
       compute_shares(rows, payloads, n, shares);
-      visit(rows, n);
-      for (std::uint32_t i = 0; i < n; ++i) sums[rows[i] - first] += shares[i];
+      visit(rows, shares, n);
       at_ = stop;
       if (at_ < block_.count) return;
       from = block_.rows[block_.count - 1] + 1;
@@ -275,18 +273,32 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
       (is_left_out ? left_out : expected) += is_left_out ? list->bound() : list->df();
     }
     if (before < threshold) return;
-    const bool is_marked = expected * kRowsPerMark < entry.n_rows;
-    all_sums.is_zero = false;
-    for (ListWalk* list : added | std::views::reverse) {
-      const auto others = static_cast<std::uint32_t>(all - list->bound());
-      list->add(first, end, entry.allowed, others, threshold, sums, stats, [&](const std::uint32_t* rows, std::uint32_t n) {
-        for (std::uint32_t k = 0; is_marked && k < n; ++k) marks[(rows[k] - first) / 64] |= std::uint64_t{1} << ((rows[k] - first) % 64);
-      });
-    }
     // The sum that a row must have without the lists left out; any at all makes it a hit.
     const std::uint32_t wanted = std::max<std::uint32_t>(1, threshold > left_out ? static_cast<std::uint32_t>(threshold - left_out) : 0);
+    const auto each_of = [&](ListWalk* list, auto&& visit) {
+      list->each(first, end, entry.allowed, static_cast<std::uint32_t>(all - list->bound()), threshold, stats, visit);
+    };
     candidates.clear();
-    if (is_marked) {
+    if (added.size() == 1) {
+      each_of(added[0], [&](const std::uint32_t* rows, const std::uint32_t* shares, std::uint32_t n) {
+        std::size_t kept = candidates.size();
+        candidates.resize(kept + n);
+        for (std::uint32_t i = 0; i < n; ++i) {
+          candidates[kept] = {rows[i], shares[i]};
+          kept += shares[i] >= wanted;
+        }
+        candidates.resize(kept);
+      });
+    } else if (expected * kRowsPerMark < entry.n_rows) {
+      all_sums.is_zero = false;
+      for (ListWalk* list : added | std::views::reverse)
+        each_of(list, [&](const std::uint32_t* rows, const std::uint32_t* shares, std::uint32_t n) {
+          for (std::uint32_t i = 0; i < n; ++i) {
+            const std::uint32_t place = rows[i] - first;
+            sums[place] += shares[i];
+            marks[place / 64] |= std::uint64_t{1} << (place % 64);
+          }
+        });
       for (std::uint32_t word = 0; word * 64 < end - first; ++word)
         for (std::uint64_t left = std::exchange(marks[word], 0); left; left &= left - 1) {
           const std::uint32_t place = word * 64 + static_cast<std::uint32_t>(std::countr_zero(left));
@@ -294,6 +306,11 @@ void offer_best(const SparseEntry& entry, std::span<const FlatList> lists, const
           if (sum >= wanted) candidates.push_back({first + place, sum});
         }
     } else {
+      all_sums.is_zero = false;
+      for (ListWalk* list : added | std::views::reverse)
+        each_of(list, [&](const std::uint32_t* rows, const std::uint32_t* shares, std::uint32_t n) {
+          for (std::uint32_t i = 0; i < n; ++i) sums[rows[i] - first] += shares[i];
+        });
       const std::size_t n = kernels().collect_at_least(sums, end - first, wanted, places);
       for (std::size_t i = 0; i < n; ++i) candidates.push_back({first + places[i], sums[places[i]]});
       std::fill_n(sums, end - first, 0u);

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks import all as everything
-from benchmarks import default_search, import_time, ingest, maxsim, multi, open_time, overhead, report
+from benchmarks import default_search, import_time, ingest, maxsim, multi, open_time, overhead, report, text_speed
 from benchmarks.environments import PACKAGES, MissingPeer
+from benchmarks.passages import DOCUMENTATION
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +67,16 @@ def test_open_time(places: Path) -> None:
 def test_multi(places: Path) -> None:
     multi.main(["--writes", "5", "--pause", "0.001"])
     assert set(written(places, "multi")["cases"]) == {"polling every 1 ms", "polling every 0 ms"}
+
+
+@pytest.mark.skipif(not DOCUMENTATION.is_dir(), reason="passages are made of Debian's documentation")
+def test_text_speed_of_vicino_alone(places: Path) -> None:
+    sizes = ["--passages", "400", "--sparse", "200", "--queries", "5", "--checked", "5"]
+    text_speed.main([*sizes, "--rounds", "1", "--sparse-rounds", "1", "--peers"])
+    found = written(places, "text_speed")
+    exactness = found["texts"]["vicino"]["exactness"] | found["sparse"]["vicino"]["exactness"]
+    assert {"short", "short, filtered: 1 %", "sparse"} <= exactness.keys()
+    assert all(one["exact"] == one["queries"] for one in exactness.values())
 
 
 def test_ingest_of_vicino_alone(places: Path) -> None:

@@ -68,6 +68,9 @@ class Ranked:
             # Below the least score of an ordered ranking nothing follows.
             self.is_complete |= not enough.all() and not isinstance(self.part, Diverse)
             found = Ranking(found.locators[enough], found.scores[enough])
+        if not len(self.ranking):
+            self.ranking = found
+            return
         new = ~np.isin(found.locators, self.ranking.locators)
         self.ranking = Ranking(
             np.concatenate([self.ranking.locators, found.locators[new]]), np.concatenate([self.ranking.scores, found.scores[new]])

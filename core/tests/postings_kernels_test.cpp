@@ -1,0 +1,81 @@
+// The kernels over postings of every instruction set of this machine against the portable ones.
+#include "kernels/dispatch.h"
+#include "tests/check.h"
+#include "util/random.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::size_t kMost = 70;
+
+std::vector<std::uint32_t> below(Random& random, std::size_t count, std::uint32_t bound) {
+  std::vector<std::uint32_t> numbers(count);
+  for (auto& number : numbers) number = random.below(bound);
+  return numbers;
+}
+
+/// Calls check(kernels of a set, portable ones, count) for every set and count.
+template <class Check>
+void for_each_set(Check&& check) {
+  const Kernels portable = kernels_of("scalar");
+  for (const std::string& set : supported_kernel_sets())
+    for (std::size_t count = 0; count <= kMost; ++count) check(kernels_of(set), portable, count);
+}
+
+}  // namespace
+
+TEST(shares_of_texts_are_the_same_with_every_instruction_set) {
+  Random random(1);
+  for_each_set([&](const Kernels& kernels, const Kernels& portable, std::size_t count) {
+    const auto frequencies = below(random, count, 9), lengths = below(random, count, 300);
+    std::vector<std::uint32_t> found(count), expected(count);
+    const TextShare share{1.1e8f, 0.3f, 0.02f};
+    kernels.text_shares(frequencies.data(), lengths.data(), count, share, found.data());
+    portable.text_shares(frequencies.data(), lengths.data(), count, share, expected.data());
+    CHECK(found == expected);
+  });
+}
+
+TEST(shares_of_weights_are_the_same_with_every_instruction_set) {
+  Random random(2);
+  for_each_set([&](const Kernels& kernels, const Kernels& portable, std::size_t count) {
+    std::vector<float> weights(count);
+    for (auto& weight : weights) weight = static_cast<float>(random.below(1000)) / 333;
+    std::vector<std::uint32_t> found(count), expected(count);
+    kernels.weight_shares(weights.data(), count, 7.7e7f, found.data());
+    portable.weight_shares(weights.data(), count, 7.7e7f, expected.data());
+    CHECK(found == expected);
+  });
+}
+
+TEST(collected_are_the_places_at_or_above_the_bound) {
+  Random random(3);
+  for_each_set([&](const Kernels& kernels, const Kernels&, std::size_t count) {
+    const auto values = below(random, count, 5);
+    for (const std::uint32_t bound : {0u, 1u, 3u, 0x7fffffffu}) {
+      std::vector<std::uint32_t> found(count + 1), expected;
+      for (std::uint32_t i = 0; i < count; ++i)
+        if (values[i] >= bound) expected.push_back(i);
+      found.resize(kernels.collect_at_least(values.data(), count, bound, found.data()));
+      CHECK(found == expected);
+    }
+  });
+}
+
+TEST(gaps_become_rows_each_behind_the_one_before) {
+  Random random(4);
+  for_each_set([&](const Kernels& kernels, const Kernels&, std::size_t count) {
+    auto rows = below(random, count, 1000);
+    std::vector<std::uint32_t> expected;
+    std::uint32_t next = 17;
+    for (const std::uint32_t gap : rows) {
+      expected.push_back(next + gap);
+      next = expected.back() + 1;
+    }
+    kernels.row_sums(rows.data(), count, 17);
+    CHECK(rows == expected);
+  });
+}
+
+}  // namespace vicino
