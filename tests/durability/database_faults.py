@@ -35,7 +35,7 @@ def plant_acknowledge_before_syncing(patch: pytest.MonkeyPatch) -> None:
     def make_durable(self: Shard, group: list[Any]) -> None:
         self.state.publish()
         for request in group:
-            request.done.set()
+            request.finish()
 
     patch.setattr(Shard, "_make_durable", make_durable)
 
@@ -49,7 +49,7 @@ def plant_go_on_after_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
             self.journal._log._failure = None  # type: ignore[union-attr]
         self.state.publish()
         for request in group:
-            request.done.set()
+            request.finish()
 
     patch.setattr(Shard, "_make_durable", make_durable)
 
