@@ -146,8 +146,7 @@ def plant_new_log_without_syncing_its_header(patch: pytest.MonkeyPatch) -> None:
         quiet = _Without(env)
         quiet.files = _Without(env.files)  # type: ignore[attr-defined]
         quiet.files.create = lambda path: _Without(create_file(path), "sync")  # type: ignore[attr-defined]
-        file, nonce = original(quiet, *args, **kwargs)  # type: ignore[arg-type]
-        return file._inner, nonce  # type: ignore[attr-defined]
+        return original(quiet, *args, **kwargs)  # type: ignore[arg-type]
 
     patch.setattr(log, "create_log", create)
     patch.setattr(journal, "create_log", create)
@@ -260,8 +259,10 @@ def plant_recover_without_writing_again(patch: pytest.MonkeyPatch) -> None:
 @_fault
 def plant_leave_a_partial_record_behind(patch: pytest.MonkeyPatch) -> None:
     def write(self: log.LogWriter, type: int, version: int, time_us: int, parts: Any) -> None:
-        header = log._core.encode_log_header(self._nonce, type, version, time_us, self._durable[0], parts)
-        self._tail = (self._file.append(header, *parts), version)
+        if self._file is None:
+            self._file = self._env.files.open(f"{self._folder}/{log.log_name(self.number)}")
+        header = log._core.encode_log_header(self._nonce, type, version, time_us, self._durable.size, parts)
+        self._tail = log._End(self._file.append(header, *parts), version, self._tail.n_cuts)
 
     patch.setattr(log.LogWriter, "_write", write)
 

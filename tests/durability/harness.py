@@ -100,6 +100,11 @@ class Report:
     n_images: int = 0
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def is_by_mistake(self) -> bool:
+        """Whether a planted fault no longer fits the code: it breaks the script at once, which proves nothing."""
+        return any(mistake in failure for failure in self.failures for mistake in ("AttributeError", "TypeError", "NameError"))
+
     def __str__(self) -> str:
         shown = "\n".join(self.failures[:5])
         return f"{len(self.failures)} of {self.n_images} images failed\n{shown}"

@@ -25,4 +25,6 @@ def test_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _finds_failure(sync: SyncLevel) -> bool:
-    return bool(check_crashes(lambda: JournalScenario(sync), range(100), n_steps=25, images_per_seed=20, stop_at=1).failures)
+    report = check_crashes(lambda: JournalScenario(sync), range(100), n_steps=25, images_per_seed=20, stop_at=1)
+    assert not report.is_by_mistake, str(report)
+    return bool(report.failures)
