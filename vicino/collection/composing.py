@@ -21,7 +21,7 @@ import numpy as np
 from vicino import _core
 from vicino.collection.executing import Execution, group_keys
 from vicino.collection.page import check_page
-from vicino.collection.reading import read_vectors, vector_bytes, vector_names
+from vicino.collection.reading import check_fields, read_vectors, vector_bytes, vector_names
 from vicino.collection.room import HIT_BYTES
 from vicino.errors import InvalidArgument, NotFoundError
 from vicino.filter.model import And, HasVector, In
@@ -278,12 +278,10 @@ class Composer:
 
     def search_groups(self, part: Part, options: Any, field: str, size: int, lookup: Any) -> Groups[Any]:
         """The best `limit` values of a field, each with its best `size` hits."""
-        from vicino.filter.paths import check_path
-
         searcher = self._searcher
         start = searcher.env.monotonic()
         check_page(options.limit, options.offset)
-        check_path(field)
+        check_fields(searcher.shard.settings, field)
         if options.offset:
             raise InvalidArgument(f"groups have no offset, got {options.offset}; ask for a larger limit")
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:

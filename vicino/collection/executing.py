@@ -17,13 +17,14 @@ import numpy.typing as npt
 from vicino import _core
 from vicino.collection.diversifying import diverse
 from vicino.collection.leaves import LEAVES
-from vicino.collection.reading import SnapshotReader, slots_of
+from vicino.collection.reading import SnapshotReader, check_fields, slots_of
 from vicino.collection.reranking import rerank
 from vicino.collection.schema import Settings
 from vicino.env import Env
 from vicino.errors import InvalidArgument
 from vicino.filter.match import nodes_at, split_path
 from vicino.filter.model import Condition
+from vicino.filter.paths import paths_of
 from vicino.query import parts as p
 from vicino.query.fusion import EMPTY, Locators, Ranking, Scale, by_lead, by_range, by_spread, dbsf, ranked, rrf, weighted
 from vicino.query.part import Part
@@ -107,14 +108,8 @@ class Execution:
 
     def narrowed(self, condition: Condition, matches: _core.Matches | None) -> _core.Matches:
         """Those of `matches` that meet a condition."""
-        self._check_fields(condition)
+        check_fields(self.settings, *paths_of(condition))
         return self.snapshot.match_within(self.reader.compiled(condition), slots_of(self.settings), matches, self.cancel)
-
-    def _check_fields(self, condition: Condition) -> None:
-        if self.settings.schema.closed:
-            from vicino.filter.paths import check_known
-
-            check_known(condition, self.settings.schema.fields)
 
     def documents(self, locators: Locators) -> list[dict[str, Any]]:
         """The fields of some records, decoded once."""
@@ -181,6 +176,7 @@ def _prefetch(run: Execution, part: p.Prefetch, k: int, matches: Any, stage: Sta
 
 
 def _boost(run: Execution, part: p.Boost, k: int, matches: Any, stage: Stage) -> Ranking:
+    check_fields(run.settings, *part.by.paths)
     first = run.run(part.part, part.depth or max(k, p.CANDIDATES), matches)
     stage.candidates = len(first)
     if not len(first):
@@ -190,6 +186,7 @@ def _boost(run: Execution, part: p.Boost, k: int, matches: Any, stage: Stage) ->
 
 
 def _formula(run: Execution, part: p.Formula, k: int, matches: Any, stage: Stage) -> Ranking:
+    check_fields(run.settings, *part.by.paths)
     rankings = [run.run(inner, part.depth or max(k, p.CANDIDATES), matches) for inner in part.parts]
     if not any(map(len, rankings)):
         return EMPTY

@@ -10,7 +10,7 @@ import numpy as np
 
 from vicino.collection.lexical import multi_ranking, sparse_ranking, text_ranking
 from vicino.collection.query_vector import to_query
-from vicino.collection.reading import read_vectors
+from vicino.collection.reading import check_fields, read_vectors
 from vicino.errors import InvalidArgument, NotFoundError, did_you_mean
 from vicino.filter.model import Range
 from vicino.query import parts as p
@@ -39,6 +39,7 @@ def _nearest(run: Any, target: Any, row: Any, k: int, matches: Any, stage: Stage
 
 
 def _order_by(run: Any, part: p.OrderBy, k: int, matches: Any, stage: Stage) -> Ranking:
+    check_fields(run.settings, part.field)
     if part.start_from is not None:
         bound = {"lte" if part.descending else "gte": part.start_from}
         matches = run.narrowed(Range(part.field, **bound), matches)

@@ -14,7 +14,7 @@ from vicino import _core
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.page import check_page
 from vicino.collection.read_shard import AnyShard
-from vicino.collection.reading import SnapshotReader, check_select, read_vectors, scalar_key, vector_bytes, vector_names
+from vicino.collection.reading import SnapshotReader, check_fields, check_select, read_vectors, scalar_key, vector_bytes, vector_names
 from vicino.collection.records import check_id
 from vicino.collection.room import DECODED_COPIES, ReadRoom, within_limit
 from vicino.collection.schema import Schema, Settings
@@ -24,7 +24,6 @@ from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import Error, InvalidArgument, NotFoundError
 from vicino.filter.model import Condition
 from vicino.filter.parse import Where
-from vicino.filter.paths import check_path
 from vicino.query.aggregate import Aggregate, DistanceMatrix
 from vicino.query.groups import Groups
 from vicino.query.hit import RecordView
@@ -151,6 +150,8 @@ class ReadableCollection(Generic[T]):
         """
         if batch < 1:
             raise InvalidArgument(f"batch must be at least 1, got {batch}")
+        if order_by is not None:
+            check_fields(self.settings, order_by.removeprefix("-"))
         return self._iterate(self._shard.snapshot(), self._condition(where), check_select(select), order_by, batch, vectors)
 
     def _iterate(
@@ -206,7 +207,7 @@ class ReadableCollection(Generic[T]):
     @within_limit("facet()")
     def facet(self, field: str, *, where: Where | None = None, limit: int = 20, timeout: float | None = None) -> dict[Any, int]:
         """Each value of a field with the number of records that have it, most frequent first; lists count every distinct element once."""
-        check_path(field)
+        check_fields(self.settings, field)
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             raise InvalidArgument(f"limit of facet() must be an integer of at least 1, got {limit!r}")
         snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
@@ -333,7 +334,7 @@ class ReadableCollection(Generic[T]):
     @within_limit("aggregate()")
     def aggregate(self, field: str, *, where: Where | None = None, timeout: float | None = None) -> Aggregate:
         """Count, sum, average, smallest, largest and number of distinct values of a field; lists count every distinct element once."""
-        check_path(field)
+        check_fields(self.settings, field)
         snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
         matches = self._reader.match(snapshot, self._condition(where), self.settings, cancel)
         return Aggregate.of(field, self._room.facet(snapshot, field, matches, cancel))

@@ -19,6 +19,7 @@ from vicino.errors import InvalidArgument, MemoryLimitError
 from vicino.filter.compile import compile_filter
 from vicino.filter.model import And, Condition, Not, Range
 from vicino.filter.parse import Where, parse_where
+from vicino.filter.paths import check_known_paths, check_path
 from vicino.filter.render import render
 from vicino.query.plan import FilterStep
 from vicino.types import RecordId, VectorColumn
@@ -220,6 +221,14 @@ def vector_names(vectors: bool | str | Sequence[str], settings: Settings) -> lis
         if name not in settings.values:
             settings.spec(name)
     return names
+
+
+def check_fields(settings: Settings, *paths: str) -> None:
+    """Raises FilterError for what is no path, and for a field that a closed schema does not have."""
+    for path in paths:
+        check_path(path)
+    if settings.schema.closed:
+        check_known_paths(paths, settings.schema.fields)
 
 
 def check_select(select: Sequence[str] | str | None) -> tuple[str, ...] | None:

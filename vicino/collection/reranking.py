@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicino.collection.reading import check_fields
 from vicino.errors import Error, InvalidArgument, TimeoutError
 from vicino.query import parts as p
 from vicino.query.fusion import EMPTY, Locators, Ranking, ranked
@@ -73,6 +74,7 @@ def _words_of(part: Part) -> str | None:
 def _fields_of(run: Any, part: p.Rerank) -> tuple[str, ...]:
     settings = run.settings
     indexed = dict.fromkeys(field for entry in settings.texts.values() for field in entry.spec.fields)
+    check_fields(settings, *part.fields)
     fields = tuple(part.fields) or settings.embed or tuple(indexed)
     if not fields:
         raise InvalidArgument(

@@ -7,7 +7,7 @@ The grammar stands at the top of model.py. Wherever a string names a field, in w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from vicino.errors import FilterError, did_you_mean
 from vicino.filter import model
@@ -70,13 +70,18 @@ def paths_of(condition: model.Condition) -> Iterator[str]:
 
 
 def check_known(condition: model.Condition, known_fields: Collection[str]) -> None:
+    """As `check_known_paths`, for the paths of a condition."""
+    check_known_paths(paths_of(condition), known_fields)
+
+
+def check_known_paths(paths: Iterable[str], known_fields: Collection[str]) -> None:
     """Raises FilterError for the first path that leads to no known field.
 
     known_fields: paths. What lies inside a known field, or on the way to one, is known too: a field declared as an object says nothing
     about its keys.
     """
     known = {_keys_of(path) for path in known_fields}
-    for path in paths_of(condition):
+    for path in paths:
         keys = _keys_of(path)
         if not any(keys[: len(other)] == other[: len(keys)] for other in known):
             hint = " Record ids are asked for with has_id(...)." if keys == ("id",) else did_you_mean(path, known_fields)

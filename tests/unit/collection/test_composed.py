@@ -396,6 +396,29 @@ def test_unknown_field_of_a_closed_schema_is_refused() -> None:
             docs.search(vicino.Prefetch(vicino.Dense(QUERY), where=F.yaer > 2000))
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda docs: docs.search(vicino.Boost(vicino.Dense(QUERY), by=1 + vicino.Value("yaer", default=0))),
+        lambda docs: docs.search(vicino.Formula([vicino.Dense(QUERY)], by=vicino.Decay("yaer", target=2000, scale=3))),
+        lambda docs: docs.search(vicino.OrderBy("yaer")),
+        lambda docs: docs.search(vicino.Rescore(vicino.Dense(QUERY), by=vicino.OrderBy("yaer"))),
+        lambda docs: docs.search(vicino.Rerank(vicino.Dense(QUERY), ByLength(), query="q", fields="yaer")),
+        lambda docs: docs.search(QUERY, group_by="yaer"),
+        lambda docs: docs.facet("yaer"),
+        lambda docs: docs.aggregate("yaer"),
+        lambda docs: docs.iter(order_by="-yaer"),
+    ],
+    ids=["boost", "formula", "order", "rescore", "rerank", "groups", "facet", "aggregate", "iter"],
+)
+def test_field_that_a_closed_schema_lacks_is_refused_everywhere(ask) -> None:
+    with vicino.open() as db:
+        docs = db.create_collection("docs", dim=2, schema=vicino.Schema({"year": "integer"}, closed=True))
+        docs.upsert([{"id": 1, "vector": QUERY, "year": 2020}])
+        with pytest.raises(FilterError, match=r'there is no field "yaer"\. Did you mean "year"'):
+            ask(docs)
+
+
 def test_options_of_plain_searches_do_not_go_with_parts(docs) -> None:
     with pytest.raises(InvalidArgument, match="a part such as Dense has its own"):
         docs.search(vicino.Dense(QUERY), vector="vector")
