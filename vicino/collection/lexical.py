@@ -17,11 +17,6 @@ from vicino.query import parts as p
 from vicino.query.fusion import EMPTY, Ranking
 from vicino.query.plan import Stage
 
-EXPANSIONS = 50
-"""Words that a prefix or a misspelt word may stand for."""
-FUZZY_PREFIX = 1
-"""The first letters of a misspelt word that are taken to be right."""
-
 Clause = tuple[Any, ...]
 
 
@@ -176,9 +171,9 @@ def _words_clause(part: p.Text, positions: list[int], words: list[list[tuple[int
     minimum = _minimum(part, len(words))
     if not part.prefix and not part.fuzzy:
         return ("words", words, minimum)
-    single = [("fuzzy", [word], EXPANSIONS, part.fuzzy, FUZZY_PREFIX) if part.fuzzy else ("words", [word], 1) for word in words]
+    single = [("fuzzy", [word], part.expansions, part.fuzzy, part.fuzzy_prefix) if part.fuzzy else ("words", [word], 1) for word in words]
     if part.prefix:
-        single[-1] = ("prefix", [words[-1]], EXPANSIONS)
+        single[-1] = ("prefix", [words[-1]], part.expansions)
     return ("bool", [], single, [], minimum)
 
 

@@ -23,6 +23,7 @@ from vicino.query.sparse_vector import SparseVector
 CANDIDATES = 1000
 """Candidates of each part below one that combines."""
 DEPTH_LIMIT = 1_000_000
+EXPANSIONS_MAX = 1024
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +50,9 @@ class Text(Part):
     fields: names, each with a weight if it is written "title^3"; all indexed fields if none is named.
     operator: "or" (any word) or "and" (all of them). minimum: how many words must be there, a number or a share like "75%".
     phrase: the words stand together in this order; slop: by how many positions they may be apart.
-    prefix: the last word may be the beginning of one. fuzzy: each word may differ by 0, 1 or 2 letters.
+    prefix: the last word may be the beginning of one. fuzzy: each word may differ by 0, 1 or 2 letters, but not in its first
+        `fuzzy_prefix` ones. expansions (1 to 1,024): how many indexed words one word may stand for; of a prefix those of most records, of
+        a misspelt word the nearest.
     statistics: how rare a word and how long a text is are seen against the whole "collection", or against the "matches": the records that
         this part may find. So the scores of one tenant tell nothing of the others; counting them takes time.
     """
@@ -63,6 +66,8 @@ class Text(Part):
     slop: int = 0
     prefix: bool = False
     fuzzy: int = 0
+    fuzzy_prefix: int = 1
+    expansions: int = 50
     boost: float = 1.0
     statistics: Literal["collection", "matches"] = "collection"
 
@@ -75,6 +80,7 @@ class Text(Part):
         choice(self.operator, "operator", ("or", "and"))
         choice(self.statistics, "statistics", ("collection", "matches"))
         self._set(fields=fields, minimum=_minimum(self.minimum), slop=whole(self.slop, "slop", 0), fuzzy=whole(self.fuzzy, "fuzzy", 0, 2))
+        self._set(fuzzy_prefix=whole(self.fuzzy_prefix, "fuzzy_prefix", 0), expansions=whole(self.expansions, "expansions", 1, EXPANSIONS_MAX))
         self._set(boost=finite(self.boost, "boost", low=0.0))
         if self.slop and not self.phrase:
             raise InvalidArgument(f"slop={self.slop} is about phrases; say phrase=True as well")

@@ -9,7 +9,9 @@ import pytest
 import vicino
 from tests.property.lexical import PLAIN, expect_values_agree
 from vicino import Analyzer, Bool, Text, TextSpec
+from vicino.collection.jobs import Job
 from vicino.collection.limits import Limits
+from vicino.collection.policy import BuildGraph, BuildTerms
 from vicino.errors import InvalidArgument, NotFoundError, NotReadyError
 
 SMALL = Limits(head_rows_max=8, merge_fan_in=2, graph_rows_min=4, close_log_bytes_max=0)
@@ -70,6 +72,17 @@ def test_phrase_is_worth_less_the_further_its_words_stand_apart(docs):
 def test_prefix_completes_the_last_word(docs):
     assert found(docs, Text("fox", fields="body")) == {1, 2}
     assert found(docs, Text("fox", fields="body", prefix=True)) == {1, 2, 3, 4}
+
+
+def test_a_fuzzy_word_keeps_its_first_letters(docs):
+    assert found(docs, Text("vox", fields="body", fuzzy=1)) == set()
+    assert found(docs, Text("vox", fields="body", fuzzy=1, fuzzy_prefix=0)) == {1, 2}
+
+
+def test_a_prefix_stands_for_so_many_words_at_most(docs):
+    assert found(docs, Text("fox", fields="body", prefix=True, expansions=1)) == {1, 2}
+    with pytest.raises(InvalidArgument, match="expansions must be an integer, between 1 and 1024, got 0"):
+        Text("fox", expansions=0)
 
 
 @pytest.mark.parametrize(("edits", "ids"), [(0, {1, 2}), (1, {1, 2, 4}), (2, {1, 2, 3, 4})])
@@ -211,6 +224,14 @@ def test_past_version_is_searched_as_it_was(tmp_path):
         docs.optimize()
         assert found(docs.at(version), Text("old")) == set(range(12))
         assert found(docs, Text("old")) == set(range(6, 11))
+
+
+def test_build_of_an_index_that_was_dropped_meanwhile_does_nothing(docs):
+    docs.optimize()
+    (key, *_) = [entry["key"] for entry in docs._shard.snapshot().entries if entry["sealed"]]
+    docs._maintenance.perform(BuildTerms(key, slot=999), Job("building"))
+    docs._maintenance.perform(BuildGraph(key, slot=999), Job("building"))
+    assert docs._maintenance.last_error is None
 
 
 # ---- writes beside changes of settings
