@@ -80,7 +80,8 @@ class Text(Part):
         choice(self.operator, "operator", ("or", "and"))
         choice(self.statistics, "statistics", ("collection", "matches"))
         self._set(fields=fields, minimum=_minimum(self.minimum), slop=whole(self.slop, "slop", 0), fuzzy=whole(self.fuzzy, "fuzzy", 0, 2))
-        self._set(fuzzy_prefix=whole(self.fuzzy_prefix, "fuzzy_prefix", 0), expansions=whole(self.expansions, "expansions", 1, EXPANSIONS_MAX))
+        self._set(fuzzy_prefix=whole(self.fuzzy_prefix, "fuzzy_prefix", 0))
+        self._set(expansions=whole(self.expansions, "expansions", 1, EXPANSIONS_MAX))
         self._set(boost=finite(self.boost, "boost", low=0.0))
         if self.slop and not self.phrase:
             raise InvalidArgument(f"slop={self.slop} is about phrases; say phrase=True as well")
