@@ -352,27 +352,35 @@ class Collection(ReadableCollection[T]):
     def add_text(self, name: str, spec: TextSpec | None = None, **options: Any) -> Job:
         """Makes a text index over a field, or over several under a name of its own. Options as in `TextSpec`.
 
-        Records written from now on are searchable by words at once; those there are indexed by the job returned. Until it has ended a
-        search over this index raises NotReadyError.
+        Records written from now on are searchable by words at once; those there are indexed by the job returned, which reads and analyzes
+        each once. Until it has ended a search over this index raises NotReadyError.
+        Raises InvalidArgument when there is a text index of this name, SchemaError when a field cannot hold text, MissingExtraError when
+        the analyzer needs a stemmer that is not installed.
         """
         wanted = spec if spec is not None else TextSpec(**options)
         self._writable().change_settings(lambda settings: settings.with_text(name, wanted))
         return self._settings_changed()
 
     def drop_text(self, name: str) -> None:
-        """Forgets a text index; its files go with the next checkpoint."""
+        """Forgets a text index; its files go with the next checkpoint. Raises InvalidArgument when there is none of this name."""
         self._writable().change_settings(lambda settings: settings.without_text(name))
         self._settings_changed()
 
     def add_vector(self, name: str, spec: AnyVectorSpec | None = None, **options: Any) -> None:
-        """Declares one more named vector; existing records lack it until they are updated. Options as in `VectorSpec`."""
+        """Declares one more named vector, dense, sparse or multi; existing records lack it until they are updated. Costs one commit.
+
+        spec: a VectorSpec, SparseSpec or MultiSpec; options are those of `VectorSpec`. Raises InvalidArgument for a name that is taken.
+        """
         writes = self._writable()
         wanted = spec if spec is not None else VectorSpec(**options)
         writes.change_settings(lambda settings: settings.with_vector(name, wanted))
         self._settings_changed()
 
     def drop_vector(self, name: str) -> None:
-        """Forgets a named vector; its files go with the next checkpoint, its rows in merged segments at once."""
+        """Forgets a named vector of any kind; its files go with the next checkpoint, its rows in merged segments at once.
+
+        Raises InvalidArgument when there is none of this name.
+        """
         self._writable().change_settings(lambda settings: settings.without_vector(name))
         self._settings_changed()
 

@@ -284,7 +284,9 @@ class Maintenance:
     def _build_graph(self, action: BuildGraph, job: Job) -> None:
         shard = self.shard
         files = shard.segments[action.key]
-        entry = next(entry for entry in shard.settings.vectors.values() if entry.slot == action.slot)
+        entry = next((entry for entry in shard.settings.vectors.values() if entry.slot == action.slot), None)
+        if entry is None:  # dropped since the action was chosen
+            return
         needed = _core.graph_build_bytes(files.rows, entry.spec.dim, entry.spec.dtype, self._threads)
         with shard.budget.reserve(needed, f"building the graph of {files.rows} rows", optional=True):
             graph = shard.state.base().build_graph(action.key, action.slot, self._threads, job.cancel_token)
@@ -321,7 +323,9 @@ class Maintenance:
         The base knows the index, so every later change of a text wrote its record anew: what is read here is what the rows say.
         """
         shard = self.shard
-        name, entry = next((name, entry) for name, entry in shard.settings.texts.items() if entry.slot == action.slot)
+        name, entry = next(((name, entry) for name, entry in shard.settings.texts.items() if entry.slot == action.slot), ("", None))
+        if entry is None:  # dropped since the action was chosen
+            return
         base = shard.state.base()
         position = next(position for position, found in enumerate(base.entries) if found["key"] == action.key)
         builder = _core.TermsBuilder(action.slot, base.entries[position]["rows"])

@@ -268,7 +268,10 @@ class Settings:
         return replace(self, vectors={other: entry for other, entry in self.vectors.items() if other != name})
 
     def with_text(self, name: str, spec: TextSpec) -> Settings:
-        """With a text index more, named after its field. Raises InvalidArgument when there is one of this name, other than this."""
+        """With a text index more, in a slot of its own; without fields in `spec` it covers the field of its name.
+
+        Raises InvalidArgument when there is one of this name, SchemaError when a field cannot hold text.
+        """
         resolved = spec.resolved(name)
         for other in resolved.fields:
             if other in self.schema and self.schema[other].kind not in ("string", "list", "any"):
