@@ -145,7 +145,7 @@ class SearchableGraph:
 
     def __init__(self, graph: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> None: ...
 
-    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int) -> tuple:
+    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple:
         """
         Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together.
         """

@@ -25,8 +25,7 @@ class _Own(Peer):
 
     @property
     def _metric(self) -> str:
-        # Rows of the cosine sets have unit length; "dot" spares the norms, which a segment keeps and a bare call would compute anew.
-        return "l2" if self.metric == "l2" else "dot"
+        return "l2" if self.metric == "l2" else "cosine"
 
     def search(self, query: Rows, k: int) -> Any:
         return self.search_batch(query[None], k, 1)[0]
@@ -42,13 +41,15 @@ class GraphIndex(_Own):
 
     def build(self, rows: Rows) -> None:
         self._rows = rows
-        self._graph = _core.build_graph(rows, self._metric, threads=self.threads)
+        built = _core.build_graph(rows, self._metric, threads=self.threads)
+        self._size = len(built)
+        self._graph = _core.SearchableGraph(built, rows, self._metric)
 
     def use(self, setting: int) -> None:
         self._beam = setting
 
-    def _search(self, queries: Rows, k: int, allowed: Any = None) -> tuple[Any, Any, int]:
-        return _core.graph_search(self._graph, self._rows, queries, k, self._beam, self._metric, allowed)
+    def _search(self, queries: Rows, k: int, allowed: Any = None) -> tuple[Any, ...]:
+        return self._graph.search(queries, k, self._beam, allowed)
 
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
         if threads == 1:
@@ -65,8 +66,7 @@ class GraphIndex(_Own):
         return self._search(queries, k)[2] / len(queries)
 
     def size_bytes(self) -> dict[str, int]:
-        size = len(self._graph) + self._rows.nbytes
-        return {"hot": size, "total": size}
+        return {"hot": self._graph.hot_bytes, "total": self._size + self._rows.nbytes, "rescored": self._rows.nbytes}
 
 
 class FlatIndex(_Own):

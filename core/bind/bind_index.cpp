@@ -135,7 +135,7 @@ class SearchableGraph {
       : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
         graph_(open(bytes_, held_.block.rows)) {}
 
-  nb::tuple search(const Array& queries, std::size_t k, std::size_t ef) const {
+  nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed) const {
     check_k(k);
     check_queries(queries, held_.block, metric_);
     auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
@@ -144,10 +144,11 @@ class SearchableGraph {
     {
       const nb::gil_scoped_release release;
       const Cancel cancel(std::nullopt);
+      const auto bits = bits_of(allowed, held_.block.rows);
       const auto prepared = prepare(queries, held_.block, metric_);
       for (std::size_t q = 0; q < prepared.size(); ++q) {
         TopK nearest(k);
-        graph_.search(prepared[q], held_.block, nullptr, ef, nearest, stats, cancel);
+        graph_.search(prepared[q], held_.block, allowed ? bits.data() : nullptr, ef, nearest, stats, cancel);
         write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
       }
     }
@@ -188,7 +189,7 @@ std::size_t build_bytes(std::uint32_t n_rows, std::uint32_t dim, const std::stri
 void bind_index(nb::module_& m) {
   nb::class_<SearchableGraph>(m, "SearchableGraph", "A graph with its vectors, opened once; for measurements.")
       .def(nb::init<nb::bytes, Array, const std::string&>(), "graph"_a, "vectors"_a, "metric"_a)
-      .def("search", &SearchableGraph::search, "queries"_a, "k"_a, "ef"_a,
+      .def("search", &SearchableGraph::search, "queries"_a, "k"_a, "ef"_a, "allowed"_a = nb::none(),
            "Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together.")
       .def_prop_ro("hot_bytes", &SearchableGraph::hot_bytes, "What a walk reads.");
   m.def("exact_search", &exact_search, "vectors"_a, "queries"_a, "k"_a, "metric"_a, "allowed"_a = nb::none(), "timeout_s"_a = nb::none(),
