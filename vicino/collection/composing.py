@@ -20,7 +20,7 @@ import numpy as np
 
 from vicino import _core
 from vicino.collection.executing import Execution, group_keys
-from vicino.collection.page import check_page
+from vicino.collection.page import LIMIT_MAX, check_page
 from vicino.collection.reading import check_fields, read_vectors, vector_bytes, vector_names
 from vicino.collection.room import HIT_BYTES
 from vicino.errors import InvalidArgument, NotFoundError
@@ -284,8 +284,8 @@ class Composer:
         check_fields(searcher.shard.settings, field)
         if options.offset:
             raise InvalidArgument(f"groups have no offset, got {options.offset}; ask for a larger limit")
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise InvalidArgument(f"group_size must be at least 1, got {size!r}")
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LIMIT_MAX:
+            raise InvalidArgument(f"group_size must be at least 1 and at most {LIMIT_MAX}, got {size!r}")
         check_depth(part)
         snapshot, settings = searcher.shard.snapshot(), searcher.shard.settings
         cancel = _core.Cancel(options.timeout, True)
@@ -400,10 +400,10 @@ def _cursor(version: int, position: int, fingerprint: str) -> str:
 def _read_cursor(cursor: str, fingerprint: str) -> tuple[int, int]:
     try:
         version, position, of = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, TypeError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         version, position, of = -1, -1, None
     if type(version) is not int or type(position) is not int or version < 0 or position < 0:
-        raise InvalidArgument(f'a cursor is what Results.next_cursor holds, or "" to begin, got {cursor[:40]!r}')
+        raise InvalidArgument(f'a cursor is what Results.next_cursor holds, or "" to begin, got {str(cursor)[:40]!r}')
     if of != fingerprint:
         raise InvalidArgument("the cursor belongs to another query; give it with the query, where=, min_score= and exact= it came from")
     return version, position

@@ -11,7 +11,7 @@ import numpy as np
 from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.maintenance import Maintenance
-from vicino.collection.page import LIMIT_MAX, check_page
+from vicino.collection.page import LIMIT_MAX, check_numbers, check_page
 from vicino.collection.query_vector import Row, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
@@ -91,6 +91,10 @@ class SearchOptions:
     ef: int | None = None
     timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.min_score is not None or self.ef is not None or self.timeout is not None:
+            check_numbers(self.min_score, self.ef, self.timeout)
+
 
 class Searcher:
     """The searches of one collection. `shard` has its snapshots, `reader` understands its conditions."""
@@ -140,6 +144,8 @@ class Searcher:
                 raise InvalidArgument(f"the collection has several vectors; say with vector= which one to search: {', '.join(targets)}")
             if not targets:
                 raise InvalidArgument(f'collection "{self.name}" has no vectors to search; create it with dim=, vectors= or model=')
+        elif not isinstance(vector, str):
+            raise InvalidArgument(f"vector= is the name of a vector, got {vector!r}")
         elif vector not in targets:
             settings.spec(vector)
         return targets[vector]
@@ -240,6 +246,8 @@ class Searcher:
     def collection_of(self, given: Any) -> Any:
         """The collection that `lookup=` means, by itself or by its name in the same database."""
         if not isinstance(given, str):
+            if not callable(getattr(given, "get", None)) or isinstance(given, dict):
+                raise InvalidArgument(f"lookup= takes a collection or its name, got {type(given).__name__}")
             return given
         if self.collection_named is None:
             raise InvalidArgument(f'lookup="{given}" is a name; give the collection itself')

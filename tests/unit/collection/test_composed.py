@@ -275,10 +275,16 @@ def test_cursor_that_is_none_is_refused(docs, content: bytes) -> None:
         docs.search(QUERY, cursor=base64.urlsafe_b64encode(content).decode() or "!!")
 
 
+OUT_OF_RANGE: list[dict] = [
+    {"offset": 2**40}, {"offset": -1}, {"offset": 1.5}, {"limit": 0}, {"limit": "3"}, {"limit": True},
+    {"ef": 0}, {"ef": -1}, {"ef": 1.5}, {"ef": 2**40}, {"min_score": "x"}, {"min_score": float("nan")}, {"timeout": -1}, {"timeout": "1"},
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("query", [QUERY, vicino.Dense(QUERY)], ids=["vector", "part"])
-@pytest.mark.parametrize("options", [{"offset": 2**40}, {"offset": -1}, {"offset": 1.5}, {"limit": 0}, {"limit": "3"}, {"limit": True}])
-def test_pages_out_of_range_are_refused(docs, query, options) -> None:
-    with pytest.raises(InvalidArgument, match="must be"):
+@pytest.mark.parametrize("options", OUT_OF_RANGE)
+def test_numbers_out_of_range_are_refused(docs, query, options) -> None:
+    with pytest.raises(InvalidArgument, match=r"must be|go with a text"):
         docs.search(query, **options)
 
 
@@ -311,8 +317,12 @@ def test_groups_look_up_records_of_another_collection(docs) -> None:
 def test_group_options_that_do_not_fit_are_refused(docs) -> None:
     with pytest.raises(InvalidArgument, match="group_size must be at least 1"):
         docs.search(QUERY, group_by="shelf", group_size=0)
+    with pytest.raises(InvalidArgument, match="at most 10000"):
+        docs.search(QUERY, group_by="shelf", group_size=2**70)
     with pytest.raises(InvalidArgument, match="say group_by="):
         docs.search(QUERY, lookup=docs)
+    with pytest.raises(InvalidArgument, match="lookup= takes a collection or its name, got int"):
+        docs.search(QUERY, group_by="shelf", lookup=5)
 
 
 # ---- figures
@@ -422,6 +432,12 @@ def test_field_that_a_closed_schema_lacks_is_refused_everywhere(ask) -> None:
 def test_options_of_plain_searches_do_not_go_with_parts(docs) -> None:
     with pytest.raises(InvalidArgument, match="a part such as Dense has its own"):
         docs.search(vicino.Dense(QUERY), vector="vector")
+
+
+@pytest.mark.parametrize("name", [5, ["vector"], True])
+def test_name_of_a_vector_is_a_string(docs, name) -> None:
+    with pytest.raises(InvalidArgument, match="vector= is the name of a vector"):
+        docs.search(QUERY, vector=name)
 
 
 def test_text_without_model_and_index_is_refused(docs) -> None:
