@@ -675,7 +675,7 @@ class ShardState:
 
 class TextQuery:
     """
-    A query over text indexes, as a tree of clauses; vicino.query.text_plan makes them.
+    A query over text indexes, as a tree of clauses; vicino.collection.lexical makes them.
     """
 
     def __init__(self, fields: Sequence[tuple[int, float, float, float]], clause: tuple, filtered_statistics: bool = False) -> None:

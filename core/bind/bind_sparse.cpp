@@ -186,7 +186,7 @@ class SegmentTerms {
 }  // namespace
 
 void bind_sparse(nb::module_& m) {
-  nb::class_<TextQuery>(m, "TextQuery", "A query over text indexes, as a tree of clauses; vicino.query.text_plan makes them.")
+  nb::class_<TextQuery>(m, "TextQuery", "A query over text indexes, as a tree of clauses; vicino.collection.lexical makes them.")
       .def("__init__", [](TextQuery* self, const std::vector<std::tuple<std::uint32_t, float, float, float>>& fields, const nb::tuple& clause,
                           bool filtered_statistics) { new (self) TextQuery(query_of(fields, clause, filtered_statistics)); },
            "fields"_a, "clause"_a, "filtered_statistics"_a = false, "fields: (slot, boost, k1, b).");

@@ -1,6 +1,6 @@
 // Values: what a record has beside its vectors and fields in a slot of its own, as a byte string that the core reads. No bytes: it has none.
 //
-//   text    the terms that an analyzer made of some fields (sparse/terms.h)
+//   text    the terms that an analyzer made of some fields (sparse/text_value.h)
 //   sparse  n times u32 index, ascending, then n times f32 weight
 //   multi   n rows of dim elements
 #pragma once
