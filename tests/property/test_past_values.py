@@ -1,4 +1,4 @@
-"""Random scripts of a database's life: after every call, searches by words, sparse and multi-vectors are right, now and at past versions."""
+"""Random scripts of a database's life: after every call, searches by words, sparse and multi-vectors are right, now and in the past."""
 
 from __future__ import annotations
 
