@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from tests.property.lexical import PLAIN, Clause, Field, Lexical, expect_best, s
 from vicino import _core
 from vicino.collection.limits import Limits
 from vicino.collection.value_specs import SparseSpec, TextSpec
+from vicino.env import Env
+from vicino.env.recording import RecordingEnv
 
 LIMITS = Limits(head_rows_max=150, merge_fan_in=3)
 WORDS = [
@@ -374,3 +376,27 @@ def test_a_merge_changes_no_score() -> None:
         corpus.collection.optimize()
         assert len(corpus.snapshot.entries) == 2  # one segment and an empty head
         assert answers() == before
+
+
+def test_a_merge_writes_the_bytes_that_one_seal_would() -> None:
+    """Invariant 9: files depend on the rows and their order, not on the way they came."""
+    chance = random.Random(5)
+    records = []
+    for number in range(400):
+        text = " ".join(chance.choices(WORDS, [1 / (1 + rank) for rank in range(len(WORDS))], k=chance.randint(0, 30)))
+        records.append({"id": number, "text": text, "bag": {chance.randrange(9): 0.5, 10 + number % 40: chance.random()}})
+
+    def files(parts: int) -> list[bytes]:
+        env = RecordingEnv(1)
+        with vicino.open("/db", _env=cast(Env, env)) as database:
+            vectors, text = {"bag": SparseSpec()}, {"text": TextSpec(analyzer=PLAIN)}
+            collection = database.create_collection("c", vectors=vectors, text=text)
+            for first in range(0, 400, 400 // parts):
+                collection.upsert(records[first : first + 400 // parts])
+                collection._shard.freeze()
+            collection.optimize()
+            assert len(collection._shard.snapshot().entries) == 2  # one segment and an empty head
+            folder = next(f"/db/{name}" for name in env.files.list("/db") if name.startswith("c-"))
+            return sorted(bytes(env.files.read(f"{folder}/{name}")) for name in env.files.list(folder) if name.endswith(".terms"))
+
+    assert files(1) == files(4)
