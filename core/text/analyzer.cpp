@@ -52,6 +52,7 @@ std::uint32_t Analyzer::remember(Memo& memo, std::string_view word, bool for_que
   entry.is_ascii = std::all_of(word.begin(), word.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   memo.size_bytes += sizeof(MemoWord) + 4 * entry.pieces.normal.size();
   for (const Piece& piece : entry.pieces.pieces) memo.size_bytes += sizeof(Piece) + sizeof(TermForm) + 4 * piece.text.size();
+  memo.n_positions.push_back(entry.pieces.n_positions);
   memo.words.push_back(std::move(entry));
   return id;
 }
@@ -63,7 +64,7 @@ void Analyzer::place(Memo& memo, std::string_view text, std::uint32_t at, bool f
     const Word& word = out.words[i];
     const std::uint32_t id = remember(memo, text.substr(word.begin, word.end - word.begin), for_query);
     out.tokens.push_back({id, at});
-    at += memo.words[id].pieces.n_positions;
+    at += memo.n_positions[id];
   }
   out.n_positions = at;
 }
@@ -85,7 +86,7 @@ std::size_t Analyzer::detect(const Memo& memo, std::span<const Token> tokens) co
 
 const Analyzer::TermForm* Analyzer::forms_of(const Memo& memo, std::size_t language, std::uint32_t word) const {
   const Forms& forms = memo.languages[language];
-  return forms.forms.data() + (forms.first[word] - 1);
+  return forms.forms.data() + (forms.words[word].first - 1);
 }
 
 void Analyzer::resolve(Memo& memo, std::size_t language, std::span<const std::uint32_t> words) {
@@ -104,7 +105,7 @@ void Analyzer::resolve(Memo& memo, std::size_t language, std::span<const std::ui
   Forms& forms = memo.languages[language];
   std::size_t next = 0;
   for (const std::uint32_t word : words) {
-    forms.first[word] = static_cast<std::uint32_t>(forms.forms.size() + 1);
+    forms.words[word] = {static_cast<std::uint32_t>(forms.forms.size() + 1), memo.words[word].pieces.n_positions, (memo.words[word].stop_words_of >> language & 1) != 0};
     const std::size_t begin = forms.forms.size();
     const auto& pieces = memo.words[word].pieces.pieces;
     for (std::size_t i = 0; i < pieces.size(); ++i) {
@@ -127,18 +128,18 @@ void Analyzer::resolve(Memo& memo, std::size_t language, std::span<const std::ui
 void Analyzer::require(Memo& memo, std::size_t language, std::span<const Token> tokens) {
   if (memo.languages.size() <= language) memo.languages.resize(rules_.languages.size() + 1);
   Forms& forms = memo.languages[language];
-  forms.first.resize(memo.words.size());
+  forms.words.resize(memo.words.size());
   std::vector<std::uint32_t> unknown;
   for (const Token& token : tokens) {
-    if (forms.first[token.word]) continue;
-    forms.first[token.word] = kEnd;  // asked for
+    if (forms.words[token.word].first) continue;
+    forms.words[token.word].first = kEnd;  // asked for
     unknown.push_back(token.word);
   }
   if (unknown.empty()) return;
   try {
     resolve(memo, language, unknown);
   } catch (...) {
-    for (const std::uint32_t word : unknown) forms.first[word] = 0;
+    for (const std::uint32_t word : unknown) forms.words[word].first = 0;
     throw;
   }
 }
@@ -146,12 +147,12 @@ void Analyzer::require(Memo& memo, std::size_t language, std::span<const Token> 
 void Analyzer::append_value(std::span<const Token> tokens, std::size_t language, bool positions, std::string& out) {
   occurrences_.clear();
   std::uint32_t length = 0;
+  const Forms& forms = documents_.languages[language];
   for (const Token& token : tokens) {
-    const MemoWord& word = documents_.words[token.word];
+    const WordForms word = forms.words[token.word];
     // Stop words say nothing of how much a text holds: they are kept for phrases and not counted.
-    const bool is_stop_word = rules_.leaves_stop_words_out && (word.stop_words_of >> language & 1);
-    if (!is_stop_word) length += word.pieces.n_positions;
-    for (const TermForm* form = forms_of(documents_, language, token.word); form->term != kEnd; ++form)
+    if (!(rules_.leaves_stop_words_out && word.is_stop_word)) length += word.n_positions;
+    for (const TermForm* form = forms.forms.data() + (word.first - 1); form->term != kEnd; ++form)
       occurrences_.push_back(std::uint64_t{form->term} << 32 | (token.position + form->offset));
   }
   std::sort(occurrences_.begin(), occurrences_.end());

@@ -83,14 +83,21 @@ class Analyzer {
     std::uint16_t offset;
     Form form;
   };
+  /// What is asked of a word each time it occurs, small for the cache's sake.
+  struct WordForms {
+    std::uint32_t first = 0;  // 1 + index of its first form, 0 while unknown
+    std::uint16_t n_positions = 0;
+    bool is_stop_word = false;
+  };
   /// What the words of one memo become in one language.
   struct Forms {
-    std::vector<std::uint32_t> first;  // by word: 1 + index of its first form, 0 while unknown
-    std::vector<TermForm> forms;       // a word's forms end before one with term kEnd
+    std::vector<WordForms> words;
+    std::vector<TermForm> forms;  // a word's forms end before one with term kEnd
   };
   struct Memo {
     StringTable keys;
     std::vector<MemoWord> words;
+    std::vector<std::uint16_t> n_positions;  // of the words, for the same reason
     std::vector<Forms> languages;
     std::size_t size_bytes = 0;
   };
