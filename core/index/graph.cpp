@@ -59,7 +59,7 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   graph.row_of_node_ = part(layout.row_of_node, header.nodes);
   graph.node_of_row_ = part(layout.node_of_row, header.rows);
   graph.links_ = part(layout.links, std::size_t{header.nodes} * header.links);
-  graph.entries_ = part(layout.entries, header.entries);
+  graph.n_entries_ = header.entries;
   graph.group_nodes_ = part(layout.group_nodes, header.groups);
   graph.group_starts_ = part(layout.group_starts, header.groups ? std::size_t{header.groups} + 1 : 0);
   graph.near_starts_ = part(layout.near_starts, header.groups);
@@ -73,8 +73,6 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
 }
 
 void Graph::check_small_parts() const {
-  for (const std::uint32_t node : entries_)
-    if (node >= n_nodes_) fail("an entry is node " + std::to_string(node) + " of " + std::to_string(n_nodes_));
   for (std::size_t i = 0; i < group_nodes_.size(); ++i) {
     if (group_nodes_[i] >= n_nodes_ || (i && group_nodes_[i] <= group_nodes_[i - 1])) fail("groups of duplicates do not ascend");
     if (group_starts_[i] >= group_starts_[i + 1]) fail("a group of duplicates is empty");
@@ -85,7 +83,7 @@ void Graph::check_small_parts() const {
     if (row >= n_rows_) fail("a duplicate is row " + std::to_string(row) + " of " + std::to_string(n_rows_));
 }
 
-std::size_t Graph::hot_bytes() const { return row_of_node_.size_bytes() + links_.size_bytes() + entries_.size_bytes() + (codes_ ? codes_->hot_bytes() : 0); }
+std::size_t Graph::hot_bytes() const { return row_of_node_.size_bytes() + links_.size_bytes() + (codes_ ? codes_->hot_bytes() : 0); }
 
 std::uint32_t Graph::row_of(std::uint32_t node) const {
   const std::uint32_t row = row_of_node_[node];
@@ -140,8 +138,8 @@ void Graph::verify() const {
   if (!n_nodes_) return;
 
   std::vector<bool> reached(n_nodes_);
-  std::vector<std::uint32_t> queue{entries_[0]};
-  reached[entries_[0]] = true;
+  std::vector<std::uint32_t> queue{0};
+  reached[0] = true;
   for (std::size_t i = 0; i < queue.size(); ++i)
     for (const std::uint32_t node : links_of(queue[i]))
       if (!reached[node]) {
@@ -149,7 +147,7 @@ void Graph::verify() const {
         queue.push_back(node);
       }
   if (queue.size() != n_nodes_)
-    fail(std::to_string(n_nodes_ - queue.size()) + " of " + std::to_string(n_nodes_) + " nodes cannot be reached from the first entry");
+    fail(std::to_string(n_nodes_ - queue.size()) + " of " + std::to_string(n_nodes_) + " nodes cannot be reached from the first");
 }
 
 }  // namespace vicino

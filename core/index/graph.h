@@ -2,9 +2,9 @@
 //
 // Every distinct row is a node with at most R links to nodes near it in different directions; rows that are byte for byte the same share
 // one node, and so do crowds of rows that are nearly the same (copy_groups.h). Nodes are numbered so that neighbors lie near each other in
-// memory. There are no layers: a search scores a table of entry nodes, starts from the nearest of them and walks (walk.h); at the end it
-// scores the rows of the nodes it kept, and the near copies. Every node is reachable from the first entry, so a search whose beam is as
-// wide as the graph sees every node.
+// memory, but for the entries, which come first. There are no layers: a search scores the entries, starts from the nearest of them and
+// walks (walk.h); at the end it scores the rows of the nodes it kept, and the near copies. Every node is reachable from node 0, so a search
+// whose beam is as wide as the graph sees every node.
 //
 // A walk over floats goes by 4-bit codes of the rows (codes/), which lie here in the order of nodes; over other types, and under l1, it goes by
 // the rows themselves.
@@ -14,7 +14,6 @@
 //   row_of_node   u32 * nodes      the row a node stands for
 //   node_of_row   u32 * rows       the node that stands for a row; kNone for a row without a vector. Read by scans, not by walks
 //   links         u32 * nodes * R  nodes, nearest first; kNone fills the end
-//   entries       u32 * entries    nodes
 //   group_nodes   u32 * groups     nodes that stand for several rows, ascending
 //   group_starts  u32 * (groups + 1), absent without groups
 //   near_starts   u32 * groups     where among the copies of each group the near ones begin
@@ -90,7 +89,8 @@ class Graph {
 
   std::uint32_t n_rows() const { return n_rows_; }
   std::uint32_t n_nodes() const { return n_nodes_; }
-  std::uint32_t n_entries() const { return static_cast<std::uint32_t>(entries_.size()); }
+  /// Nodes 0 to this are where walks begin.
+  std::uint32_t n_entries() const { return n_entries_; }
   std::size_t size_bytes() const { return buffer_.size(); }
   /// What a walk reads: links, codes, the rows of nodes, entries.
   std::size_t hot_bytes() const;
@@ -115,8 +115,8 @@ class Graph {
   void check_block(const VectorBlock& block) const;
 
   Blob buffer_;
-  std::uint32_t n_rows_ = 0, n_nodes_ = 0, n_links_ = 0;
-  std::span<const std::uint32_t> row_of_node_, node_of_row_, links_, entries_, group_nodes_, group_starts_, near_starts_, duplicates_;
+  std::uint32_t n_rows_ = 0, n_nodes_ = 0, n_links_ = 0, n_entries_ = 0;
+  std::span<const std::uint32_t> row_of_node_, node_of_row_, links_, group_nodes_, group_starts_, near_starts_, duplicates_;
   std::span<const std::uint64_t> has_group_;
   std::shared_ptr<const GraphCodes> codes_;  // null: walks go by rows
 };

@@ -206,8 +206,32 @@ class Builder {
 
 /// A finished graph over nodes; rows[node] is the row it stands for.
 struct Network {
-  std::vector<std::uint32_t> rows, links, entries;
+  std::vector<std::uint32_t> rows, links;
+  std::uint32_t n_entries = 0;  // the first of the nodes
 };
+
+/// Numbers the entries first and leaves the others in their order.
+void put_first(std::vector<std::uint32_t> entries, const BuildSpace& space, std::uint32_t stride, Network& network) {
+  constexpr std::uint32_t unset = 0xffffffff;
+  std::vector<std::uint32_t> place(space.size(), unset), order;
+  order.reserve(space.size());
+  const auto take = [&](std::uint32_t node) {
+    if (place[node] != unset) return;
+    place[node] = static_cast<std::uint32_t>(order.size());
+    order.push_back(node);
+  };
+  std::ranges::for_each(entries, take);
+  network.n_entries = static_cast<std::uint32_t>(order.size());
+  for (std::uint32_t node = 0; node < space.size(); ++node) take(node);
+
+  std::vector<std::uint32_t> links(network.links.size());
+  for (std::size_t at = 0; at < links.size(); ++at) {
+    const std::uint32_t to = network.links[order[at / stride] * std::size_t{stride} + at % stride];
+    links[at] = to == LinkTable::kFree ? to : place[to];
+  }
+  network.links = std::move(links);
+  for (const std::uint32_t node : order) network.rows.push_back(space.row(node));
+}
 
 Network build_network(const VectorBlock& block, Metric metric, const GraphParams& params, unsigned threads, const Cancel& cancel,
                       std::atomic<std::uint64_t>* progress, std::uint64_t progress_total, CopyGroups& groups) {
@@ -225,9 +249,9 @@ Network build_network(const VectorBlock& block, Metric metric, const GraphParams
       continue;
     }
     builder.finish();
-    network.entries = builder.choose_entries(n_entries_for(n_nodes));
-    make_reachable(space, links, network.entries);
-    for (std::uint32_t node = 0; node < n_nodes; ++node) network.rows.push_back(space.row(node));
+    const auto entries = builder.choose_entries(n_entries_for(n_nodes));
+    make_reachable(space, links, entries);
+    put_first(entries, space, params.links, network);
     return network;
   }
 }
@@ -241,7 +265,7 @@ class Writer {
     header_.rows = n_rows;
     header_.nodes = static_cast<std::uint32_t>(network.rows.size());
     header_.links = n_links;
-    header_.entries = static_cast<std::uint32_t>(network.entries.size());
+    header_.entries = network.n_entries;
     header_.duplicates = static_cast<std::uint32_t>(groups.copies.size());
     take_copies(groups.copies);
     for (std::size_t i = 0; i < copies_.size(); ++i) header_.groups += begins_group(i);
@@ -257,7 +281,6 @@ class Writer {
     std::ranges::copy(network_.rows, part<std::uint32_t>(layout.row_of_node));
     static_assert(LinkTable::kFree == Graph::kNone);
     std::ranges::copy(network_.links, part<std::uint32_t>(layout.links));
-    std::ranges::copy(network_.entries, part<std::uint32_t>(layout.entries));
     std::ranges::copy(codes, part<std::uint8_t>(layout.codes));
     write_nodes(part<std::uint32_t>(layout.node_of_row));
     write_groups(layout);
@@ -342,7 +365,7 @@ std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, 
                               40 * 8 * std::size_t{dim};
   const std::size_t most = std::max({encoding, collecting, linking_back, repairing});
   // Codes are gone when the result is written beside the links, their nodes' rows and the entries.
-  const std::size_t building = groups + links + rows * code + most + scratch;
+  const std::size_t building = groups + links + rows * code + std::max(most, links + rows * 12) + scratch;
   const std::size_t writing = groups + links + rows * 8 + result + GraphCodes::build_bytes(rows, dim, dtype);
   return std::max({grouping, building, writing}) + (std::size_t{1} << 20);
 }

@@ -32,7 +32,6 @@ struct GraphLayout {
     place(row_of_node, std::uint64_t{4} * header.nodes);
     place(node_of_row, std::uint64_t{4} * header.rows);
     place(links, std::uint64_t{4} * header.nodes * header.links);
-    place(entries, std::uint64_t{4} * header.entries);
     place(group_nodes, std::uint64_t{4} * header.groups);
     place(group_starts, header.groups ? 4 * (std::uint64_t{header.groups} + 1) : 0);
     place(near_starts, std::uint64_t{4} * header.groups);
@@ -42,7 +41,7 @@ struct GraphLayout {
     size = end;
   }
   // Counts are below 2^32 and links below 2^7, and the reader bounds `codes` by the buffer, so no sum here overflows 64 bits.
-  std::size_t row_of_node, node_of_row, links, entries, group_nodes, group_starts, near_starts, duplicates, has_group, codes, size;
+  std::size_t row_of_node, node_of_row, links, group_nodes, group_starts, near_starts, duplicates, has_group, codes, size;
 };
 
 }  // namespace vicino

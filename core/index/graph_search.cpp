@@ -130,11 +130,11 @@ class GraphSearch {
   void run(std::size_t ef) {
     if (graph_.codes_) {
       prepare_codes();
-      walk(graph_.entries_, CodeScorer(*graph_.codes_, memory_.query), ef);
+      walk(entries(), CodeScorer(*graph_.codes_, memory_.query), ef);
       if (!is_undecided()) rescore(found());
       else walk_by_rows(ef);
     } else {
-      walk(graph_.entries_, RowScorer(graph_, query_, block_, memory_.rows), ef);
+      walk(entries(), RowScorer(graph_, query_, block_, memory_.rows), ef);
       offer_found();
     }
     if (!graph_.near_starts_.empty()) offer_near_copies(memory_.pool.keys());
@@ -169,6 +169,12 @@ class GraphSearch {
   }
 
  private:
+  std::span<const std::uint32_t> entries() {
+    auto& nodes = memory_.seeds;
+    for (auto next = static_cast<std::uint32_t>(nodes.size()); next < graph_.n_entries_; ++next) nodes.push_back(next);
+    return std::span(nodes).first(graph_.n_entries_);
+  }
+
   /// Whether codes cannot tell what was found apart: in a crowd of rows that are nearly the same, all lie within the error of one.
   bool is_undecided() const {
     const auto keys = memory_.pool.keys();
@@ -190,7 +196,7 @@ class GraphSearch {
 
   template <class Scorer>
   void walk(std::span<const std::uint32_t> seeds, const Scorer& scorer, std::size_t ef) {
-    auto& [pool, accepted, visited, fresh, before, distances, rows, state] = memory_;
+    auto& [pool, accepted, visited, fresh, before, distances, rows, seeds_of_thread, state] = memory_;
     pool.reset(std::clamp<std::size_t>(ef, 1, graph_.n_nodes_));
     accepted.reset(allowed_ ? std::max(ef, nearest_.k() + kSlackMin) : 1);
     visited.reset(graph_.n_nodes_);
@@ -208,7 +214,6 @@ class GraphSearch {
       }
       ++stats_.hops;
       collect(graph_.links_of(walk_node(nearest)), scorer, fresh);
-      prefetch_links(pool.peek_next());
       if (hops <= kDescent) {
         score(fresh, scorer);
       } else {
@@ -240,9 +245,14 @@ class GraphSearch {
     if (distances.size() < nodes.size()) distances.resize(nodes.size());
     scorer.score(nodes, distances.data());
     stats_.rows_scored += nodes.size();
+    // The links of the nodes that will be expanded next travel while the others find their places.
+    const auto nearest = static_cast<std::size_t>(std::min_element(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(nodes.size())) - distances.begin());
+    if (!nodes.empty()) prefetch_links(walk_key(distances[nearest], nodes[nearest]));
+    prefetch_links(memory_.pool.peek_next());
+    const WalkKey bound = memory_.pool.bound();
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       const WalkKey key = walk_key(distances[i], nodes[i]);
-      memory_.pool.insert(key);
+      if (key < bound) memory_.pool.insert(key);
       if (allowed_ && key < memory_.accepted.bound() && may_be_allowed(nodes[i])) memory_.accepted.insert(key);
     }
   }

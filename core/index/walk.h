@@ -103,7 +103,7 @@ struct WalkMemory {
   VisitedNodes visited;
   std::vector<std::uint32_t> fresh, before;
   std::vector<float> distances;
-  std::vector<std::uint32_t> rows;
+  std::vector<std::uint32_t> rows, seeds;  // seeds: 0, 1, 2, …
   QueryState query;
 
   static WalkMemory& of_thread() {
