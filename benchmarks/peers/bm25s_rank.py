@@ -2,8 +2,8 @@
 
     python bm25s_rank.py terms.json > rankings.json
 
-terms.json: {"documents": [[term, …], …], "queries": [[term, …], …], "k": 10}. Gives for each query the k best documents by number, equal
-scores in the order of the documents, those that hold no query term left out.
+terms.json: {"documents": [[term, …], …], "queries": [[term, …], …], "k": 10, "k1": 1.2, "b": 0.75}. Gives for each query the k best
+documents by number, equal scores in the order of the documents, those that hold no query term left out.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ import sys
 import bm25s
 import numpy as np
 
-K1, B = 1.2, 0.75
 
-
-def rank(documents: list[list[str]], queries: list[list[str]], k: int) -> list[list[int]]:
-    index = bm25s.BM25(method="lucene", k1=K1, b=B)
+def rank(documents: list[list[str]], queries: list[list[str]], k: int, k1: float, b: float) -> list[list[int]]:
+    index = bm25s.BM25(method="lucene", k1=k1, b=b)
     index.index(documents, show_progress=False)
     rankings = []
     for terms in queries:
@@ -32,7 +30,8 @@ def rank(documents: list[list[str]], queries: list[list[str]], k: int) -> list[l
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as task:
         given = json.load(task)
-    json.dump({"version": bm25s.__version__, "rankings": rank(given["documents"], given["queries"], given["k"])}, sys.stdout)
+    rankings = rank(given["documents"], given["queries"], given["k"], given["k1"], given["b"])
+    json.dump({"version": bm25s.__version__, "rankings": rankings}, sys.stdout)
 
 
 if __name__ == "__main__":
