@@ -247,7 +247,7 @@ class Composer:
             took_s=took_s,
             filter=step,
             notes=notes,
-            query=repr(ranked.part),
+            query=ranked.part,
             stages=tuple(run.stages),
         )
 
@@ -304,7 +304,7 @@ class Composer:
             for key, (at, scores) in rows.items()
         ]
         plan = self._plan(ranked, options, took)
-        plan.query += f' grouped by "{field}", {size} of each'
+        plan.query = f'{plan.query} grouped by "{field}", {size} of each'
         return Groups(groups, field=field, version=snapshot.version, took_s=took, plan=plan)
 
     def _group_rows(self, ranked: Ranked, field: str, limit: int, size: int) -> dict[Any, tuple[list[int], list[float]]]:

@@ -68,7 +68,8 @@ class Stage:
 class Plan:
     """One search of a collection. `notes` are advice in full sentences.
 
-    A query of several parts has `stages`, one a part; a search of one vector has `vector`, `metric` and what happened in each segment.
+    A query of several parts has `stages`, one a part, and `query`, which prints as it is written; a search of one vector has `vector`,
+    `metric` and what happened in each segment.
     """
 
     collection: str
@@ -82,7 +83,7 @@ class Plan:
     stats: Sequence[Mapping[str, Any]] = ()
     filter: FilterStep | None = None
     notes: tuple[str, ...] = field(default=())
-    query: str = ""
+    query: object = ""
     stages: Sequence[Stage] = ()
 
     @property
@@ -100,9 +101,9 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
-        from dataclasses import asdict
+        from dataclasses import asdict, replace
 
-        shown = asdict(self)
+        shown = asdict(replace(self, query=str(self.query)))
         del shown["stats"]
         shown["segments"] = [asdict(step) for step in self.segments]
         shown["rows_scored"] = self.rows_scored
