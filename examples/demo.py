@@ -1,4 +1,4 @@
-"""Real products, searched by meaning: what `make demo` runs. The database stays in ./demo-data for the command line."""
+"""Real products, searched by meaning and words: what `make demo` runs. The database stays in ./demo-data for the command line."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def main() -> None:
             products.search("a gift for a child who loves dinosaurs", where=F.price < 15, limit=3),
         )
         show(
-            'products.search("make my voice louder on stage", where=F.category == "Musical Instruments", limit=3)',
-            products.search("make my voice louder on stage", where=F.category == "Musical Instruments", limit=3),
+            'products.search("learn to play the drums quietly", where=F.category == "Musical Instruments", limit=3)',
+            products.search("learn to play the drums quietly", where=F.category == "Musical Instruments", limit=3),
         )
         show(
             'products.search("a thief with a good heart", where="category == \'Kindle Store\' and rating >= 4.3", limit=3)',
@@ -77,7 +77,7 @@ def show(code: str, results: vicino.Results) -> None:
         price = f"{hit['price']:.2f}" if hit["price"] else "free"
         score, rating = (f"{hit.score:.2f}", "green"), (f"★ {hit['rating']:.1f}", "yellow")
         console.print(Text.assemble("    ", score, f" {title:<{TITLE_WIDTH}} {price:>8}  ", rating))
-    console.print(f"    {results.took_s * 1e3:.1f} ms once the query was embedded\n", style="dim")
+    console.print(f"    {results.took_s * 1e3:.1f} ms, the embedding of the query included\n", style="dim")
 
 
 if __name__ == "__main__":
