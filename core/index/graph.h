@@ -104,13 +104,21 @@ class Graph {
 
   static constexpr std::uint32_t kNone = 0xffffffff;
 
- private:
-  friend class GraphSearch;
+  /// Null for a graph without codes.
+  const GraphCodes* codes() const { return codes_.get(); }
+  void prefetch_links(std::uint32_t node) const {
+    const std::uint32_t* links = links_.data() + static_cast<std::size_t>(node) * n_links_;
+    for (std::size_t i = 0; i < n_links_; i += 16) __builtin_prefetch(links + i);
+  }
+  bool stands_for_several(std::uint32_t node) const { return !has_group_.empty() && (has_group_[node >> 6] >> (node & 63) & 1); }
+  bool has_near_copies() const { return !near_starts_.empty(); }
   struct Copies {
     std::span<const std::uint32_t> same, near;
   };
   /// The other rows that a node stands for.
   Copies copies_of(std::uint32_t node) const;
+
+ private:
   void check_small_parts() const;
   void check_block(const VectorBlock& block) const;
 

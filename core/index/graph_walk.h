@@ -1,0 +1,99 @@
+// What searches of a graph are made of: how nodes are scored while walking, and how the nodes found become hits.
+//
+// A loop of its own (graph_search.cpp, or one that walks under filters) takes nodes from a WalkPool, scores their neighbors by a scorer and
+// hands the nearest keys to GraphHits.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "index/graph.h"
+#include "index/walk.h"
+
+namespace vicino {
+
+/// Scores nodes by the rows they stand for.
+class RowScorer {
+ public:
+  RowScorer(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, WalkMemory& memory)
+      : graph_(graph), query_(query), block_(block), rows_(memory.rows) {}
+
+  void prefetch(std::uint32_t) const {}  // distances_at() does
+  void score(std::span<const std::uint32_t> nodes, float* out) const {
+    rows_.clear();
+    for (const std::uint32_t node : nodes) rows_.push_back(graph_.row_of(node));
+    query_.distances_at(block_, rows_, out);
+  }
+
+ private:
+  const Graph& graph_;
+  const PreparedQuery& query_;
+  const VectorBlock& block_;
+  std::vector<std::uint32_t>& rows_;
+};
+
+/// Scores nodes by their codes. Only for graphs that have them.
+class CodeScorer {
+ public:
+  /// Makes the query ready in `memory`, where it stays for GraphHits::rescore.
+  CodeScorer(const Graph& graph, const PreparedQuery& query, WalkMemory& memory)
+      : codes_(*graph.codes()), query_(memory.query), stride_(codes_.ladder().stride()), factor_(factor_bytes(codes_.view().format)) {
+    codes_.ladder().prepare(static_cast<const float*>(query.values()), memory.query);
+  }
+
+  void prefetch(std::uint32_t node) const {
+    const std::uint8_t* code = codes_.view().high + node * stride_;
+    for (std::size_t line = 0; line < stride_; line += 64) __builtin_prefetch(code + line);
+    __builtin_prefetch(codes_.view().factors + node * factor_);
+  }
+  void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
+  /// The bound of the error of a node's estimate.
+  float error_of(std::uint32_t node) const {
+    return query_.error_of(CodeLevel::bits4, codes_.ladder().scale_of(codes_.view(), CodeLevel::bits4, node));
+  }
+
+ private:
+  const GraphCodes& codes_;
+  const QueryState& query_;
+  std::size_t stride_, factor_;
+};
+
+/// Offers the rows that found nodes stand for, by their own distances; rows that are not allowed are passed over.
+class GraphHits {
+ public:
+  GraphHits(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::uint64_t first_row,
+            TopK& nearest, SearchStats& stats, const Cancel& cancel)
+      : graph_(graph), query_(query), block_(block), allowed_(allowed), first_row_(first_row), nearest_(nearest), stats_(stats), cancel_(cancel) {}
+
+  /// Whether a node stands for rows of which one may be allowed.
+  bool may_be_allowed(std::uint32_t node) const {
+    return !allowed_ || is_allowed(graph_.row_of(node)) || graph_.stands_for_several(node);
+  }
+  /// Keys whose distances are exact.
+  void offer(std::span<const WalkKey> keys);
+  /// Keys by ascending estimates: their rows are scored as long as the error of a code leaves a chance.
+  void rescore(std::span<const WalkKey> keys, const CodeScorer& scorer);
+  /// Scores the near copies of nodes, where the graph has any.
+  void offer_near_copies(std::span<const WalkKey> keys);
+
+ private:
+  bool is_allowed(std::uint32_t row) const { return !allowed_ || (allowed_[row >> 6] >> (row & 63) & 1); }
+  void offer_node(std::uint32_t node, std::uint32_t row, float distance);
+  bool offer_row(std::uint32_t row, float distance);
+  void visit_copies(float node_distance, std::span<const std::uint32_t> copies);
+  float spread_of(float node_distance, std::span<const std::uint32_t> copies);
+  void score_rows();
+
+  const Graph& graph_;
+  const PreparedQuery& query_;
+  const VectorBlock& block_;
+  const std::uint64_t* allowed_;
+  std::uint64_t first_row_;
+  TopK& nearest_;
+  SearchStats& stats_;
+  const Cancel& cancel_;
+  std::vector<std::uint32_t> nodes_, rows_;
+  std::vector<float> distances_;
+};
+
+}  // namespace vicino
