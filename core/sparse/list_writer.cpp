@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sparse/bit_packing.h"
+#include "sparse/impacts.h"
 #include "sparse/sealed_terms.h"
 #include "sparse/text_value.h"
 #include "util/byte_io.h"
@@ -15,12 +16,6 @@ namespace vicino {
 namespace {
 
 float weight_of(std::uint32_t payload) { return std::bit_cast<float>(payload); }
-
-/// In 255ths of `whole`, rounded up, so that what is read is no less.
-std::uint8_t bound_code(float bound, float whole) {
-  if (!(whole > 0)) return 0;
-  return static_cast<std::uint8_t>(std::min(255.0, std::ceil(static_cast<double>(bound) / whole * 255)));
-}
 
 void append_in_runs(std::span<const std::uint32_t> numbers, std::string& out) {
   for (std::size_t first = 0; first < numbers.size(); first += kRunMax)

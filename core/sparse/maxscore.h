@@ -21,6 +21,7 @@ struct FlatList {
 class BestRows {
  public:
   explicit BestRows(std::size_t k) : k_(k) {}
+  std::size_t k() const { return k_; }
   /// Scores below this cannot enter; equal ones may.
   std::uint32_t threshold() const { return heap_.size() == k_ ? heap_.front().score : 0; }
   void offer(std::uint32_t score, std::uint64_t row);

@@ -114,6 +114,9 @@ std::shared_ptr<const SealedTerms> SealedTerms::open(const Container& container,
   terms->terms_ = container.section("terms").bytes();
   terms->postings_ = container.section("postings").bytes();
   if (found.positions) terms->positions_ = container.section("positions").bytes();
+  if (kind == TermsKind::sparse && !found.has_negative)
+    if (const auto impacts = container.find("impacts"))
+      terms->impacts_ = Impacts(impacts->bytes(), terms->postings_, n_rows, terms->name_ + ", section impacts");
   return terms;
 }
 
@@ -246,6 +249,8 @@ void SealedTerms::verify() const {
   std::uint64_t n_postings = 0;
   std::string before;
   std::vector<std::uint32_t> gaps;
+  std::vector<std::uint32_t> rows, payloads;
+  ImpactsWriter impacts(stats_.rows);
   PostingBlock block;
   for (Walk walk(*this, 0); walk.next();) {
     const Bytes term = walk.term();
@@ -255,15 +260,23 @@ void SealedTerms::verify() const {
     const auto cursor = postings(info);
     std::uint32_t df = 0, last_row;
     float bound;
+    rows.clear();
+    payloads.clear();
     for (; cursor->peek(0, bound, last_row) && cursor->next(0, block); df += block.count) {
       verify_block(block, bound);
+      if (impacts_) {
+        rows.insert(rows.end(), block.rows, block.rows + block.count);
+        payloads.insert(payloads.end(), block.tf, block.tf + block.count);
+      }
       if (!stats_.positions) continue;
       gaps.clear();
       cursor->append_gaps(block, gaps);
     }
     if (df != info.df) fail("a term has " + std::to_string(df) + " postings, its entry says " + std::to_string(info.df));
     n_postings += df;
+    if (impacts_) impacts.add(static_cast<std::uint64_t>(info.postings.data() - postings_.data()), rows, payloads);
   }
+  if (impacts_ && !std::ranges::equal(bytes_of(std::move(impacts).finish()), impacts_.bytes())) fail("section impacts says something else than the postings");
   if (n != stats_.terms) fail("has " + std::to_string(n) + " terms, its stats say " + std::to_string(stats_.terms));
   if (n_postings != stats_.postings) fail("has " + std::to_string(n_postings) + " postings, its stats say " + std::to_string(stats_.postings));
 }

@@ -9,6 +9,7 @@
 //               varint df; then of a term in one row its only posting, of others varint bytes of its list
 //   postings    the lists, one after the other
 //   positions   absent without: those of lists of 128 postings and more
+//   impacts     sparse only, may be absent: the longer lists in the form of impacts.h
 //
 // A posting alone is varint row, then for text varint tf and with positions tf varint gaps, for sparse f32 weight.
 //
@@ -27,6 +28,7 @@
 #pragma once
 #include <span>
 
+#include "sparse/impacts.h"
 #include "sparse/term_index.h"
 #include "storage/container.h"
 
@@ -69,6 +71,7 @@ class SealedTerms final : public TermIndex {
   void each_with_prefix(Bytes prefix, const std::function<bool(Bytes, const TermInfo&)>& visit) const override;
   std::unique_ptr<TermStream> terms() const override;
   std::unique_ptr<PostingCursor> postings(const TermInfo& term) const override;
+  const Impacts* impacts() const override { return impacts_ ? &impacts_ : nullptr; }
   std::size_t memory_bytes() const override { return sizeof *this; }
 
  private:
@@ -92,6 +95,7 @@ class SealedTerms final : public TermIndex {
   std::span<const std::uint64_t> presence_;
   std::span<const BlockPlace> blocks_;
   Bytes terms_, postings_, positions_;
+  Impacts impacts_;
 };
 
 }  // namespace vicino

@@ -7,6 +7,7 @@
 
 #include "sparse/collection_terms.h"
 #include "sparse/evaluate.h"
+#include "sparse/impact_search.h"
 #include "sparse/maxscore.h"
 
 namespace vicino {
@@ -53,8 +54,12 @@ std::optional<std::vector<SparseHit>> search_flat(std::span<const FlatTerm> term
   if (!(most > 0)) return std::vector<SparseHit>{};
   const double scale = kLargestSum / most;
   BestRows best(k);
-  for (std::size_t i = 0; i < entries.size(); ++i)
-    if (!lists[i].empty()) offer_best(entries[i], lists[i], norm, scale, best, stats[i], cancel);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (lists[i].empty()) continue;
+    const Impacts* impacts = norm || lists[i].size() > kImpactListsMax ? nullptr : entries[i].fields[0]->impacts();
+    if (impacts) offer_best_by_impacts(entries[i], *impacts, lists[i], scale, best, stats[i], cancel);
+    else offer_best(entries[i], lists[i], norm, scale, best, stats[i], cancel);
+  }
   auto hits = std::move(best).take(1 / scale);
   if (!hits.empty() && hits.back().score * scale < kExactUnits * static_cast<double>(terms.size())) return std::nullopt;
   return hits;

@@ -71,6 +71,8 @@ class TermStream {
   virtual TermInfo info() const = 0;
 };
 
+class Impacts;
+
 class TermIndex {
  public:
   virtual ~TermIndex() = default;
@@ -93,6 +95,8 @@ class TermIndex {
   virtual void each_with_prefix(Bytes prefix, const std::function<bool(Bytes, const TermInfo&)>& visit) const = 0;
   virtual std::unique_ptr<TermStream> terms() const = 0;
   virtual std::unique_ptr<PostingCursor> postings(const TermInfo& term) const = 0;
+  /// What sums of sparse vectors are made from fastest; null where there is none.
+  virtual const Impacts* impacts() const { return nullptr; }
   /// Anonymous memory held, in bytes; mapped files do not count.
   virtual std::size_t memory_bytes() const = 0;
 };

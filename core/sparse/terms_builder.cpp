@@ -37,6 +37,7 @@ std::vector<T> narrowed(std::span<const std::uint32_t> lengths, std::vector<std:
 /// The dictionary while it is written.
 class Dictionary {
  public:
+  Dictionary(std::uint32_t n_rows, bool has_impacts) : impacts(n_rows), has_impacts_(has_impacts) {}
   void add(std::string_view term, const TermList& list, ListWriter& writer) {
     const bool is_first = n_terms_++ % kTermsPerBlock == 0;
     if (is_first) append_value(blocks, BlockPlace{terms.size(), postings.size()});
@@ -45,6 +46,7 @@ class Dictionary {
     append_varint(terms, static_cast<std::uint32_t>(term.size() - shared));
     terms += term.substr(shared);
     append_varint(terms, list.df());
+    if (has_impacts_) impacts.add(postings.size(), list.rows, list.payloads);
     writer.write(list, terms, postings, positions);
     before_ = term;
     n_postings_ += list.df();
@@ -53,8 +55,10 @@ class Dictionary {
   std::uint64_t n_postings() const { return n_postings_; }
 
   std::string blocks, terms, postings, positions;
+  ImpactsWriter impacts;
 
  private:
+  bool has_impacts_;
   std::uint32_t n_terms_ = 0;
   std::uint64_t n_postings_ = 0;
   std::string before_;
@@ -190,7 +194,7 @@ void TermsBuilder::append_dictionary(const Cancel& cancel, Image& image, std::ui
     if (input.terms->next()) open.push_back(&input);
   }
   ListWriter writer(kind_, has_positions_, lengths_, norm_);
-  Dictionary dictionary;
+  Dictionary dictionary(static_cast<std::uint32_t>(lengths_.size()), kind_ == TermsKind::sparse && !has_negative_);
   TermList list;
   std::string term;
   for (std::uint32_t n = 0; !own.at_end() || !open.empty(); ++n) {
@@ -220,6 +224,7 @@ void TermsBuilder::append_dictionary(const Cancel& cancel, Image& image, std::ui
   image.emplace_back("terms", std::move(dictionary.terms));
   image.emplace_back("postings", std::move(dictionary.postings));
   if (has_positions_) image.emplace_back("positions", std::move(dictionary.positions));
+  if (std::string impacts = std::move(dictionary.impacts).finish(); !impacts.empty()) image.emplace_back("impacts", std::move(impacts));
 }
 
 void TermsBuilder::append_lengths(Image& image, TermsStats& stats) const {
