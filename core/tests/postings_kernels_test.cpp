@@ -63,6 +63,32 @@ TEST(collected_are_the_places_at_or_above_the_bound) {
   });
 }
 
+TEST(taken_are_the_allowed_sums_at_or_above_the_bound_and_all_become_zero) {
+  Random random(5);
+  for (const std::string& set : supported_kernel_sets())
+    for (const std::size_t count : {std::size_t{0}, std::size_t{64}, std::size_t{256}, std::size_t{1024}})
+      for (const std::uint32_t bound : {1u, 3u, 0x8000u, 0xfffeu, 0xffffu})
+        for (const bool is_filtered : {false, true}) {
+          std::vector<std::uint16_t> sums(count);
+          for (auto& sum : sums) sum = static_cast<std::uint16_t>(random.below(2) ? random.below(5) : 0xffff - random.below(3));
+          std::vector<std::uint64_t> allowed(count / 64);
+          for (auto& word : allowed) word = std::uint64_t{random.below(0xffffffff)} << 32 | random.below(0xffffffff);
+          std::vector<std::uint32_t> found(count), expected;
+          std::vector<std::uint16_t> found_sums(count), expected_sums;
+          for (std::uint32_t i = 0; i < count; ++i)
+            if (sums[i] >= bound && (!is_filtered || allowed[i / 64] >> (i % 64) & 1)) {
+              expected.push_back(i);
+              expected_sums.push_back(sums[i]);
+            }
+          const std::size_t n = kernels_of(set).take_sums(sums.data(), count, static_cast<std::uint16_t>(bound), is_filtered ? allowed.data() : nullptr, found.data(), found_sums.data());
+          found.resize(n);
+          found_sums.resize(n);
+          CHECK(found == expected);
+          CHECK(found_sums == expected_sums);
+          CHECK(sums == std::vector<std::uint16_t>(count));
+        }
+}
+
 TEST(gaps_become_rows_each_behind_the_one_before) {
   Random random(4);
   for_each_set([&](const Kernels& kernels, const Kernels&, std::size_t count) {
