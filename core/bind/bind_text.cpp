@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "bind/bind.h"
+#include "sparse/search.h"
 #include "text/analyzer.h"
 #include "text/characters.h"
 #include "text/normal_form.h"
@@ -129,6 +130,24 @@ class TextAnalyzer {
     return nb::make_tuple(data, Offsets(held->offsets.data(), {held->offsets.size()}, owner), Present(present, {size}, present_owner), languages);
   }
 
+  /// The words of a query of one field, any of which may be met; None when nothing is left of it.
+  nb::object words_query(nb::handle source, const std::vector<std::string>& languages, const std::tuple<std::uint32_t, float, float, float>& field) {
+    const std::string_view utf8 = utf8_of(source, "a query");
+    const text::LanguageSet through = set_of(languages);
+    const auto& [slot, boost, k1, b] = field;
+    TextQuery query;
+    query.fields.push_back({slot, boost, k1, b});
+    {
+      nb::gil_scoped_release release;
+      const std::lock_guard lock(mutex_);
+      for (const text::QueryWord& word : analyzer_->query(utf8, through)) {
+        auto& forms = query.root.words.emplace_back();
+        for (const auto& form : word.forms) forms.push_back({0, std::string(form.term), form.weight});
+      }
+    }
+    return query.root.words.empty() ? nb::none() : nb::cast(std::move(query));
+  }
+
   nb::list query(nb::handle source, const std::vector<std::string>& languages) {
     const std::string_view utf8 = utf8_of(source, "a query");
     const text::LanguageSet through = set_of(languages);
@@ -221,6 +240,8 @@ void bind_text(nb::module_& m) {
            "stem"_a.none())
       .def("analyze", &TextAnalyzer::analyze, "texts"_a, "positions"_a,
            "(values end to end, uint64 offsets of n + 1, which texts are present, languages used) of texts: str, list of str or None.")
+      .def("words_query", &TextAnalyzer::words_query, "text"_a, "languages"_a, "field"_a,
+           "The query for any of the words of a text in one field: (slot, boost, k1, b). None when no words are left of it.")
       .def("query", &TextAnalyzer::query, "text"_a, "languages"_a, "[(position, [(term, weight), ...]), ...] of a query's words.")
       .def("spans", &TextAnalyzer::spans, "text"_a, "languages"_a, "[(start, end, terms), ...]: characters of the source and what they became.")
       .def("language_of", &TextAnalyzer::language_of, "text"_a, "The language a text is taken for; `und` for none.");

@@ -23,6 +23,7 @@ from vicino.collection.executing import Execution, group_keys
 from vicino.collection.page import LIMIT_MAX, check_page
 from vicino.collection.reading import check_fields, read_vectors, vector_bytes, vector_names
 from vicino.collection.room import HIT_BYTES
+from vicino.collection.searching import Versions
 from vicino.errors import InvalidArgument, NotFoundError
 from vicino.filter.model import And, HasVector, In
 from vicino.query.aggregate import DistanceMatrix
@@ -77,6 +78,18 @@ class Ranked:
         )
 
 
+class _Alone:
+    """The records of one leaf, asked for once: `Ranked` for queries that need nothing of what it does."""
+
+    __slots__ = ("filter_step", "part", "run")
+
+    def __init__(self, run: Execution, part: Part, filter_step: FilterStep | None) -> None:
+        self.run, self.part, self.filter_step = run, part, filter_step
+
+    def upto(self, n: int) -> Ranking:
+        return self.run.run(self.part, n, self.run.matches)
+
+
 class Composer:
     """Composed searches of one collection. `searcher` has its snapshots, vectors and models."""
 
@@ -99,8 +112,11 @@ class Composer:
         for part in parts:
             check_depth(part)
             run = self._execution(snapshot, settings, matches, cancel, options)
-            depth = CANDIDATES if isinstance(part, Combining) else options.limit + options.offset
-            ranked = Ranked(run, part, depth, min_score=options.min_score, filter_step=step)
+            if options.min_score is None and not isinstance(part, Combining):
+                ranked: Ranked | _Alone = _Alone(run, part, step)
+            else:
+                depth = CANDIDATES if isinstance(part, Combining) else options.limit + options.offset
+                ranked = Ranked(run, part, depth, min_score=options.min_score, filter_step=step)
             ranking = self._page(ranked, options.offset, options.limit)
             found.append(self._results(ranked, ranking, options, searcher.env.monotonic() - start))
         return found
@@ -174,13 +190,14 @@ class Composer:
             raise NotFoundError(f"the cursor is of version {version}, which can no longer be read; search anew: {error.message}") from error
         return shard.snapshot(), shard.settings
 
-    def _page(self, ranked: Ranked, offset: int, limit: int) -> Ranking:
-        searcher = self._searcher
-        n = min(offset + limit, ranked.run.n_max)
-        size = n * HIT_BYTES if searcher.room.is_limited else 0
-        with searcher.room.take(size, "the hits of this search"):
+    def _page(self, ranked: Ranked | _Alone, offset: int, limit: int) -> Ranking:
+        room = self._searcher.room
+        if room.is_limited:
+            with room.take(min(offset + limit, ranked.run.n_max) * HIT_BYTES, "the hits of this search"):
+                ranking = ranked.upto(offset + limit)
+        else:
             ranking = ranked.upto(offset + limit)
-        return Ranking(ranking.locators[offset:], ranking.scores[offset:])
+        return Ranking(ranking.locators[offset:], ranking.scores[offset:]) if offset else ranking
 
     def _match(self, snapshot: Any, settings: Any, options: Any, cancel: Any) -> tuple[Any, FilterStep | None]:
         searcher = self._searcher
@@ -208,11 +225,11 @@ class Composer:
 
     # ---- what is given back
 
-    def _results(self, ranked: Ranked, ranking: Ranking, options: Any, took_s: float) -> Results[Any]:
+    def _results(self, ranked: Ranked | _Alone, ranking: Ranking, options: Any, took_s: float) -> Results[Any]:
         searcher, run, locators = self._searcher, ranked.run, ranking.locators
         names = None if options.vectors is False else vector_names(options.vectors, run.settings)
         plan = self._plan(ranked, options, took_s)
-        row_bytes = vector_bytes(run.settings, names)
+        row_bytes = vector_bytes(run.settings, names) if searcher.room.is_limited else 0
         with searcher.room.records(run.snapshot, locators, row_bytes, f"reading the records of {len(locators)} hits"):
             return Results(
                 run.snapshot.ids(locators),
@@ -223,7 +240,7 @@ class Composer:
                 version=run.snapshot.version,
                 took_s=took_s,
                 plan=plan,
-                versions=run.snapshot.versions(locators),
+                versions=Versions(run.snapshot, locators),
                 vectors=None if names is None else read_vectors(run.snapshot, locators, run.settings, names),
                 budget=searcher.room.budget,
                 scores=_ByPart({label: (part.locators, part.scores) for label, part in run.rankings.items()}, locators),
@@ -231,7 +248,7 @@ class Composer:
                 highlight=searcher.highlighter(ranked.part, run.settings),
             )
 
-    def _plan(self, ranked: Ranked, options: Any, took_s: float) -> Plan:
+    def _plan(self, ranked: Ranked | _Alone, options: Any, took_s: float) -> Plan:
         run, step = ranked.run, ranked.filter_step
         notes = tuple(dict.fromkeys(run.notes))
         if step is not None and step.paths_scanned:

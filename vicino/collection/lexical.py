@@ -27,19 +27,37 @@ def text_ranking(run: Any, part: p.Text | p.Bool, k: int, matches: Any, stage: S
             f'collection "{run.searcher.name}" has no text index to search by words; make one with add_text("title") or create the '
             'collection with text="title"'
         )
+    if len(texts) == 1 and isinstance(part, p.Text) and p.is_plain(part):
+        query, names = _plain_query(run, part, texts)
+    else:
+        query, names = _query(run, part, texts)
+    if query is None:  # words of which the analyzer leaves nothing
+        return EMPTY
+    locators, scores, stats = run.snapshot.search_text(query, k, matches, run.cancel)
+    stage.candidates, stage.details = sum([entry["rows_scored"] for entry in stats]), {"fields": names}
+    return Ranking(locators, np.asarray(scores, np.float64))
+
+
+def _plain_query(run: Any, part: p.Text, texts: Mapping[str, Any]) -> tuple[Any, str]:
+    """The core's query for any of some words in the only text index, and the index's name."""
+    ((name, entry),) = texts.items()
+    _expect_ready(run, [name], texts)
+    spec = entry.spec
+    return spec.analyzer._words_query(part.words, entry.languages, (entry.slot, 1.0, spec.k1, spec.b)), name
+
+
+def _query(run: Any, part: p.Text | p.Bool, texts: Mapping[str, Any]) -> tuple[Any, str]:
+    """The core's query, and the names of the text indexes it reads."""
     names = _names(part, texts)
     _expect_ready(run, names, texts)
     _expect_positions(run, part, texts)
-    places = {name: place for place, name in enumerate(names)}
-    clause = _clause(part, texts, places)
-    if clause is None:  # words of which the analyzer leaves nothing
-        return EMPTY
+    clause = _clause(part, texts, {name: place for place, name in enumerate(names)})
+    if clause is None:
+        return None, ""
     weights = _boosts(part, texts)
     fields = [(texts[name].slot, weights.get(name, 1.0), texts[name].spec.k1, texts[name].spec.b) for name in names]
     filtered = any(leaf.statistics == "matches" for leaf in _leaves(part))
-    locators, scores, stats = run.snapshot.search_text(_core.TextQuery(fields, clause, filtered), k, matches, run.cancel)
-    stage.candidates, stage.details = sum(entry["rows_scored"] for entry in stats), {"fields": ", ".join(names)}
-    return Ranking(locators, np.asarray(scores, np.float64))
+    return _core.TextQuery(fields, clause, filtered), ", ".join(names)
 
 
 def sparse_ranking(run: Any, part: p.Sparse, k: int, matches: Any, stage: Stage) -> Ranking:

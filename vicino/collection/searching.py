@@ -77,7 +77,8 @@ class Target:
     column: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Every search makes one, and a frozen dataclass takes three times as long to make as one that is not.
+@dataclass(slots=True, kw_only=True)
 class SearchOptions:
     """What `Collection.search` takes beside the query."""
 
@@ -202,7 +203,7 @@ class Searcher:
     def part(self, query: Any, mode: Mode, vector: str | None, ef: int | None = None) -> Any:
         """The part that a query stands for: itself, or by `mode` what the collection answers a text or a vector with."""
         from vicino.query.part import Part
-        from vicino.query.parts import Dense, Fuse, Sparse, Text
+        from vicino.query.parts import Dense, Fuse, Sparse, Text, text_of
         from vicino.query.sparse_vector import SparseVector
 
         if mode not in MODES:
@@ -220,7 +221,7 @@ class Searcher:
         if mode == "auto":
             mode = self._mode(vector)
         if mode == "text":
-            return Text(query)
+            return text_of(query)
         return Dense(query, vector=vector, ef=ef) if mode == "dense" else Fuse([Dense(query, vector=vector, ef=ef), Text(query)])
 
     def _mode(self, vector: str | None) -> Mode:
@@ -313,7 +314,7 @@ class Searcher:
                 version=snapshot.version,
                 took_s=plan.took_s,
                 plan=plan,
-                versions=_Versions(snapshot, locators),
+                versions=Versions(snapshot, locators),
                 vectors=None if names is None else read_vectors(snapshot, locators, settings, names),
                 budget=budget,
             )
@@ -364,7 +365,7 @@ class Searcher:
         return tuple(f'field "{path}" has no index; create_index("{path}") makes this filter faster' for path in missing)
 
 
-class _Versions(Sequence[int]):
+class Versions(Sequence[int]):
     """Versions of some rows, looked up when a hit asks for its own."""
 
     __slots__ = ("_locators", "_snapshot")
@@ -377,5 +378,5 @@ class _Versions(Sequence[int]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return _Versions(self._snapshot, self._locators[index])
+            return Versions(self._snapshot, self._locators[index])
         return int(self._snapshot.versions(self._locators[index : index + 1])[0])

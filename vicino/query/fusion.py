@@ -40,7 +40,7 @@ class Ranking:
         return len(self.locators)
 
     def first(self, n: int) -> Ranking:
-        return Ranking(self.locators[:n], self.scores[:n])
+        return self if len(self.locators) <= n else Ranking(self.locators[:n], self.scores[:n])
 
 
 Scale = Callable[[Ranking], Scores]

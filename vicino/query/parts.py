@@ -94,6 +94,27 @@ class Text(Part):
         return tuple(weighted_field(name) for name in self.fields)
 
 
+def text_of(words: str) -> Text:
+    """`Text(words)`, for words that are known to be a str: what it takes beside them needs no check."""
+    part = object.__new__(Text)
+    object.__setattr__(part, "words", words)
+    return part
+
+
+def is_plain(part: Text) -> bool:
+    """Whether any of the words in any indexed field is asked for, and nothing more."""
+    return part.__dict__.keys() == _WORDS_ALONE or (
+        not (part.fields or part.phrase or part.prefix or part.fuzzy)
+        and part.operator == "or"
+        and part.minimum is None
+        and part.boost == 1.0
+        and part.statistics == "collection"
+    )
+
+
+_WORDS_ALONE = {"words"}
+
+
 def weighted_field(name: object) -> tuple[str, float]:
     """ "title^3" as ("title", 3.0). Raises InvalidArgument."""
     if not isinstance(name, str) or not name:

@@ -194,6 +194,13 @@ class Analyzer:
         """`query_terms` with the position of each word, which documents of the same text have too: for phrases."""
         return self._for_queries.query(text, list(languages))
 
+    def _words_query(self, text: str, languages: Iterable[str], field: tuple[int, float, float, float]) -> _core.TextQuery | None:
+        """The core's query for any of the words of a text in one field, (slot, boost, k1, b); None when no words are left of it.
+
+        Finds what the words of `query_positions` find, without making them values of Python.
+        """
+        return self._for_queries.words_query(text, sorted(languages) if self.detects else (), field)
+
     def spans(self, text: str, languages: Iterable[str] = ()) -> list[tuple[int, int, list[bytes]]]:
         """(start, end, terms) of each word: characters of the source text, and the terms that they became.
 

@@ -304,3 +304,33 @@ def test_languages_of_many_writers_are_all_known_to_queries():
 def test_update_of_a_missing_record_is_refused(docs):
     with pytest.raises(NotFoundError, match="99"):
         docs.update([1, 99], set={"body": "x"})
+
+
+# ---- words alone, which go straight to the core
+
+DOCUMENTS = ["Die Straße führt nach Köln", "the roads of Cologne", "a road to nowhere", "what.is.this", "東京の天気", "so far away"]
+QUERIES = ["road", "roads to nowhere", "Köln", "koln straße", "what is this", "東京", "so", "the of", "", "!?", "road road away"]
+
+
+@pytest.mark.parametrize("words", QUERIES)
+@pytest.mark.parametrize("language", ["en", "auto"])
+def test_words_alone_find_what_the_same_query_written_out_finds(language: str, words: str) -> None:
+    """`operator="or"` beside a field is the default, and is asked for by a tree of clauses."""
+    with vicino.open() as database:
+        docs = database.create_collection("docs", vectors={}, text={"body": TextSpec(analyzer=Analyzer(language=language, stem=False))})
+        docs.upsert([{"id": number, "body": text} for number, text in enumerate(DOCUMENTS)])
+        plain, written_out = docs.search(words), docs.search(Text(words, fields=["body"]))
+        assert [(hit.id, hit.score) for hit in plain] == [(hit.id, hit.score) for hit in written_out]
+        assert [hit.highlights for hit in plain] == [hit.highlights for hit in written_out]
+        assert plain.plan.query == Text(words)
+
+
+def test_words_alone_give_pages_and_respect_a_filter_and_a_least_score() -> None:
+    with vicino.open() as database:
+        docs = database.create_collection("docs", vectors={}, text="body")
+        docs.upsert([{"id": number, "body": "word " * (number + 1) + "other " * 5, "n": number} for number in range(9)])
+        everything = [(hit.id, hit.score) for hit in docs.search("word", limit=9)]
+        assert [(hit.id, hit.score) for hit in docs.search("word", limit=3, offset=4)] == everything[4:7]
+        assert docs.search("word", where="n < 3").ids == [record_id for record_id, _ in everything if record_id < 3]
+        assert docs.search("word", min_score=everything[5][1]).ids == [record_id for record_id, _ in everything[:6]]
+        assert [hit.version for hit in docs.search("word", limit=2)] == [docs.version] * 2

@@ -9,6 +9,7 @@ import vicino
 from vicino import F
 from vicino.errors import FilterError, InvalidArgument
 from vicino.query.part import Part
+from vicino.query.parts import Text, is_plain, text_of
 from vicino.types import GeoPoint
 
 PARTS = {
@@ -175,3 +176,29 @@ def test_json_of_parts_that_lie_too_deep_is_refused() -> None:
         part = {"prefetch": {"part": part}}
     with pytest.raises(InvalidArgument, match="32 deep"):
         Part.from_json(part)
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (Text("a b"), True),
+        (text_of("a b"), True),
+        (Text("a", fields=["title"]), False),
+        (Text("a", operator="and"), False),
+        (Text("a", minimum=1), False),
+        (Text("a", phrase=True), False),
+        (Text("a", prefix=True), False),
+        (Text("a", fuzzy=1), False),
+        (Text("a", boost=2), False),
+        (Text("a", statistics="matches"), False),
+    ],
+    ids=str,
+)
+def test_a_text_is_plain_when_it_asks_for_words_and_nothing_more(part: Text, expected: bool) -> None:
+    assert is_plain(part) is expected
+
+
+def test_a_text_of_words_is_the_text_with_these_words() -> None:
+    assert text_of("a b") == Text("a b")
+    assert repr(text_of("a b")) == repr(Text("a b"))
+    assert Part.from_json(text_of("a b").to_json()) == Text("a b")
