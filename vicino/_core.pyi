@@ -356,7 +356,7 @@ class TextAnalyzer:
         (values end to end, uint64 offsets of n + 1, which texts are present, languages used) of texts: str, list of str or None.
         """
 
-    def words_query(self, text: str, languages: Sequence[str], field: tuple[int, float, float, float]) -> TextQuery | None:
+    def words_query(self, text: object, languages: Sequence[str], field: tuple[int, float, float, float]) -> Any:
         """
         The query for any of the words of a text in one field: (slot, boost, k1, b). None when no words are left of it.
         """
