@@ -18,6 +18,7 @@
     ├── FormatError                           corruption           written by a newer version
     ├── StorageError(OSError)                 unavailable          the file system refused an operation
     ├── ServiceError                          unavailable          a service on the network refused, failed or was not reached (.status)
+    ├── RecallUnreachable                     conflict             no effort that is allowed reaches the recall (.target, .reachable)
     ├── NotReadyError                         unavailable          what the call needs is still being built; wait for its job
     ├── ReadOnlyError                         permission_denied    opened with mode="r", or a snapshot
     ├── ClosedError                           invalid_argument     the handle was closed, or belongs to the parent of this forked process
@@ -146,6 +147,16 @@ class ServiceError(Error):
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class RecallUnreachable(Error):
+    """No effort that is allowed has been proven to reach the recall asked for. reachable: what the largest one has; None if unknown."""
+
+    kind, code = "conflict", "recall-unreachable"
+
+    def __init__(self, message: str, *, target: float = 1.0, reachable: float | None = None) -> None:
+        super().__init__(message)
+        self.target, self.reachable = target, reachable
 
 
 class NotReadyError(Error):

@@ -1,10 +1,12 @@
 // What queries of several parts need of a snapshot: rankings as locators and distances, searches among candidates, searches by example.
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unordered_map.h>
 #include <nanobind/stl/vector.h>
 
+#include <optional>
 #include <string>
 
 #include "bind/shard_types.h"
@@ -51,10 +53,14 @@ std::size_t count_queries(const ColumnSpec& column, const RawArray& queries, con
 }
 
 nb::tuple search_rows(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
-                      const Matches* matches, const Cancel& cancel) {
-  const SearchRequest request{spec_of(column), k, ef, exact};
+                      const Matches* matches, const Cancel& cancel, const std::optional<LocatorArray>& held_out) {
+  SearchRequest request{spec_of(column), k, ef, exact};
   if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
   const std::size_t n = count_queries(request.column, queries, matches, snapshot);
+  if (held_out) {
+    if (held_out->size() != n) throw InvalidArgument("as many rows to hold out as queries are needed");
+    request.held_out = {held_out->data(), held_out->size()};
+  }
   SearchOutcome outcome;
   {
     nb::gil_scoped_release unlocked;
@@ -92,7 +98,9 @@ void bind_query(nb::class_<Snapshot>& snapshot) {
         return match_within(s, condition, slots, within, cancel);
       }, "filter"_a, "slots"_a, "within"_a.none(), "cancel"_a, "Those of `within` (None: all live rows) that meet the condition.")
       .def("search_rows", &search_rows, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "cancel"_a,
-           "As `search`, but only (locators, public distances) of every query, and the number of rows scored.")
+           "held_out"_a.none() = nb::none(),
+           "As `search`, but only (locators, public distances) of every query, and the number of rows scored. held_out: per query the locator "
+           "of a row that walks do not meet on their way, -1 for none.")
       .def("search_by_example", &search_examples, "column"_a, "examples"_a, "rule"_a, "n_first"_a, "pairs"_a, "weight"_a, "k"_a,
            "matches"_a.none(), "cancel"_a,
            "((locators, minus scores), rows scored) by a rule over the similarities to all examples: best, sum, discover, context, feedback.");

@@ -281,6 +281,12 @@ void bind_snapshot(nb::module_& m) {
       .def_prop_ro("version", [](const Snapshot& s) { return s.version(); })
       .def_prop_ro("n_records", &Snapshot::n_records)
       .def_prop_ro("entries", &entry_infos)
+      .def("walked", [](const Snapshot& s, std::uint32_t slot) {
+        nb::list found;
+        for (const Entry& entry : s.entries())
+          if (entry.rows->graph(slot)) found.append(nb::make_tuple(entry.rows->key(), entry.rows->size(), entry.n_live));
+        return nb::tuple(found);
+      }, "slot"_a, "(key, rows, live rows) of every segment that has a graph over a vector.")
       .def("find", [](const Snapshot& s, const nb::list& ids) {
         std::vector<std::int64_t> found;
         for (nb::handle id : ids) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "index/graph_walk.h"
+#include "index/hidden_node.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -97,6 +98,7 @@ class GraphSearch {
     pool.reset(std::clamp<std::size_t>(ef, 1, graph_.n_nodes()));
     accepted.reset(allowed_ ? std::max(ef, k_ + kSlackMin) : 1);
     visited.reset(graph_.n_nodes());
+    if (const std::uint32_t hidden = HiddenNode::of_thread(); hidden < graph_.n_nodes()) visited.insert(hidden);
     before.clear();
     collect(seeds, scorer, fresh);
     score(fresh, scorer);

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <memory>
 
+#include "index/hidden_node.h"
 #include "index/scan.h"
 #include "shard/snapshot.h"
 
@@ -70,20 +71,35 @@ std::size_t default_beam(std::size_t k, double share) {
   return std::max(k, static_cast<std::size_t>(whole * std::cbrt(share)));
 }
 
+/// The row of this entry that a query holds out, Graph::kNone when it holds out none of them.
+std::uint32_t held_out_row(const Task& task, const SearchRequest& request, std::size_t query) {
+  if (request.held_out.empty()) return Graph::kNone;
+  const Locator at = request.held_out[query];
+  return at >= 0 && static_cast<std::size_t>(at >> 32) == task.position ? static_cast<std::uint32_t>(at) : Graph::kNone;
+}
+
+/// The node to keep a walk from. One that stands for several rows stays: the others are there whether the row is or not.
+std::uint32_t hidden_node(const Graph& graph, std::uint32_t row) {
+  if (row == Graph::kNone) return HiddenNode::kNone;
+  const std::uint32_t node = graph.node_of(row);
+  return node == Graph::kNone || graph.stands_for_several(node) ? HiddenNode::kNone : node;
+}
+
 /// Walks the graph; true when the walk found as many rows as there are to find.
 bool walk_task(const Task& task, std::uint64_t all_candidates, const Graph& graph, const PreparedQuery& query, const SearchRequest& request,
-               TopK& best, std::uint64_t& rows_scored, const Cancel& cancel) {
+               std::uint32_t held_out, TopK& best, std::uint64_t& rows_scored, const Cancel& cancel) {
   const double share = static_cast<double>(task.candidates) / task.entry->rows->size();
   const std::size_t base = request.ef ? request.ef : default_beam(request.k, static_cast<double>(task.candidates) / static_cast<double>(all_candidates));
   const std::size_t ef = std::max(base, task.allowed ? static_cast<std::size_t>(kBeamPerShare / share) : 0);
   TopK found(request.k);
   SearchStats stats;
   const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
+  const HiddenNode hidden(hidden_node(graph, held_out));
   graph.search(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, ef, found, stats, cancel, first);
   rows_scored += stats.rows_scored;
   const auto hits = std::move(found).take_sorted();
   for (const Hit& hit : hits) best.offer(hit);
-  return hits.size() >= std::min<std::size_t>(request.k, task.candidates);
+  return hits.size() + (held_out != Graph::kNone) >= std::min<std::size_t>(request.k, task.candidates);
 }
 
 bool prefers_walk(const Task& task, const Graph* graph, const SearchRequest& request) {
@@ -123,7 +139,7 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
       if (prefers_walk(task, graph, request)) {
         stats.strategy = Strategy::walk;
         for (std::size_t i = 0; i < n_queries; ++i) {
-          if (walk_task(task, all_candidates, *graph, prepared[i], request, best[i], stats.rows_scored, cancel)) continue;
+          if (walk_task(task, all_candidates, *graph, prepared[i], request, held_out_row(task, request, i), best[i], stats.rows_scored, cancel)) continue;
           // The walk starved under the filter: the rows that match are scanned, so that `limit` is honoured. Hits already offered would
           // come a second time, so this entry starts again with the others' hits kept.
           stats.strategy = Strategy::walk_then_scan;

@@ -61,6 +61,7 @@ struct SearchRequest {
   std::size_t k = 10;
   std::size_t ef = 0;    // 0: chosen from k
   bool exact = false;    // scan everything
+  std::span<const Locator> held_out{};  // empty, or per query a row that is searched as if it were not there; kNowhere: none
 };
 
 struct SearchOutcome {

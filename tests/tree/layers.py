@@ -7,6 +7,7 @@ PYTHON_LAYERS: list[set[str]] = [
     {"text", "index", "storage"},
     {"filter"},
     {"segment"},
+    {"recall"},
     {"query"},
     {"collection"},
     {"models"},

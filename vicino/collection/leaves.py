@@ -29,12 +29,31 @@ def _ranking(locators: Any, distances: Any, metric: str) -> Ranking:
 
 def _dense(run: Any, part: p.Dense, k: int, matches: Any, stage: Stage) -> Ranking:
     target = run.searcher.target(part.vector)
-    return _nearest(run, target, run.searcher.row(part.x, target), k, matches, stage, exact=part.exact, ef=part.ef)
+    return _nearest(run, target, run.searcher.row(part.x, target), k, matches, stage, exact=part.exact, ef=part.ef, recall=part.recall)
 
 
-def _nearest(run: Any, target: Any, row: Any, k: int, matches: Any, stage: Stage, *, exact: bool = False, ef: int | None = None) -> Ranking:
-    ((locators, distances),), scored = run.snapshot.search_rows(target.column, row, k, ef or 0, exact or run.exact, matches, run.cancel)
+def _nearest(
+    run: Any,
+    target: Any,
+    row: Any,
+    k: int,
+    matches: Any,
+    stage: Stage,
+    *,
+    exact: bool = False,
+    ef: int | None = None,
+    recall: float | None = None,
+) -> Ranking:
+    exact = exact or run.exact
+    choice = None if exact else run.searcher.promise(run.snapshot, target, k, matches, recall, ef)
+    effort, exact = (ef or 0, exact) if choice is None else (choice.effort, choice.exact)
+    ((locators, distances),), scored = run.snapshot.search_rows(target.column, row, k, effort, exact, matches, run.cancel)
     stage.candidates, stage.details = scored, {"vector": target.name, "metric": target.spec.metric}
+    if choice is not None:
+        stage.recall = choice.estimate
+        stage.details["recall"] = f"{choice.estimate:.3f} (asked for {choice.target:g})"
+    if choice is not None or run.settings.keep_queries:
+        run.searcher.promises.saw(run.snapshot, target.column, row, k, matches, choice, [distances])
     return _ranking(locators, distances, target.spec.metric)
 
 

@@ -27,6 +27,7 @@ from vicino.collection.policy import (
     SegmentState,
     next_action,
 )
+from vicino.collection.promises import Promises
 from vicino.collection.schema import Settings
 from vicino.collection.shard import Shard
 from vicino.collection.values import to_text
@@ -65,6 +66,7 @@ class Maintenance:
         self._failed: frozenset[Action] = frozenset()
         self._floor = shard.journal.floor
         self.last_error: BaseException | None = None
+        self.promises = Promises(shard, in_background=self._submit, record=self._record_recall)
         shard.on_frozen = self._on_frozen
 
     def _on_frozen(self) -> None:
@@ -81,6 +83,8 @@ class Maintenance:
             return self._submit("seal", "sealing", self._seal_all)
         if self._next() is not None:
             return self._submit("build", "merging and building", self._build_all)
+        if self.promises.is_due():
+            return self._submit("recall", "measuring recall", self.promises.measure_declared)
         job = Job(f'nothing to do for collection "{self.shard.name}"')
         job.run(lambda _job: None)
         return job
@@ -194,6 +198,12 @@ class Maintenance:
         """
         return entry.until > max(entry.version, self.shard.manifest.version - self._retain)
 
+    def _record_recall(self, name: str) -> None:
+        """Makes a written file of calibrations part of the collection."""
+        with self._install_lock:
+            self.shard.manifest = replace(self.shard.manifest, recall=name)
+            self._write_manifest()
+
     # ---- merging and building
 
     def _segment_states(self) -> list[SegmentState]:
@@ -226,6 +236,8 @@ class Maintenance:
     def _build_all(self, job: Job) -> None:
         while not job.cancel_token.cancelled and (action := self._next()) is not None:
             self.perform(action, job)
+        if not job.cancel_token.cancelled and self.promises.is_due():
+            self._submit("recall", "measuring recall", self.promises.measure_declared)
 
     def perform(self, action: Action, job: Job) -> None:
         """One step. A step the memory limit does not allow is put aside until the segments change; rows stay searchable as they are."""
@@ -385,6 +397,9 @@ class Maintenance:
             self.perform(Merge(tuple(state.files.key for state in states)), job)
         job.progress = 0.5
         self._build_all(job)
+        job.progress = 0.8
+        if not job.cancel_token.cancelled:
+            self.promises.measure_declared(job)
 
     def _wait_for_seals(self, job: Job) -> None:
         """Returns when no frozen head is left. Raises what sealing raises."""

@@ -29,6 +29,7 @@ from vicino.query.groups import Groups
 from vicino.query.hit import RecordView
 from vicino.query.plan import Plan
 from vicino.query.results import Results
+from vicino.recall.live import checked_recall
 from vicino.storage.files import absolute
 from vicino.types import RecordId
 
@@ -228,14 +229,14 @@ class ReadableCollection(Generic[T]):
         self, query: Query, *, group_by: None = None, where: Where | None = None, limit: int = 10, offset: int = 0, mode: Mode = "auto",
         vector: str | None = None, select: str | Sequence[str] | None = None, vectors: bool | str | Sequence[str] = False,
         min_score: float | None = None, diversity: float | None = None, rerank: Any = None, cursor: str | None = None, exact: bool = False,
-        ef: int | None = None, timeout: float | None = None,
+        ef: int | None = None, recall: float | None = None, timeout: float | None = None,
     ) -> Results[T]: ...  # fmt: skip
     @overload
     def search(
         self, query: Query, *, group_by: str, group_size: int = 3, lookup: Any = None, where: Where | None = None, limit: int = 10,
         offset: int = 0, mode: Mode = "auto", vector: str | None = None, select: str | Sequence[str] | None = None,
         vectors: bool | str | Sequence[str] = False, min_score: float | None = None, diversity: float | None = None, rerank: Any = None,
-        exact: bool = False, ef: int | None = None, timeout: float | None = None,
+        exact: bool = False, ef: int | None = None, recall: float | None = None, timeout: float | None = None,
     ) -> Groups[T]: ...  # fmt: skip
     @within_limit("this search")
     def search(
@@ -258,6 +259,7 @@ class ReadableCollection(Generic[T]):
         cursor: str | None = None,
         exact: bool = False,
         ef: int | None = None,
+        recall: float | None = None,
         timeout: float | None = None,
     ) -> Results[T] | Groups[T]:
         """The records that answer a query, best first: `limit` of them whenever so many match.
@@ -268,8 +270,9 @@ class ReadableCollection(Generic[T]):
         min_score: hits below are left out. diversity: 0 to 1, how much hits should differ (see `Diverse`). rerank: a reranker.
         group_by: a field; `limit` groups of `group_size` hits are given back as `Groups`, with the record of `lookup` (a collection) that
         has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
-        exact: every candidate is scored. ef: beam of the graph walk; larger finds more, takes longer.
-        Raises DimensionError, FilterError, InvalidArgument; NotFoundError for a cursor whose version is gone; TimeoutError after `timeout`.
+        exact: every candidate is scored. ef: beam of the graph walk; larger finds more, takes longer. recall: share of the true nearest
+        records to be found, as measured; scanned exactly where that is not known yet. With both, ef is the largest beam allowed.
+        Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a cursor whose version is gone; TimeoutError after `timeout`.
         """
         options = SearchOptions(
             where=where,
@@ -280,6 +283,7 @@ class ReadableCollection(Generic[T]):
             min_score=min_score,
             exact=exact,
             ef=ef,
+            recall=recall,
             timeout=timeout,
         )
         searcher = self._searcher
@@ -288,7 +292,7 @@ class ReadableCollection(Generic[T]):
                 raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
             target = searcher.target(vector)
             return searcher.search(searcher.row(query, target), target, options)[0]
-        part = shaped(searcher.part(query, mode, vector, ef), diversity, rerank, check_page(limit, offset))
+        part = shaped(searcher.part(query, mode, vector, ef, options.recall), diversity, rerank, check_page(limit, offset))
         if group_by is not None:
             if cursor is not None:
                 raise InvalidArgument("groups have no pages; leave cursor= out")
@@ -314,13 +318,14 @@ class ReadableCollection(Generic[T]):
             joined = np.concatenate(rows or [np.zeros(0, np.uint8)])
             return searcher.search(joined, target, SearchOptions(**options), n_queries=len(rows))
         asked = SearchOptions(**options)
-        parts = [searcher.part(query, mode, vector, asked.ef) for query in queries]
+        parts = [searcher.part(query, mode, vector, asked.ef, asked.recall) for query in queries]
         n = check_page(asked.limit, asked.offset)
         return searcher.composer.search([shaped(part, diversity, rerank, n) for part in parts], asked)
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
         """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
-        part = self._searcher.part(query, options.pop("mode", "auto"), options.pop("vector", None), options.pop("ef", None))
+        mode, vector = options.pop("mode", "auto"), options.pop("vector", None)
+        part = self._searcher.part(query, mode, vector, options.pop("ef", None), checked_recall(options.pop("recall", None)))
         part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), check_page(page, 0))
         return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
 

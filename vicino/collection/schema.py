@@ -12,6 +12,7 @@ from vicino.collection.field_type import MISSING, FieldType, declared, field_typ
 from vicino.collection.typed import class_fields, forbids_other_fields
 from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSlot, TextSpec, ValueSlot
 from vicino.errors import CorruptionError, FormatError, InvalidArgument, SchemaError, did_you_mean
+from vicino.recall.live import CHECKED_SHARE, KEPT_MAX, checked_recall
 from vicino.storage.shape import expect_shape
 from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
 
@@ -29,13 +30,14 @@ class VectorSpec:
     """One named vector of a collection: its length, its metric and how its numbers are stored.
 
     dim: 1 to 65536; for binary vectors, bits. Metrics cosine, dot, l2 and l1 go with float32, float16, int8 and uint8; hamming and
-    jaccard with binary.
+    jaccard with binary. recall: share of the true neighbors that searches are promised to find; None promises nothing.
     """
 
     dim: int
     metric: Metric = "cosine"
     dtype: Dtype = "float32"
     index: IndexKind = "auto"
+    recall: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.dim, int | np.integer) or isinstance(self.dim, bool):
@@ -43,6 +45,7 @@ class VectorSpec:
         object.__setattr__(self, "dim", int(self.dim))
         if not 1 <= self.dim <= DIM_MAX:
             raise InvalidArgument(f"dim must be between 1 and {DIM_MAX}, got {self.dim}")
+        object.__setattr__(self, "recall", checked_recall(self.recall))
         _check_choice("metric", self.metric, _METRICS)
         _check_choice("dtype", self.dtype, _DTYPES)
         _check_choice("index", self.index, _INDEX_KINDS)
@@ -69,8 +72,9 @@ class VectorSpec:
         return self.width * np.dtype(self.numpy_dtype).itemsize
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `VectorSpec(**parts)` reads it."""
-        return {"dim": self.dim, "metric": self.metric, "dtype": self.dtype, "index": self.index}
+        """A JSON object; `VectorSpec(**parts)` reads it. A recall is left out where there is none, as versions without it expect."""
+        promised = {} if self.recall is None else {"recall": self.recall}
+        return {"dim": self.dim, "metric": self.metric, "dtype": self.dtype, "index": self.index, **promised}
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -202,6 +206,8 @@ class Settings:
     embed, model: fields whose text the model turns into the vector named "vector", and the exact identity of that model.
     ttl: datetime field at whose instant a record vanishes.
     indexes: path -> kind of the field indexes asked for; with `auto_index` the engine adds those that filters use.
+    keep_queries: how many of the latest queries of each vector are kept to measure recall with. recall_checks: share of the queries under a
+    promised recall that are run again exactly in the background.
     head_bytes_max, segment_rows_max: when a head is sealed and how far segments are merged; None leaves it to the engine.
     """
 
@@ -217,8 +223,14 @@ class Settings:
     auto_index: bool = True
     head_bytes_max: int | None = None
     segment_rows_max: int | None = None
+    keep_queries: int = 0
+    recall_checks: float = CHECKED_SHARE
 
     def __post_init__(self) -> None:
+        if isinstance(self.keep_queries, bool) or not isinstance(self.keep_queries, int) or not 0 <= self.keep_queries <= KEPT_MAX:
+            raise InvalidArgument(f"keep_queries must be an integer, 0 to {KEPT_MAX}, got {self.keep_queries!r}")
+        if isinstance(self.recall_checks, bool) or not isinstance(self.recall_checks, int | float) or not 0 <= self.recall_checks <= 1:
+            raise InvalidArgument(f"recall_checks must be a share of the queries, 0 to 1, got {self.recall_checks!r}")
         if self.ttl is not None and self.ttl in self.schema and self.schema[self.ttl].kind not in ("datetime", "any"):
             raise SchemaError(f'ttl field "{self.ttl}" must be a datetime, the schema declares {self.schema[self.ttl]}')
         for name in self.embed:
@@ -259,6 +271,11 @@ class Settings:
         if not isinstance(spec, VectorSpec):
             raise InvalidArgument(f'vector "{name}" must be declared with a VectorSpec, SparseSpec or MultiSpec, got {spec!r}')
         return replace(self, vectors={**self.vectors, name: VectorSlot(self.next_slot, spec)}, next_slot=self.next_slot + 1)
+
+    def with_recall(self, name: str, recall: float | None) -> Settings:
+        """With another recall promised for one dense vector."""
+        spec = replace(self.spec(name), recall=recall)
+        return replace(self, vectors={**self.vectors, name: VectorSlot(self.vectors[name].slot, spec)})
 
     def without_vector(self, name: str) -> Settings:
         """Without one vector; its slot stays unused for ever, so that old files cannot be mistaken."""
@@ -353,13 +370,15 @@ class Settings:
             "auto_index": self.auto_index,
             "head_bytes_max": self.head_bytes_max,
             "segment_rows_max": self.segment_rows_max,
+            **({"keep_queries": self.keep_queries} if self.keep_queries else {}),
+            **({"recall_checks": self.recall_checks} if self.recall_checks != CHECKED_SHARE else {}),
         }
 
     @classmethod
     def from_json(cls, parts: Mapping[str, Any]) -> Settings:
         """Reads `to_json`'s form. Raises FormatError for settings that this version does not know, CorruptionError for what are none."""
         expect_shape(parts, {}, "settings")
-        values = {"values": {}, "texts": {}, **parts}
+        values = {"values": {}, "texts": {}, "keep_queries": 0, "recall_checks": CHECKED_SHARE, **parts}
         if unknown := values.keys() - cls.__dataclass_fields__.keys():
             raise FormatError(f"settings {', '.join(sorted(unknown))} were written by a newer version of vicino; upgrade to open them")
         expect_shape(values, _JSON_SHAPE, "settings")
@@ -403,6 +422,8 @@ _JSON_SHAPE = {
     "auto_index": bool,
     "head_bytes_max": (int, None),
     "segment_rows_max": (int, None),
+    "keep_queries": int,
+    "recall_checks": (float, int),
 }
 
 

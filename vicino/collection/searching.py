@@ -12,6 +12,7 @@ from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.page import LIMIT_MAX, check_numbers, check_page
+from vicino.collection.promises import Promises
 from vicino.collection.query_vector import Row, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
@@ -25,6 +26,8 @@ from vicino.filter.parse import Where
 from vicino.query.hit import Shape
 from vicino.query.plan import Plan
 from vicino.query.results import Results
+from vicino.recall.calibration import Choice
+from vicino.recall.live import checked_recall
 from vicino.types import DEFAULT_VECTOR
 
 Vector = Sequence[float] | np.ndarray[Any, Any]
@@ -90,9 +93,12 @@ class SearchOptions:
     min_score: float | None = None
     exact: bool = False
     ef: int | None = None
+    recall: float | None = None
     timeout: float | None = None
 
     def __post_init__(self) -> None:
+        if self.recall is not None:
+            object.__setattr__(self, "recall", checked_recall(self.recall))
         if self.min_score is not None or self.ef is not None or self.timeout is not None:
             check_numbers(self.min_score, self.ef, self.timeout)
 
@@ -114,6 +120,7 @@ class Searcher:
     ) -> None:
         self._name, self.shard, self.env, self.reader, self.room = name, shard, env, reader, room
         self._maintenance, self._model, self._record_class = maintenance, model, record_class
+        self.promises = Promises(shard) if maintenance is None else maintenance.promises
         self._shapes: dict[Any, Shape[Any]] = {}
         self._targets: tuple[Settings, dict[str, Target]] | None = None
         self._composer: Any = None
@@ -200,7 +207,7 @@ class Searcher:
             self._composer = Composer(self)
         return self._composer
 
-    def part(self, query: Any, mode: Mode, vector: str | None, ef: int | None = None) -> Any:
+    def part(self, query: Any, mode: Mode, vector: str | None, ef: int | None = None, recall: float | None = None) -> Any:
         """The part that a query stands for: itself, or by `mode` what the collection answers a text or a vector with."""
         from vicino.query.part import Part
         from vicino.query.parts import Dense, Fuse, Sparse, Text, text_of
@@ -209,20 +216,23 @@ class Searcher:
         if mode not in MODES:
             raise InvalidArgument(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         if isinstance(query, Part):
-            if mode != "auto" or vector is not None or ef is not None:
-                raise InvalidArgument("mode=, vector= and ef= go with a text or a vector; a part such as Dense has its own vector= and ef=")
+            if mode != "auto" or vector is not None or ef is not None or recall is not None:
+                raise InvalidArgument(
+                    "mode=, vector=, ef= and recall= go with a text or a vector; a part such as Dense has its own vector=, ef= and recall="
+                )
             return query
         if isinstance(query, SparseVector):
             return Sparse(query, vector=vector)
         if not isinstance(query, str):
             if mode not in ("auto", "dense"):
                 raise InvalidArgument(f'mode="{mode}" is for a query of words, got {type(query).__name__}')
-            return Dense(query, vector=vector, ef=ef)
+            return Dense(query, vector=vector, ef=ef, recall=recall)
         if mode == "auto":
             mode = self._mode(vector)
         if mode == "text":
             return text_of(query)
-        return Dense(query, vector=vector, ef=ef) if mode == "dense" else Fuse([Dense(query, vector=vector, ef=ef), Text(query)])
+        dense = Dense(query, vector=vector, ef=ef, recall=recall)
+        return dense if mode == "dense" else Fuse([dense, Text(query)])
 
     def _mode(self, vector: str | None) -> Mode:
         """How a text is answered: by its words where there is a text index, by its meaning where there is a model, by both."""
@@ -280,19 +290,37 @@ class Searcher:
         filtered = self.env.monotonic()
         names = None if options.vectors is False else vector_names(options.vectors, settings)
         k, room = limit + offset, self.room
+        choice = None
+        if (options.recall is not None or target.spec.recall is not None) and not options.exact:
+            choice = self.promise(snapshot, target, k, matches, options.recall, options.ef)
+        effort, exact = (options.ef or 0, options.exact) if choice is None else (choice.effort, choice.exact)
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
         with room.take(hits_bytes, "the hits of this search"):
             # Under a memory limit larger documents are read only when it is known how large they are.
-            found, stats = snapshot.search(
-                target.column, rows, k, options.ef or 0, options.exact, matches, True, cancel, room.uncounted_max
-            )
+            found, stats = snapshot.search(target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max)
             took = self.env.monotonic() - start
             plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
+            plan.promise = choice
+            if choice is not None or settings.keep_queries:
+                self.promises.saw(snapshot, target.column, rows, k, matches, choice, [hits[1] for hits in found])
             if not room.is_limited or (names is None and all(hits[2] is not None for hits in found)):
                 return self._results(snapshot, found, target, options, plan, names)
             locators = np.concatenate([hits[3][offset:] for hits in found] or [np.zeros(0, np.int64)])
             with room.records(snapshot, locators, vector_bytes(settings, names), f"reading the records of {len(locators)} hits"):
                 return self._results(snapshot, found, target, options, plan, names)
+
+    def promise(
+        self, snapshot: _core.Snapshot, target: Target, k: int, matches: Any, recall: float | None, ef: int | None
+    ) -> Choice | None:
+        """How a search keeps the recall asked for, or declared; None when there is neither. Raises RecallUnreachable.
+
+        ef: given with a recall it is the largest effort allowed; alone it says what to do, whatever was declared.
+        """
+        if recall is None and (ef is not None or target.spec.recall is None):
+            return None
+        wanted = target.spec.recall if recall is None else recall
+        assert wanted is not None
+        return self.promises.choose(snapshot, target.column, k, matches, wanted, ef)
 
     def _results(
         self, snapshot: _core.Snapshot, found: Any, target: Target, options: SearchOptions, plan: Plan, names: list[str] | None

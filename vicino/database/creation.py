@@ -23,8 +23,9 @@ def load_embedder(model: Any) -> Any:
 def settings_of(
     dim: int | None, metric: Metric, dtype: Dtype, index: IndexKind, vectors: Mapping[str, AnyVectorSpec] | None, embedder: Any,
     embed: str | Sequence[str] | None, text: Any, schema: Any, ttl: str | None, auto_index: bool,
+    recall: float | None = None, keep_queries: int = 0,
 ) -> Settings:  # fmt: skip
-    settings = Settings(auto_index=auto_index)
+    settings = Settings(auto_index=auto_index, keep_queries=keep_queries)
     if vectors is not None and dim is not None:
         raise InvalidArgument('give dim= for one vector or vectors= for several by name, not both; add "vector" to vectors=')
     if embedder is not None:
@@ -32,7 +33,9 @@ def settings_of(
             raise InvalidArgument(f'model "{embedder.name}" makes vectors of {embedder.dim} dimensions, got dim={dim}; leave dim out')
         dim = embedder.dim
     if dim is not None:
-        settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index))
+        settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index, recall))
+    elif recall is not None:
+        raise InvalidArgument("recall= is promised for the vector that dim= or model= declares; give each VectorSpec in vectors= its own")
     for name, spec in (vectors or {}).items():
         settings = settings.with_vector(name, spec)
     fields = [embed] if isinstance(embed, str) else list(embed or ())

@@ -164,6 +164,8 @@ class Database:
         schema: type[T] | Any = None,
         ttl: str | None = None,
         auto_index: bool = True,
+        recall: float | None = None,
+        keep_queries: int = 0,
         exist_ok: bool = False,
     ) -> Collection[T]:
         """Makes a collection; durable on return.
@@ -173,13 +175,15 @@ class Database:
         the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see
         `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together,
         False for none. Name a field, several (an index each), or map names to a `TextSpec` or a language.
-        ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use. exist_ok: if the name is
+        ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use.
+        recall: share of the true nearest records that searches are promised to find, such as 0.95; None promises nothing and takes a usual
+        effort. keep_queries: how many of the latest queries are kept, to measure recall with them instead of with rows. exist_ok: if the name is
         taken, the collection there is returned, provided its settings agree.
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
         """
         check_name(name)
         embedder = None if model is None else load_embedder(model)
-        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, text, schema, ttl, auto_index)
+        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, text, schema, ttl, auto_index, recall, keep_queries)
         record_class = schema if isinstance(schema, type) else None
         with self._guard:
             self._expect_writable()

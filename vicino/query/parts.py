@@ -19,6 +19,7 @@ from vicino.errors import InvalidArgument
 from vicino.query.formula import Expression, as_expression, path_of
 from vicino.query.part import DEPTH_MAX, Part, choice, condition_of, finite, numbers, part_of, whole
 from vicino.query.sparse_vector import SparseVector
+from vicino.recall.live import checked_recall
 
 CANDIDATES = 1000
 """Candidates of each part below one that combines."""
@@ -30,7 +31,7 @@ EXPANSIONS_MAX = 1024
 class Dense(Part):
     """The records nearest to a vector, or to a text that the collection's model embeds. Scores are similarities, see `Hit.score`.
 
-    vector: name of the vector searched, needed when there are several. exact, ef: as in `Collection.search`.
+    vector: name of the vector searched, needed when there are several. exact, ef, recall: as in `Collection.search`.
     """
 
     tag: ClassVar[str] = "dense"
@@ -38,9 +39,11 @@ class Dense(Part):
     vector: str | None = None
     exact: bool = False
     ef: int | None = None
+    recall: float | None = None
 
     def __post_init__(self) -> None:
-        self._set(x=numbers(self.x, "Dense"), ef=None if self.ef is None else whole(self.ef, "ef", 1))
+        ef = None if self.ef is None else whole(self.ef, "ef", 1)
+        self._set(x=numbers(self.x, "Dense"), ef=ef, recall=checked_recall(self.recall))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vicino.recall.calibration import Choice
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentStep:
@@ -40,7 +42,7 @@ class FilterStep:
 @dataclass(slots=True)
 class Stage:
     """One part of a query while it ran: what it was called in `hit.scores`, how many candidates it was given or scored, how many records
-    it found, their lowest and highest score, and the parts inside it. took_s includes those.
+    it found, their lowest and highest score, the estimated recall where one was promised, and the parts inside it. took_s includes those.
     """
 
     tag: str
@@ -51,7 +53,13 @@ class Stage:
     found: int = 0
     scores: tuple[float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    recall: float | None = None
     inside: list[Stage] = field(default_factory=list)
+
+    def recalls(self) -> list[float]:
+        """The estimated recalls of this stage and those inside it, where there are any."""
+        own = [] if self.recall is None else [self.recall]
+        return own + [recall for stage in self.inside for recall in stage.recalls()]
 
     def lines(self, depth: int = 1) -> list[str]:
         """As plans show it, one line a stage, those inside indented."""
@@ -85,6 +93,7 @@ class Plan:
     notes: tuple[str, ...] = field(default=())
     query: object = ""
     stages: Sequence[Stage] = ()
+    promise: Choice | None = None
 
     @property
     def segments(self) -> list[SegmentStep]:
@@ -93,6 +102,16 @@ class Plan:
             SegmentStep(entry["rows"], entry["candidates"], entry["strategy"], entry["rows_scored"], entry["seconds"])
             for entry in self.stats
         ]
+
+    @property
+    def recall(self) -> float | None:
+        """Estimated share of the true nearest records among those found: 1.0 where everything was scanned, what calibration measured where a
+        recall was promised, and None where nothing is known. Of a query of parts, the lowest of the parts that search a vector."""
+        if self.promise is not None:
+            return self.promise.estimate
+        if self.stages:
+            return min((recall for stage in self.stages for recall in stage.recalls()), default=None)
+        return 1.0 if self.stats and all(entry["strategy"] in ("scan", "none") for entry in self.stats) else None
 
     @property
     def rows_scored(self) -> int:
@@ -107,6 +126,7 @@ class Plan:
         del shown["stats"]
         shown["segments"] = [asdict(step) for step in self.segments]
         shown["rows_scored"] = self.rows_scored
+        shown["recall"] = self.recall
         return shown
 
     def __repr__(self) -> str:
@@ -118,6 +138,8 @@ class Plan:
             f"limit {self.limit}{', exact' if self.exact else ''}",
             f"  {self.rows_scored:,} of {self.n_records:,} records scored{share} in {self.took_s * 1e3:.2f} ms",
         ]
+        if self.promise is not None:
+            lines.append(f"  {self.promise}")
         lines += self._filter_lines()
         for number, step in enumerate(self.segments, start=1):
             name = "head" if number == len(self.stats) else f"segment {number}"

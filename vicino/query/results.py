@@ -106,6 +106,11 @@ class Results(Sequence[Hit[T]], Generic[T]):
         return self.took_s
 
     @property
+    def recall(self) -> float | None:
+        """Estimated share of the true nearest records that was found; None where nothing is known, see `Plan.recall`."""
+        return None if self.plan is None else self.plan.recall
+
+    @property
     def ids(self) -> list[RecordId]:
         """The ids of all hits; no hit is made for it."""
         return list(self._ids)

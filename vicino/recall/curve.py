@@ -29,13 +29,16 @@ SCREENED = 100
 """Queries that decide whether an effort is worth the whole sample: it is when it comes within `SCREEN_MARGIN` of the target."""
 SCREEN_MARGIN = 0.05
 
+FLAT_UP_TO = 16
+"""An effort that changes nothing when it grows by this factor changes nothing at all."""
+
 Measure = Callable[[int, int], "Step"]
 """(effort, number of queries) -> what the first so many queries of the sample found with it."""
 
 
 def efforts(k: int) -> Iterator[int]:
-    """The grid for `k` neighbors, cheapest first, without end."""
-    effort = float(max(EFFORT_MIN, k))
+    """The grid for `k` neighbors, cheapest first, without end. It begins above `k`: rows that are held out are looked for beside `k` others."""
+    effort = max(EFFORT_MIN, RATIO * k)
     while True:
         yield round(effort)
         effort = max(effort * RATIO, effort + 1.0)
@@ -97,7 +100,7 @@ class Curve:
         return None if position is None else self.steps[position]
 
     def answers(self, target: float) -> bool:
-        """Whether measuring more would change what is chosen for this target."""
+        """Whether enough was measured to choose for this target: measuring more would change nothing."""
         if self.flat:
             return True
         lows = [step.low for step in self.steps]
@@ -134,8 +137,10 @@ def extended(curve: Curve, target: float, measure: Measure, *, cost_max: float) 
         return replace(curve, steps=tuple(steps[-1:]), flat=True)
     exact_above = curve.exact_above or steps[-1].scored >= cost_max
     while not exact_above and not all(step.low >= target for step in _last(steps)):
-        steps.append(measure(next(grid), curve.n))
-        exact_above = steps[-1].scored >= cost_max
+        effort = next(grid)
+        if not _is_same(steps[-1].effort, effort, curve, measure):
+            steps.append(measure(effort, curve.n))
+            exact_above = steps[-1].scored >= cost_max
     below = [effort for effort in _up_to(curve.k, steps[0].effort) if effort < steps[0].effort]
     while below and steps[0].low >= target:
         steps.insert(0, measure(below.pop(), curve.n))
@@ -154,11 +159,14 @@ def _first(curve: Curve, target: float, measure: Measure, cost_max: float) -> li
 
 
 def _is_flat(curve: Curve, steps: Sequence[Step], measure: Measure) -> bool:
-    """Whether twice the effort scores the very same rows: then everything is scanned whatever it is."""
-    if curve.steps:
-        return False
-    here, twice = (measure(effort, min(SCREENED, curve.n)) for effort in (steps[-1].effort, 2 * steps[-1].effort))
-    return here.scored == twice.scored and here.recall == twice.recall
+    """Whether far more effort finds the very same: then everything is scanned whatever it is."""
+    return not curve.steps and _is_same(steps[-1].effort, FLAT_UP_TO * steps[-1].effort, curve, measure)
+
+
+def _is_same(effort: int, other: int, curve: Curve, measure: Measure) -> bool:
+    """Whether two efforts compute the very same distances: a filter may ask for a wider beam than either."""
+    one, two = (measure(tried, min(SCREENED, curve.n)) for tried in (effort, other))
+    return one.scored == two.scored and one.recall == two.recall
 
 
 def _last(steps: Sequence[Step]) -> list[Step | _Missing]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vicino import _core
 from vicino.recall.bound import histogram
 from vicino.recall.curve import Step
-from vicino.recall.sampling import Bytes, Sample, masks
+from vicino.recall.sampling import Sample, masks
 
 AT_ONCE = 250
 """Queries of one core call, so that a job that is cancelled ends soon and hits take little room."""
@@ -24,23 +24,21 @@ RELATIVE_SLACK, ABSOLUTE_SLACK = 1e-5, 1e-6
 Distances = npt.NDArray[np.float32]
 
 
-def true_distances(snapshot: _core.Snapshot, column: Any, rows: Bytes, k: int, matches: Any, cancel: _core.Cancel) -> Distances:
-    """Distances of the true neighbors, (n, k), ascending; infinity where there are fewer."""
-    return distances_of(snapshot, column, rows, k, 0, True, matches, cancel)[0]
-
-
 def distances_of(
-    snapshot: _core.Snapshot, column: Any, rows: Bytes, k: int, effort: int, exact: bool, matches: Any, cancel: _core.Cancel
+    snapshot: _core.Snapshot, column: Any, sample: Sample, k: int, *, effort: int = 0, exact: bool = False, matches: Any, cancel: _core.Cancel
 ) -> tuple[Distances, float]:
     """Distances of what a search finds, (n, k), ascending and filled up with infinity, and the distances computed per query."""
-    found, scored = np.full((len(rows), k), np.inf, np.float32), 0
-    for first in range(0, len(rows), AT_ONCE):
-        part = rows[first : first + AT_ONCE]
-        rankings, of_part = snapshot.search_rows(column, part.reshape(-1), k, effort, exact, matches, cancel)
+    found, scored = np.full((len(sample), k), np.inf, np.float32), 0
+    more = sample.held_out is not None  # a row that is held out is found by scans, and left out of what they found
+    for first in range(0, len(sample), AT_ONCE):
+        part = sample.part(first, first + AT_ONCE)
+        rankings, of_part = snapshot.search_rows(column, part.rows.reshape(-1), k + more, effort, exact, matches, cancel, part.held_out)
         scored += of_part
-        for row, (_, distances) in enumerate(rankings, start=first):
-            found[row, : len(distances)] = distances
-    return found, scored / max(1, len(rows))
+        for row, (locators, distances) in enumerate(rankings):
+            if part.held_out is not None:
+                distances = distances[locators != part.held_out[row]]
+            found[first + row, : min(k, len(distances))] = distances[:k]
+    return found, scored / max(1, len(sample))
 
 
 def recalls(found: Distances, truth: Distances) -> npt.NDArray[np.float64]:
@@ -48,8 +46,8 @@ def recalls(found: Distances, truth: Distances) -> npt.NDArray[np.float64]:
     truth = truth[:, : found.shape[1]]
     there = np.isfinite(truth).sum(axis=1)
     farthest = truth[np.arange(len(truth)), np.maximum(there, 1) - 1].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        limit = farthest + np.abs(farthest) * RELATIVE_SLACK + ABSOLUTE_SLACK
+    limit = np.where(there > 0, farthest, 0.0)
+    limit += np.abs(limit) * RELATIVE_SLACK + ABSOLUTE_SLACK
     hits = (found <= limit[:, None]).sum(axis=1)
     return np.where(there == 0, 1.0, np.minimum(hits, there) / np.maximum(there, 1))
 
@@ -59,17 +57,19 @@ class _Group:
     """Queries that share a filter, and their true distances once they are known."""
 
     matches: Any
-    rows: Bytes
+    sample: Sample
     truth: Distances | None = None
 
 
 class Bench:
     """Measures one sample of queries on one snapshot under filters of one share. The truth is computed once, for the largest `k`."""
 
-    def __init__(self, snapshot: _core.Snapshot, column: Any, sample: Sample, share: float, k_max: int, seed: int, cancel: Any) -> None:
+    def __init__(
+        self, snapshot: _core.Snapshot, column: Any, sample: Sample, *, share: float, k_max: int, seed: int, cancel: _core.Cancel
+    ) -> None:
         self._snapshot, self._column, self._k_max, self._cancel = snapshot, column, k_max, cancel
         drawn = masks(snapshot, share, seed)
-        self._groups = [_Group(matches, np.ascontiguousarray(sample.rows[number :: len(drawn)])) for number, matches in enumerate(drawn)]
+        self._groups = [_Group(matches, sample.every(len(drawn), number)) for number, matches in enumerate(drawn)]
         self.candidates = snapshot.n_records if drawn[0] is None else drawn[0].count
 
     def step(self, k: int, effort: int, n: int) -> Step:
@@ -77,14 +77,18 @@ class Bench:
         per_group = -(-n // len(self._groups))
         every, scored = [], 0.0
         for group in self._groups:
-            rows = group.rows[:per_group]
-            found, of_group = distances_of(self._snapshot, self._column, rows, k, effort, False, group.matches, self._cancel)
-            every.append(recalls(found, self._truth(group)[: len(rows)]))
-            scored += of_group * len(rows)
+            asked = group.sample.part(0, per_group)
+            found, of_group = distances_of(
+                self._snapshot, self._column, asked, k, effort=effort, matches=group.matches, cancel=self._cancel
+            )
+            every.append(recalls(found, self._truth(group)[: len(asked)]))
+            scored += of_group * len(asked)
         joined = np.concatenate(every)
         return Step(effort, histogram(joined, k), scored / max(1, len(joined)))
 
     def _truth(self, group: _Group) -> Distances:
         if group.truth is None:
-            group.truth = true_distances(self._snapshot, self._column, group.rows, self._k_max, group.matches, self._cancel)
+            group.truth, _ = distances_of(
+                self._snapshot, self._column, group.sample, self._k_max, exact=True, matches=group.matches, cancel=self._cancel
+            )
         return group.truth
