@@ -475,9 +475,9 @@ class Snapshot:
     def match_within(self, filter: Filter, slots: Mapping[str, int], within: Matches | None, cancel: Cancel) -> Matches:
         """Those of `within` (None: all live rows) that meet the condition."""
 
-    def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel) -> tuple:
+    def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel, held_out: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple:
         """
-        As `search`, but only (locators, public distances) of every query, and the number of rows scored.
+        As `search`, but only (locators, public distances) of every query, and the number of rows scored. held_out: per query the locator of a row that walks do not meet on their way, -1 for none.
         """
 
     def search_by_example(self, column: tuple[int, int, Dtype, Metric], examples: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rule: str, n_first: int, pairs: Sequence[tuple[int, int, float]], weight: float, k: int, matches: Matches | None, cancel: Cancel) -> tuple:
@@ -493,6 +493,11 @@ class Snapshot:
 
     @property
     def entries(self) -> list: ...
+
+    def walked(self, slot: int) -> tuple:
+        """
+        (key, rows, live rows) of every segment that has a graph over a vector.
+        """
 
     def find(self, ids: list) -> NDArray[numpy.int64]:
         """Locator of each id, -1 where there is no live record."""

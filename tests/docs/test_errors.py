@@ -12,6 +12,7 @@ import pytest
 
 import vicino
 from vicino import F, _core, errors, models
+from vicino.collection.limits import Limits
 from vicino.collection.schema import Settings
 from vicino.config import Config, ModelSettings
 from vicino.env import RealEnv
@@ -107,6 +108,15 @@ class PatientEnv(RealEnv):
     def sleep(self, seconds: float) -> None: ...
 
 
+def beam_too_small(_folder: Path, _: pytest.MonkeyPatch) -> Any:
+    with vicino.open(limits=Limits(graph_rows_min=256)) as db:
+        docs = db.create_collection("docs", dim=32)
+        vectors = np.random.default_rng(1).normal(size=(1000, 32)).astype(np.float32)
+        docs.upsert(ids=list(range(1000)), vectors=vectors)
+        docs.optimize()
+        docs.search(vectors[0], recall=0.999, ef=2)
+
+
 def index_being_built(_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _db, docs = small()
     docs.add_text("title").wait()
@@ -136,6 +146,7 @@ PRODUCERS: dict[type[Error], Produce] = {
     errors.FormatError: lambda _folder, _: Settings.from_json({**Settings().to_json(), "sparkle": 1}),
     errors.StorageError: refused_by_the_file_system,
     errors.ServiceError: unreachable_service,
+    errors.RecallUnreachable: beam_too_small,
     errors.NotReadyError: index_being_built,
     errors.ReadOnlyError: read_only,
     errors.ClosedError: closed,

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +20,7 @@ from vicino.collection.readable import ReadableCollection
 from vicino.collection.record import Record
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id, with_new_texts
 from vicino.collection.room import within_limit
-from vicino.collection.schema import AnyVectorSpec, VectorSpec
+from vicino.collection.schema import AnyVectorSpec, Settings, VectorSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Committed, Shard
 from vicino.collection.value_specs import TextSpec
@@ -383,6 +384,24 @@ class Collection(ReadableCollection[T]):
         """
         self._writable().change_settings(lambda settings: settings.without_vector(name))
         self._settings_changed()
+
+    def set_recall(
+        self, recall: float | None, *, vector: str | None = None, keep_queries: int | None = None, checks: float | None = None
+    ) -> Job:
+        """Declares which share of the true nearest records searches of a vector find from now on; None promises nothing.
+
+        keep_queries: how many of the latest queries are kept to measure recall with. checks: share of the queries under a promise that are
+        run again exactly in the background. The job returned measures; until it has ended, promised searches scan exactly.
+        """
+        writes, name = self._writable(), self._searcher.target(vector).name
+
+        def declared(settings: Settings) -> Settings:
+            kept = settings.keep_queries if keep_queries is None else keep_queries
+            share = settings.recall_checks if checks is None else checks
+            return replace(settings.with_recall(name, recall), keep_queries=kept, recall_checks=share)
+
+        writes.change_settings(declared)
+        return self._settings_changed()
 
     def _settings_changed(self) -> Job:
         assert self._maintenance is not None

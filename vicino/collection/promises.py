@@ -172,7 +172,7 @@ class Promises:
             self.checked(check.column[0], float(recalls(found, truth)[0]), check.target)
 
     def checked(self, slot: int, recall: float, target: float) -> None:
-        """Takes one check of a live query into account; raises the effort at once when promises do not hold, and has recall measured anew."""
+        """Takes one check of a live query into account. Where promises do not hold, raises the effort and has recall measured anew."""
         with self._lock:
             watch = self._watches.setdefault(slot, Watch())
             watch.add(recall, target)
@@ -203,14 +203,18 @@ class Promises:
             return False
         known = self._calibration(column[0])
         target = self._shard.settings.vectors[name].spec.recall
-        return known is None or not known.is_of(walked) or known.has_drifted(walked) or bool(known.missing(FILTERED_LEVEL, 1.0, target))
+        if known is None or not known.is_of(walked) or known.has_drifted(walked):
+            return True
+        return bool(known.missing(FILTERED_LEVEL, 1.0, target))
 
     def measure_declared(self, job: Job) -> None:
         """Measures what declared recalls need, and what was measured before and has aged."""
         for name, entry in self._shard.settings.vectors.items():
             target = entry.spec.recall
             if target is not None and self._due(name):
-                needs = {Need(level, 1.0, target) for level in UNFILTERED_LEVELS} | {Need(FILTERED_LEVEL, share, target) for share in SHARES}
+                needs = {Need(level, 1.0, target) for level in UNFILTERED_LEVELS} | {
+                    Need(FILTERED_LEVEL, share, target) for share in SHARES
+                }
                 known = self._calibration(entry.slot)
                 with self._lock:
                     self._wanted.setdefault(entry.slot, set()).update(needs, () if known is None else _needs_again(known, {target}))

@@ -272,7 +272,8 @@ class ReadableCollection(Generic[T]):
         has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
         exact: every candidate is scored. ef: beam of the graph walk; larger finds more, takes longer. recall: share of the true nearest
         records to be found, as measured; scanned exactly where that is not known yet. With both, ef is the largest beam allowed.
-        Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a cursor whose version is gone; TimeoutError after `timeout`.
+        Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a
+        cursor whose version is gone; TimeoutError after `timeout`.
         """
         options = SearchOptions(
             where=where,

@@ -176,8 +176,9 @@ class Database:
         `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together,
         False for none. Name a field, several (an index each), or map names to a `TextSpec` or a language.
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use.
-        recall: share of the true nearest records that searches are promised to find, such as 0.95; None promises nothing and takes a usual
-        effort. keep_queries: how many of the latest queries are kept, to measure recall with them instead of with rows. exist_ok: if the name is
+        recall: share of the true nearest records
+        that searches are promised to find, such as 0.95; None promises nothing and takes a usual effort. keep_queries: how many of the
+        latest queries are kept, to measure recall with them instead of with rows. exist_ok: if the name is
         taken, the collection there is returned, provided its settings agree.
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
         """

@@ -105,8 +105,11 @@ class Plan:
 
     @property
     def recall(self) -> float | None:
-        """Estimated share of the true nearest records among those found: 1.0 where everything was scanned, what calibration measured where a
-        recall was promised, and None where nothing is known. Of a query of parts, the lowest of the parts that search a vector."""
+        """Estimated share of the true nearest records among those found; None where nothing is known.
+
+        1.0 where everything was scanned, and what calibration measured where a recall was promised. Of a query of parts, the lowest of
+        the parts that search a vector.
+        """
         if self.promise is not None:
             return self.promise.estimate
         if self.stages:

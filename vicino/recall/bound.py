@@ -78,8 +78,8 @@ def fixed_sequence(bounds: Sequence[float], target: float) -> int | None:
     """The position of the cheapest setting that is proven to meet the target; None when not even the safest is.
 
     bounds: lower bounds of the settings, cheapest first. Settings are tested from the safest to the cheapest, and the first one that fails
-    ends the tests. A setting below the target can then only be chosen if the safest of those was passed, which happens with the chance of one
-    test, however many settings there are.
+    ends the tests. A setting below the target can then only be chosen if the safest of those was passed, which happens with the chance of
+    one test, however many settings there are.
     """
     chosen = None
     for position in range(len(bounds) - 1, -1, -1):

@@ -1,8 +1,8 @@
 """What is known about the recall of one vector of a collection, and what effort a search takes by it.
 
 A calibration belongs to a state: which segments have an index, and how many of their rows were live. It holds a curve for every number of
-neighbors and every share of a filter that was asked for. A search under a filter between two shares takes the larger effort of both, a search
-for a number of neighbors between two levels that of the larger one.
+neighbors and every share of a filter that was asked for. A search under a filter between two shares takes the larger effort of both,
+one for a number of neighbors between two levels that of the larger one.
 """
 
 from __future__ import annotations
@@ -193,12 +193,14 @@ class Calibration:
         shape = {"walked": [[int]], "source": str, "pool": int, "seed": int, "version": int, "widening": float, "curves": [{}]}
         expect_shape(parts, shape, place)
         try:
-            curves = [Curve.from_json(curve) for curve in parts["curves"]]
+            curves = [Curve.from_json(curve, place) for curve in parts["curves"]]
             walked = tuple((key, rows, live) for key, rows, live in parts["walked"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise CorruptionError(f"{place}: {error}; delete no file: calibration is made anew after the next seal") from error
+            raise CorruptionError(f"{place}: {error}; restore the folder from a snapshot or a copy") from error
         if parts["source"] not in ("queries", "rows") or not 1.0 <= parts["widening"] <= WIDENING_MAX:
-            raise CorruptionError(f"{place}: source {parts['source']!r} and widening {parts['widening']} were never written")
+            raise CorruptionError(
+                f"{place}: source {parts['source']!r} and widening {parts['widening']} were never written; restore the folder"
+            )
         return cls(
             walked=walked,
             source=parts["source"],

@@ -25,6 +25,8 @@ RATIO = 1.25
 EFFORT_MIN = 8
 PROVEN_IN_A_ROW = 3
 """Efforts that must pass one above the other before the one below them is believed."""
+K_MAX = 1000
+"""Most neighbors of which recall is measured."""
 SCREENED = 100
 """Queries that decide whether an effort is worth the whole sample: it is when it comes within `SCREEN_MARGIN` of the target."""
 SCREEN_MARGIN = 0.05
@@ -37,7 +39,7 @@ Measure = Callable[[int, int], "Step"]
 
 
 def efforts(k: int) -> Iterator[int]:
-    """The grid for `k` neighbors, cheapest first, without end. It begins above `k`: rows that are held out are looked for beside `k` others."""
+    """The grid for `k` neighbors, cheapest first, without end. It begins above `k`: a row held out is looked for beside `k` others."""
     effort = max(EFFORT_MIN, RATIO * k)
     while True:
         yield round(effort)
@@ -67,16 +69,16 @@ class Step:
         """Queries."""
         return int(self.counts.sum())
 
-    def to_json(self) -> list[Any]:
+    def to_json(self) -> dict[str, Any]:
+        """Of the counts, only those that are not zero: how many neighbors were found, by how many queries."""
         used = np.flatnonzero(self.counts).tolist()
-        return [self.effort, round(self.scored, 1), used, self.counts[used].tolist()]
+        return {"effort": self.effort, "scored": round(self.scored, 1), "found": used, "queries": self.counts[used].tolist()}
 
     @classmethod
-    def from_json(cls, parts: Sequence[Any], k: int) -> Step:
-        effort, scored, used, numbers = parts
+    def from_json(cls, parts: Mapping[str, Any], k: int) -> Step:
         counts = np.zeros(k + 1, np.int64)
-        counts[used] = numbers
-        return cls(int(effort), counts, float(scored))
+        counts[np.array(parts["found"], np.int64)] = parts["queries"]
+        return cls(parts["effort"], counts, parts["scored"])
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,15 @@ class Curve:
         }
 
     @classmethod
-    def from_json(cls, parts: Mapping[str, Any]) -> Curve:
+    def from_json(cls, parts: Mapping[str, Any], place: str) -> Curve:
         """Reads `to_json`'s form. Raises CorruptionError, ValueError or IndexError for anything else."""
-        shape = {"k": int, "share": float, "n": int, "flat": bool, "exact_above": bool, "steps": [[]]}
-        expect_shape({**parts, "share": float(parts.get("share", -1))}, shape, "calibration: curve")
+        step = {"effort": int, "scored": float, "found": [int], "queries": [int]}
+        shape = {"k": int, "share": float, "n": int, "flat": bool, "exact_above": bool, "steps": [step]}
+        expect_shape(parts, shape, place)
+        if parts["k"] > K_MAX:
+            raise ValueError(f"a curve of {parts['k']} neighbors, at most {K_MAX} are calibrated")
         steps = tuple(Step.from_json(step, parts["k"]) for step in parts["steps"])
-        return cls(parts["k"], float(parts["share"]), parts["n"], steps, parts["flat"], parts["exact_above"])
+        return cls(parts["k"], parts["share"], parts["n"], steps, parts["flat"], parts["exact_above"])
 
 
 def extended(curve: Curve, target: float, measure: Measure, *, cost_max: float) -> Curve:

@@ -51,7 +51,7 @@ def read(container: _core.Container) -> Recorded:
     expect_shape(facts, {"calibrations": {str: {}}, "kept": {str: [int]}}, place)
     if odd := [slot for kind in facts.values() for slot in kind if not (slot.isascii() and slot.isdigit())]:
         raise CorruptionError(f"{place} names slot {odd[0]!r}; restore the folder from a snapshot or a copy")
-    blob = np.frombuffer(container.section("queries"), np.uint8)
+    blob = np.frombuffer(bytes(container.section("queries")), np.uint8)
     kept, position = {}, 0
     for slot, shape in sorted(facts["kept"].items()):
         if len(shape) != 2 or shape[0] > KEPT_MAX or shape[0] * shape[1] > len(blob) - position:

@@ -25,7 +25,15 @@ Distances = npt.NDArray[np.float32]
 
 
 def distances_of(
-    snapshot: _core.Snapshot, column: Any, sample: Sample, k: int, *, effort: int = 0, exact: bool = False, matches: Any, cancel: _core.Cancel
+    snapshot: _core.Snapshot,
+    column: Any,
+    sample: Sample,
+    k: int,
+    *,
+    effort: int = 0,
+    exact: bool = False,
+    matches: Any,
+    cancel: _core.Cancel,
 ) -> tuple[Distances, float]:
     """Distances of what a search finds, (n, k), ascending and filled up with infinity, and the distances computed per query."""
     found, scored = np.full((len(sample), k), np.inf, np.float32), 0

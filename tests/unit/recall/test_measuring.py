@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+import vicino
+from vicino import _core
+from vicino.collection.core_columns import core_column
+from vicino.collection.limits import Limits
+from vicino.recall.measuring import distances_of, recalls
+from vicino.recall.sampling import draw, masks
+
+INF = np.inf
+
+
+@pytest.mark.parametrize(
+    ("found", "truth", "recall"),
+    [
+        ([1, 2, 3], [1, 2, 3], 1.0),
+        ([1, 3, 9], [1, 2, 3], 2 / 3),
+        ([1, 2, 2], [1, 2, 2], 1.0),
+        ([1, INF, INF], [1, 2, INF], 0.5),
+        ([INF, INF, INF], [INF, INF, INF], 1.0),
+        ([-5, -4, INF], [-5, -4, -4], 2 / 3),
+    ],
+    ids=["all", "a farther hit", "ties", "fewer rows than k", "no rows", "distances below zero"],
+)
+def test_recall_is_counted_by_distance(found, truth, recall):
+    given = recalls(np.array([found], np.float32), np.array([truth], np.float32))
+    assert given[0] == pytest.approx(recall)
+
+
+@pytest.fixture(scope="module")
+def walked():
+    """A snapshot whose rows are in one graph, and its column."""
+    random = np.random.default_rng(5)
+    with vicino.open(limits=Limits(graph_rows_min=256)) as db:
+        collection = db.create_collection("rows", dim=16, metric="l2")
+        collection.upsert(ids=list(range(4000)), vectors=random.normal(size=(4000, 16)).astype(np.float32))
+        collection.optimize()
+        yield collection._shard.snapshot(), core_column(collection.settings, "vector")
+
+
+def test_rows_that_serve_as_queries_do_not_find_themselves(walked):
+    snapshot, column = walked
+    sample = draw(snapshot, column, np.zeros((0, 1), np.uint8), 50, 1)
+    assert sample.source == "rows"
+    exact, _ = distances_of(snapshot, column, sample, 5, exact=True, matches=None, cancel=_core.Cancel())
+    found, _ = distances_of(snapshot, column, sample, 5, effort=64, matches=None, cancel=_core.Cancel())
+    assert (exact[:, 0] > 0).all()
+    assert (found[:, 0] > 0).all()
+
+
+def test_held_out_rows_are_harder_to_serve_than_rows_that_meet_themselves(walked):
+    snapshot, column = walked
+    sample = draw(snapshot, column, np.zeros((0, 1), np.uint8), 500, 1)
+    exact, _ = distances_of(snapshot, column, sample, 10, exact=True, matches=None, cancel=_core.Cancel())
+    hidden, _ = distances_of(snapshot, column, sample, 10, effort=12, matches=None, cancel=_core.Cancel())
+    seen = []
+    for row, own in zip(sample.rows, sample.held_out, strict=True):
+        ((locators, distances),), _ = snapshot.search_rows(column, row, 11, 12, False, None, _core.Cancel())
+        seen.append(np.append(distances[locators != own], [np.inf] * 11)[:10])
+    assert recalls(hidden, exact).mean() < recalls(np.array(seen, np.float32), exact).mean()
+
+
+def test_real_queries_are_asked_where_there_are_enough(walked):
+    snapshot, column = walked
+    kept = np.zeros((500, 64), np.uint8)
+    sample = draw(snapshot, column, kept, 100, 1)
+    assert (sample.source, len(sample), sample.held_out) == ("queries", 100, None)
+
+
+def test_the_same_seed_draws_the_same_sample(walked):
+    snapshot, column = walked
+    none = np.zeros((0, 1), np.uint8)
+    first, second = draw(snapshot, column, none, 30, 9), draw(snapshot, column, none, 30, 9)
+    assert first.held_out.tolist() == second.held_out.tolist()
+
+
+def test_a_sample_has_no_more_queries_than_there_are_rows(walked):
+    snapshot, column = walked
+    assert len(draw(snapshot, column, np.zeros((0, 1), np.uint8), 9000, 1)) == 4000
+
+
+def test_masks_keep_their_share(walked):
+    snapshot, _ = walked
+    assert [mask.count for mask in masks(snapshot, 0.05, 1)] == [200] * 4
+    assert masks(snapshot, 1.0, 1) == [None]
