@@ -87,6 +87,8 @@ COLLECTION_SETTINGS = [
     ("auto_index", "whether filters make the engine index fields"),
     ("head_bytes_max", "when a head is sealed; none leaves it to the engine"),
     ("segment_rows_max", "how far segments are merged; none leaves it to the engine"),
+    ("keep_queries", "how many of the latest queries of each vector are kept to measure recall with; 0 keeps none"),
+    ("recall_checks", "share of the queries under a promised recall that are run again exactly in the background"),
 ]
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vicino.collection.schema import Schema, VectorSpec
     from vicino.collection.stats import CollectionStats
     from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
+    from vicino.collection.verifying import Verification
     from vicino.database import CollectionInfo, Database, DatabaseStats, open, restore
     from vicino.filter.expression import F, all_of, any_of, at_least, has_id, has_vector, in_slice
     from vicino.query.aggregate import Aggregate, DistanceMatrix
@@ -110,6 +111,7 @@ __all__ = [
     "TextSpec",
     "Value",
     "VectorSpec",
+    "Verification",
     "WriteResult",
     "all_of",
     "any_of",
@@ -176,6 +178,7 @@ _HOMES = {
     "TextSpec": "vicino.collection.value_specs",
     "Value": "vicino.query.formula",
     "VectorSpec": "vicino.collection.schema",
+    "Verification": "vicino.collection.verifying",
     "WriteResult": "vicino.query.results",
     "all_of": "vicino.filter.expression",
     "any_of": "vicino.filter.expression",

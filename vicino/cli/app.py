@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "snapshot": "Copy a database, consistent, while it is in use.",
     "stats": "Say how large a database is and what holds the bytes.",
     "update": "Change fields of records.",
+    "verify": "Measure how much of the true nearest records searches find.",
 }
 
 _EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in exit_codes.MEANING.items())

@@ -43,6 +43,8 @@ from vicino.types import Dtype, IndexKind, Metric
 @click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help='Field, as year:integer or tags:list[string]?; ? allows null.')
 @click.option("--closed", is_flag=True, help="Refuse fields that are not declared.")
 @click.option("--ttl", metavar="FIELD", help="Datetime field at whose instant a record vanishes.")
+@click.option("--recall", type=float, help="Share of the true nearest records that searches are to find, such as 0.95.")
+@click.option("--keep-queries", type=int, default=0, metavar="N", help="Keep the latest N queries to measure recall with them.")
 @click.option("--no-auto-index", is_flag=True, help="Never index fields because filters use them.")
 @click.option("--exist-ok", is_flag=True, help="Succeed if it exists with the same settings.")
 def command(

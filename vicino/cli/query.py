@@ -38,6 +38,7 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--lookup", metavar="COLLECTION", help="With --group-by: the records of it whose ids are the values."),
     click.option("--exact", is_flag=True, help="Score every candidate."),
     click.option("--ef", type=int, help="Beam of the graph walk; larger finds more and takes longer."),
+    click.option("--recall", type=float, help="Share of the true nearest records to be found, such as 0.97."),
     click.option("--timeout", type=float, metavar="SECONDS", help="Give up after this long."),
 ]
 

@@ -22,7 +22,7 @@ from vicino.recall import file as recall_file
 from vicino.recall.calibration import WIDENING_MAX, Calibration, Choice, Need, Walked, calibrated
 from vicino.recall.live import WIDENING_STEP, KeptQueries, Watch
 from vicino.recall.measuring import distances_of, recalls
-from vicino.recall.sampling import SHARES, Sample, sample_size
+from vicino.recall.sampling import SHARES, Sample, draw, sample_size
 from vicino.segment.files import new_file, open_container
 
 UNFILTERED_LEVELS, FILTERED_LEVEL = (1, 10, 100), 10
@@ -97,6 +97,21 @@ class Promises:
             return self._chosen(self._calibrations[slot], slot, k, share, target, cap)
         self._want(slot, walked, missing)
         return Choice(target=target, k=k, exact=True, pending=True)
+
+    def ready(self, snapshot: _core.Snapshot, column: Any, k: int, matches: _core.Matches | None, target: float, job: Job) -> Choice:
+        """The same, once everything it needs has been measured; this may take seconds."""
+        choice = self.choose(snapshot, column, k, matches, target)
+        if not choice.pending:
+            return choice
+        share = 1.0 if matches is None else matches.count / max(1, snapshot.n_records)
+        walked: Walked = snapshot.walked(column[0])
+        self._measure_now(snapshot, column, Calibration(walked, "rows", 0, 0, 0).missing(k, share, target), job)
+        return self._chosen(self._calibrations[column[0]], column[0], k, share, target, None)
+
+    def sample(self, snapshot: _core.Snapshot, column: Any, n: int, seed: int) -> Sample:
+        """Queries to measure with: kept ones where there are enough, else rows that are held out."""
+        kept = self._kept.get(column[0])
+        return draw(snapshot, column, np.zeros((0, 1), np.uint8) if kept is None else kept.rows, n, seed)
 
     def _chosen(self, calibration: Calibration, slot: int, k: int, share: float, target: float, cap: int | None) -> Choice:
         key = (slot, k, share, target, cap)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from vicino.query.results import Results
 from vicino.recall.live import checked_recall
 from vicino.storage.files import absolute
 from vicino.types import RecordId
+
+if TYPE_CHECKING:
+    from vicino.collection.verifying import Verification
 
 T = TypeVar("T")
 
@@ -336,6 +339,29 @@ class ReadableCollection(Generic[T]):
         if plan.filter is None:
             return plan
         return replace(plan, filter=replace(plan.filter, estimated=self.estimate(options["where"])))
+
+    @within_limit("verify()")
+    def verify(
+        self,
+        recall: float | None = None,
+        queries: Any = None,
+        *,
+        n: int = 200,
+        k: int = 10,
+        vector: str | None = None,
+        where: Where | None = None,
+        seed: int | None = None,
+    ) -> Verification:
+        """Measures what searches of a vector find of the true `k` nearest records, beside an exact scan of the same snapshot.
+
+        recall: verify this promise instead of the declared one; without either, the usual effort is measured. queries: vectors (or texts,
+        where there is a model) to measure with; without them `n` of the kept queries where there are enough, else rows that are held out.
+        where: measure under this condition. seed: the same seed draws the same queries. Takes as long as `n` exact searches.
+        """
+        from vicino.collection.verifying import verification
+
+        options = SearchOptions(where=where, recall=recall, limit=k)
+        return verification(self._searcher, queries, options, n=n, k=k, vector=vector, seed=seed)
 
     @within_limit("aggregate()")
     def aggregate(self, field: str, *, where: Where | None = None, timeout: float | None = None) -> Aggregate:

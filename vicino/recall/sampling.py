@@ -87,7 +87,7 @@ def _some_rows(snapshot: _core.Snapshot, column: Any, n: int, random: np.random.
 def stored_queries(snapshot: _core.Snapshot, column: Any, locators: Locators) -> Bytes:
     """Vectors of some rows in the type that queries have: float32 for float16, else their own."""
     rows, _ = snapshot.vectors(column, locators)
-    stored = rows.view(np.uint8).reshape(len(locators), -1)
+    stored = rows.view(np.uint8).reshape(len(locators), len(rows) // max(1, len(locators)))
     if column[2] != _core.Dtype.float16:
         return stored
     return np.ascontiguousarray(stored).view(np.float16).astype(np.float32).view(np.uint8)
