@@ -79,8 +79,8 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("widen_halves"), table.widen_halves, source.widen_halves);
   visit(std::string("text_shares"), table.text_shares, source.text_shares);
   visit(std::string("weight_shares"), table.weight_shares, source.weight_shares);
-  visit(std::string("collect_at_least"), table.collect_at_least, source.collect_at_least);
   visit(std::string("take_sums"), table.take_sums, source.take_sums);
+  visit(std::string("take_bounds"), table.take_bounds, source.take_bounds);
   visit(std::string("row_sums"), table.row_sums, source.row_sums);
   visit(std::string("code_scores_half"), table.code_scores_half, source.code_scores_half);
   visit(std::string("code_scores_float"), table.code_scores_float, source.code_scores_float);

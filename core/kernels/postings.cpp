@@ -8,16 +8,8 @@ namespace {
 
 struct ScalarPostings {};
 
-std::size_t collect_at_least(const std::uint32_t* values, std::size_t count, std::uint32_t bound, std::uint32_t* out) {
-  std::size_t found = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    out[found] = static_cast<std::uint32_t>(i);
-    found += values[i] >= bound;
-  }
-  return found;
-}
-
-std::size_t take_sums(std::uint16_t* sums, std::size_t count, std::uint16_t bound, const std::uint64_t* allowed, std::uint32_t* out, std::uint16_t* out_sums) {
+template <class Sum>
+std::size_t take(Sum* sums, std::size_t count, Sum bound, const std::uint64_t* allowed, std::uint32_t* out, Sum* out_sums) {
   std::size_t found = 0;
   for (std::size_t i = 0; i < count; i += 64) {
     std::uint64_t mask = 0;
@@ -41,8 +33,8 @@ void row_sums(std::uint32_t* gaps, std::size_t count, std::uint32_t first) {
 void add_postings_scalar(Kernels& table) {
   table.text_shares = loops::text_shares<ScalarPostings>;
   table.weight_shares = loops::weight_shares<ScalarPostings>;
-  table.collect_at_least = collect_at_least;
-  table.take_sums = take_sums;
+  table.take_sums = take<std::uint32_t>;
+  table.take_bounds = take<std::uint16_t>;
   table.row_sums = row_sums;
 }
 

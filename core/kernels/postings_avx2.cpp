@@ -10,26 +10,29 @@ namespace {
 
 struct Avx2Postings {};
 
-std::size_t collect_at_least(const std::uint32_t* values, std::size_t count, std::uint32_t bound, std::uint32_t* out) {
-  std::size_t found = 0, i = 0;
-  const __m256i below = _mm256_set1_epi32(static_cast<int>(bound - 1));
-  for (; bound && i + 32 <= count; i += 32) {
-    std::uint32_t mask = 0;
-    for (std::size_t part = 0; part < 4; ++part) {
-      const __m256i those = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + i + 8 * part));
-      mask |= static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(those, below)))) << (8 * part);
+std::size_t take_sums(std::uint32_t* sums, std::size_t count, std::uint32_t bound, const std::uint64_t* allowed, std::uint32_t* out, std::uint32_t* out_sums) {
+  std::size_t found = 0;
+  const __m256i wanted = _mm256_set1_epi32(static_cast<int>(bound));
+  for (std::size_t i = 0; i < count; i += 64) {
+    auto* const at = reinterpret_cast<__m256i*>(sums + i);
+    std::uint64_t mask = 0;
+    for (int part = 0; part < 8; ++part) {
+      const __m256i those = _mm256_loadu_si256(at + part);
+      // The larger of a sum and the bound is the sum where that is large enough.
+      const __m256i enough = _mm256_cmpeq_epi32(_mm256_max_epu32(those, wanted), those);
+      mask |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(enough)))} << (8 * part);
     }
-    for (; mask; mask &= mask - 1) out[found++] = static_cast<std::uint32_t>(i) + static_cast<std::uint32_t>(__builtin_ctz(mask));
+    if (allowed) mask &= allowed[i / 64];
+    found = loops::append_sums<Avx2Postings>(mask, static_cast<std::uint32_t>(i), sums + i, out, out_sums, found);
+    for (int part = 0; part < 8; ++part) _mm256_storeu_si256(at + part, _mm256_setzero_si256());
   }
-  for (; i < count; ++i)
-    if (values[i] >= bound) out[found++] = static_cast<std::uint32_t>(i);
   return found;
 }
 
-std::size_t take_sums(std::uint16_t* sums, std::size_t count, std::uint16_t bound, const std::uint64_t* allowed, std::uint32_t* out, std::uint16_t* out_sums) {
+std::size_t take_bounds(std::uint16_t* sums, std::size_t count, std::uint16_t bound, const std::uint64_t* allowed, std::uint32_t* out, std::uint16_t* out_sums) {
   std::size_t found = 0;
   const __m256i wanted = _mm256_set1_epi16(static_cast<short>(bound));
-  // The larger of a sum and the bound is the sum where that is large enough. Halves are packed together lane by lane, so quarters change places.
+  // Halves are packed together lane by lane, so quarters change places.
   const auto enough = [&](const __m256i* at) {
     const __m256i those = _mm256_loadu_si256(at);
     return _mm256_cmpeq_epi16(_mm256_max_epu16(those, wanted), those);
@@ -74,8 +77,8 @@ void row_sums(std::uint32_t* gaps, std::size_t count, std::uint32_t first) {
 void add_postings_avx2(Kernels& table) {
   table.text_shares = loops::text_shares<Avx2Postings>;
   table.weight_shares = loops::weight_shares<Avx2Postings>;
-  table.collect_at_least = collect_at_least;
   table.take_sums = take_sums;
+  table.take_bounds = take_bounds;
   table.row_sums = row_sums;
 }
 

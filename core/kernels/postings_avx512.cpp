@@ -10,31 +10,43 @@ namespace {
 
 struct Avx512Postings {};
 
-std::size_t collect_at_least(const std::uint32_t* values, std::size_t count, std::uint32_t bound, std::uint32_t* out) {
-  std::size_t found = 0, i = 0;
+std::size_t take_sums(std::uint32_t* sums, std::size_t count, std::uint32_t bound, const std::uint64_t* allowed, std::uint32_t* out, std::uint32_t* out_sums) {
+  std::size_t found = 0;
   const __m512i wanted = _mm512_set1_epi32(static_cast<int>(bound));
-  for (; i + 64 <= count; i += 64) {
+  for (std::size_t i = 0; i < count; i += 64) {
     std::uint64_t mask = 0;
     for (std::size_t part = 0; part < 4; ++part)
-      mask |= static_cast<std::uint64_t>(_mm512_cmpge_epu32_mask(_mm512_loadu_si512(values + i + 16 * part), wanted)) << (16 * part);
-    for (; mask; mask &= mask - 1) out[found++] = static_cast<std::uint32_t>(i) + static_cast<std::uint32_t>(__builtin_ctzll(mask));
+      mask |= std::uint64_t{_mm512_cmpge_epu32_mask(_mm512_loadu_si512(sums + i + 16 * part), wanted)} << (16 * part);
+    if (allowed) mask &= allowed[i / 64];
+    found = loops::append_sums<Avx512Postings>(mask, static_cast<std::uint32_t>(i), sums + i, out, out_sums, found);
+    for (std::size_t part = 0; part < 4; ++part) _mm512_storeu_si512(sums + i + 16 * part, _mm512_setzero_si512());
   }
-  for (; i < count; ++i)
-    if (values[i] >= bound) out[found++] = static_cast<std::uint32_t>(i);
   return found;
 }
 
-std::size_t take_sums(std::uint16_t* sums, std::size_t count, std::uint16_t bound, const std::uint64_t* allowed, std::uint32_t* out, std::uint16_t* out_sums) {
+std::size_t take_bounds(std::uint16_t* sums, std::size_t count, std::uint16_t bound, const std::uint64_t* allowed, std::uint32_t* out, std::uint16_t* out_sums) {
   std::size_t found = 0;
-  const __m512i wanted = _mm512_set1_epi16(static_cast<short>(bound));
-  for (std::size_t i = 0; i < count; i += 64) {
+  const __m512i wanted = _mm512_set1_epi16(static_cast<short>(bound)), zero = _mm512_setzero_si512();
+  const auto take_64 = [&](std::size_t i) {
     std::uint64_t mask = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums + i), wanted);
     mask |= std::uint64_t{_mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums + i + 32), wanted)} << 32;
     if (allowed) mask &= allowed[i / 64];
     found = loops::append_sums<Avx512Postings>(mask, static_cast<std::uint32_t>(i), sums + i, out, out_sums, found);
-    _mm512_storeu_si512(sums + i, _mm512_setzero_si512());
-    _mm512_storeu_si512(sums + i + 32, _mm512_setzero_si512());
+    _mm512_storeu_si512(sums + i, zero);
+    _mm512_storeu_si512(sums + i + 32, zero);
+  };
+  std::size_t i = 0;
+  // Large sums are rare: four times as many are looked at together.
+  for (; i + 256 <= count; i += 256) {
+    __m512i largest = _mm512_loadu_si512(sums + i);
+    for (std::size_t part = 1; part < 8; ++part) largest = _mm512_max_epu16(largest, _mm512_loadu_si512(sums + i + 32 * part));
+    if (_mm512_cmpge_epu16_mask(largest, wanted)) {
+      for (std::size_t part = 0; part < 4; ++part) take_64(i + 64 * part);
+      continue;
+    }
+    for (std::size_t part = 0; part < 8; ++part) _mm512_storeu_si512(sums + i + 32 * part, zero);
   }
+  for (; i < count; i += 64) take_64(i);
   return found;
 }
 
@@ -65,8 +77,8 @@ void row_sums(std::uint32_t* gaps, std::size_t count, std::uint32_t first) {
 void add_postings_avx512(Kernels& table) {
   table.text_shares = loops::text_shares<Avx512Postings>;
   table.weight_shares = loops::weight_shares<Avx512Postings>;
-  table.collect_at_least = collect_at_least;
   table.take_sums = take_sums;
+  table.take_bounds = take_bounds;
   table.row_sums = row_sums;
 }
 

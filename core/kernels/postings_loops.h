@@ -23,8 +23,8 @@ void weight_shares(const float* weights, std::size_t count, float weight, std::u
 }
 
 /// Writes what `mask` says of 64 sums.
-template <class Unit>
-std::size_t append_sums(std::uint64_t mask, std::uint32_t first, const std::uint16_t* sums, std::uint32_t* out, std::uint16_t* out_sums, std::size_t found) {
+template <class Unit, class Sum>
+std::size_t append_sums(std::uint64_t mask, std::uint32_t first, const Sum* sums, std::uint32_t* out, Sum* out_sums, std::size_t found) {
   for (; mask; mask &= mask - 1, ++found) {
     const auto place = static_cast<std::uint32_t>(__builtin_ctzll(mask));
     out[found] = first + place;

@@ -59,13 +59,12 @@ struct TextShare {
 using TextShares = void (*)(const std::uint32_t* frequencies, const std::uint32_t* lengths, std::size_t count, TextShare share, std::uint32_t* out);
 /// The same of a sparse vector: weight * weights[i], rounded, but at least 1.
 using WeightShares = void (*)(const float* weights, std::size_t count, float weight, std::uint32_t* out);
-/// Writes the ascending positions of the values at or above `bound` and returns how many. Values and bound are at most 2^31 - 1; `out` has room
-/// for count + 1.
-using CollectAtLeast = std::size_t (*)(const std::uint32_t* values, std::size_t count, std::uint32_t bound, std::uint32_t* out);
 /// Writes the ascending positions of the sums at or above `bound` (at least 1) whose bits are set in `allowed` (null: all of them), and those
 /// sums, makes all sums zero, and returns how many it wrote. The count is a multiple of 64; the outputs have room for count.
-using TakeSums = std::size_t (*)(std::uint16_t* sums, std::size_t count, std::uint16_t bound, const std::uint64_t* allowed, std::uint32_t* out,
-                                 std::uint16_t* out_sums);
+using TakeSums = std::size_t (*)(std::uint32_t* sums, std::size_t count, std::uint32_t bound, const std::uint64_t* allowed, std::uint32_t* out,
+                                 std::uint32_t* out_sums);
+using TakeBounds = std::size_t (*)(std::uint16_t* sums, std::size_t count, std::uint16_t bound, const std::uint64_t* allowed, std::uint32_t* out,
+                                   std::uint16_t* out_sums);
 /// Turns gaps into rows: each is so many behind the one before, the first behind `first`. Sums wrap around.
 using RowSums = void (*)(std::uint32_t* gaps, std::size_t count, std::uint32_t first);
 /// What turns integer dot products with one query into estimated distances; see codes/ladder.h.
@@ -130,8 +129,8 @@ struct Kernels {
   WidenHalves widen_halves = nullptr;
   TextShares text_shares = nullptr;
   WeightShares weight_shares = nullptr;
-  CollectAtLeast collect_at_least = nullptr;
   TakeSums take_sums = nullptr;
+  TakeBounds take_bounds = nullptr;
   RowSums row_sums = nullptr;
   CodeScores code_scores_half = nullptr;
   CodeScores code_scores_float = nullptr;

@@ -10,11 +10,11 @@ namespace vicino {
 
 namespace {
 
-using Unpack = void (*)(const std::uint32_t*, std::uint32_t*);
+using Unpack = void (*)(const std::uint8_t*, std::uint32_t*);
 
 /// Steps i = 0 … 31 are known at compile time, so every shift is a constant and the four lanes become one vector operation.
 template <unsigned bits>
-void unpack_lanes(const std::uint32_t* in, std::uint32_t* out) {
+void unpack_lanes(const std::uint8_t* in, std::uint32_t* out) {
   if constexpr (bits == 0) {
     std::memset(out, 0, 128 * sizeof(std::uint32_t));
   } else {
@@ -23,9 +23,12 @@ void unpack_lanes(const std::uint32_t* in, std::uint32_t* out) {
       (
           [&] {
             constexpr unsigned at = step * bits, word = at / 32, shift = at % 32;
+            std::uint32_t low[4], high[4];
+            std::memcpy(low, in + 16 * word, 16);
+            if constexpr (shift + bits > 32) std::memcpy(high, in + 16 * (word + 1), 16);
             for (unsigned lane = 0; lane < 4; ++lane) {
-              std::uint32_t value = in[word * 4 + lane] >> shift;
-              if constexpr (shift + bits > 32) value |= in[(word + 1) * 4 + lane] << (32 - shift);
+              std::uint32_t value = low[lane] >> shift;
+              if constexpr (shift + bits > 32) value |= high[lane] << (32 - shift);
               out[step * 4 + lane] = value & mask;
             }
           }(),
@@ -148,13 +151,17 @@ void append_run(std::span<const std::uint32_t> numbers, std::string& out) {
 }
 
 bool read_run(Bytes& bytes, std::uint32_t count, std::uint32_t* numbers) {
+  unsigned bits;
+  return read_run(bytes, count, numbers, bits);
+}
+
+bool read_run(Bytes& bytes, std::uint32_t count, std::uint32_t* numbers, unsigned& bits) {
   RunHeader header;
   if (!header.read(bytes, count)) return false;
+  bits = header.bits + header.upper_bits;
   const std::size_t size = packed_bytes(count, header.bits);
   if (count == kRunMax) {
-    std::uint32_t words[kRunMax];
-    std::memcpy(words, bytes.data(), size);
-    kUnpack[header.bits](words, numbers);
+    kUnpack[header.bits](bytes.data(), numbers);
   } else {
     unpack(bytes.first(size), count, header.bits, numbers);
   }

@@ -24,6 +24,8 @@ inline unsigned bits_of(std::uint32_t value) { return value ? 32 - static_cast<u
 void append_run(std::span<const std::uint32_t> numbers, std::string& out);
 /// Reads a run of `count` numbers off the front of `bytes`. False when the bytes are damaged or end too early; `numbers` is then undefined.
 bool read_run(Bytes& bytes, std::uint32_t count, std::uint32_t* numbers);
+/// The same; `bits` becomes how many no number has more of.
+bool read_run(Bytes& bytes, std::uint32_t count, std::uint32_t* numbers, unsigned& bits);
 /// Passes over a run as read_run reads it.
 bool skip_run(Bytes& bytes, std::uint32_t count);
 

@@ -9,6 +9,9 @@
 
 namespace vicino {
 
+/// So many gaps of no more bits than this do not add up to more than 32 bits.
+constexpr unsigned kGapBitsSafe = 24;
+
 class SealedCursor final : public PostingCursor {
  public:
   SealedCursor(const SealedTerms& terms, const TermInfo& info)
@@ -68,33 +71,45 @@ class SealedCursor final : public PostingCursor {
     }
     given_tf_[0] = block.tf[0] = read_varint(in);
     if (block.tf[0] == 0) in.fail("a term occurs 0 times in a row that has it");
+    block.tf_max = block.tf[0];
     positions_ = in.rest();
   }
 
   void read_block(PostingBlock& block) {
-    block.count = at_ + 1 < list_.n_blocks() ? kPostingsPerBlock : info_.df - at_ * kPostingsPerBlock;
+    block.count = count_of(at_);
     Bytes body = list_.body(at_);
-    if (!read_run(body, block.count, block.rows)) terms_.fail("the rows of a block of postings are damaged");
+    unsigned bits;
+    if (!read_run(body, block.count, block.rows, bits)) terms_.fail("the rows of a block of postings are damaged");
     // The first gap is counted from the row behind the block before.
     const std::uint32_t before = list_.is_long() && at_ ? list_.last_row(at_ - 1) + 1 : 0;
     kernels_.row_sums(block.rows, block.count, before);
     const std::uint32_t last = block.rows[block.count - 1];
     if (last >= terms_.n_rows() || (list_.is_long() && last != list_.last_row(at_))) terms_.fail("the rows of a block of postings do not end where its table says");
-    bool ascends = block.rows[0] >= before;  // sums may have wrapped around
-    for (std::uint32_t i = 1; i < block.count; ++i) ascends &= block.rows[i] > block.rows[i - 1];
-    if (!ascends) terms_.fail("the rows of a block of postings do not ascend");
+    if (bits > kGapBitsSafe && !ascends(block, before)) terms_.fail("the rows of a block of postings do not ascend");
     if (!is_text_) {
       if (body.size() != std::size_t{4} * block.count) terms_.fail("a block of weights has " + std::to_string(body.size()) + " bytes");
       std::memcpy(block.weights, body.data(), body.size());
       return;
     }
-    if (!read_run(body, block.count, block.tf)) terms_.fail("the frequencies of a block of postings are damaged");
-    std::uint32_t most = 0;
-    for (std::uint32_t i = 0; i < block.count; ++i) most = std::max(most, block.tf[i]++);
-    if (most == 0xffffffff) terms_.fail("a frequency is beyond 32 bits");
-    std::copy_n(block.tf, block.count, given_tf_);
+    frequencies_ = body;
+    if (!read_run(body, block.count, block.tf, bits)) terms_.fail("the frequencies of a block of postings are damaged");
+    std::uint32_t all = 0;
+    for (std::uint32_t i = 0; i < block.count; ++i) all |= block.tf[i]++;
+    if (bits == 32 && std::find(block.tf, block.tf + block.count, 0u) != block.tf + block.count) terms_.fail("a frequency is beyond 32 bits");
+    block.tf_max = all == 0xffffffff ? all : all + 1;
     if (!list_.is_long()) positions_ = body;
     else if (!body.empty()) terms_.fail("a block of postings has bytes too many");
+  }
+
+  std::uint32_t count_of(std::uint32_t block) const {
+    return block + 1 < list_.n_blocks() ? kPostingsPerBlock : info_.df - block * kPostingsPerBlock;
+  }
+
+  /// Whether sums have not wrapped around.
+  static bool ascends(const PostingBlock& block, std::uint32_t before) {
+    bool ascends = block.rows[0] >= before;
+    for (std::uint32_t i = 1; i < block.count; ++i) ascends &= block.rows[i] > block.rows[i - 1];
+    return ascends;
   }
 
   /// The gaps of the block last given, once.
@@ -112,7 +127,10 @@ class SealedCursor final : public PostingCursor {
   }
 
   void read_block_positions() {
-    const std::uint32_t count = given_ + 1 < list_.n_blocks() ? kPostingsPerBlock : info_.df - given_ * kPostingsPerBlock;
+    const std::uint32_t count = count_of(given_);
+    Bytes run = frequencies_;
+    read_run(run, count, given_tf_);  // a second time: few searches ask for positions
+    for (std::uint32_t i = 0; i < count; ++i) ++given_tf_[i];
     Bytes bytes = list_.is_long() ? list_.positions(terms_.positions_, given_) : positions_;
     std::uint64_t others = 0;
     for (std::uint32_t i = 0; i < count; ++i) others += given_tf_[i] - 1;
@@ -139,8 +157,9 @@ class SealedCursor final : public PostingCursor {
   SealedList list_;
   bool is_text_, has_positions_ = false;
   std::uint32_t at_ = 0, given_ = 0;
-  std::uint32_t given_tf_[kPostingsPerBlock];
-  Bytes positions_;  // of a list that is not long
+  std::uint32_t given_tf_[kPostingsPerBlock];  // of the block whose positions were read
+  Bytes frequencies_;  // the run of the block last given
+  Bytes positions_;    // of a list that is not long
   std::vector<std::uint32_t> gaps_, others_;
 };
 

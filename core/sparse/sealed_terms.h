@@ -62,6 +62,7 @@ class SealedTerms final : public TermIndex {
   std::uint64_t total_length() const override { return stats_.total_length; }
   std::uint64_t n_postings() const override { return stats_.postings; }
   void lengths(const std::uint32_t* rows, std::uint32_t n, std::uint32_t* out) const override;
+  const std::uint8_t* byte_lengths() const override { return stats_.length_bytes == 1 ? lengths_.data() : nullptr; }
   bool has_positions() const override { return stats_.positions; }
   bool has_negative() const override { return stats_.has_negative; }
   LengthNorm norm_at_build() const override { return {stats_.k1, stats_.b, stats_.average}; }

@@ -9,6 +9,7 @@
 #include "sparse/evaluate.h"
 #include "sparse/impact_search.h"
 #include "sparse/maxscore.h"
+#include "sparse/shortlist.h"
 
 namespace vicino {
 
@@ -33,7 +34,8 @@ struct FlatTerm {
   double weight;
 };
 
-/// The best rows, unless one of them is worth so little beside the largest possible sum that rounding would show: then nothing.
+/// The best rows, unless one of them is worth so little beside the largest possible sum that rounding would show, or there are too many terms: then
+/// nothing.
 std::optional<std::vector<SparseHit>> search_flat(std::span<const FlatTerm> terms, const LengthNorm* norm, std::span<const SparseEntry> entries, std::size_t k,
                                    std::vector<SparseStats>& stats, const Cancel& cancel) {
   std::vector<std::vector<FlatList>> lists(entries.size());
@@ -52,11 +54,12 @@ std::optional<std::vector<SparseHit>> search_flat(std::span<const FlatTerm> term
     most += most_of_term;
   }
   if (!(most > 0)) return std::vector<SparseHit>{};
+  if (terms.size() > kRoundedListsMax) return std::nullopt;
   const double scale = kLargestSum / most;
   BestRows best(k);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (lists[i].empty()) continue;
-    const Impacts* impacts = norm || lists[i].size() > kImpactListsMax ? nullptr : entries[i].fields[0]->impacts();
+    const Impacts* impacts = norm ? nullptr : entries[i].fields[0]->impacts();
     if (impacts) offer_best_by_impacts(entries[i], *impacts, lists[i], scale, best, stats[i], cancel);
     else offer_best(entries[i], lists[i], norm, scale, best, stats[i], cancel);
   }

@@ -5,10 +5,11 @@
 // of live records over all entries, so that segments and merges show in no score; N and df of several fields are the largest of them, k1 is that of
 // the first.
 //
-// The most usual query, words of one field or a sparse vector, is answered by MaxScore (Turtle and Flood, 1995) over windows of 64 Ki rows:
+// The most usual query, words of one field or a sparse vector, is answered by MaxScore (Turtle and Flood, 1995) over windows of 16 Ki rows:
 // terms that cannot lift a row into the top k by themselves are only looked up for rows that others found, blocks that cannot are passed over.
-// Shares are added as integers of a fixed unit, so that a score does not depend on the order in which they come; where that unit is too coarse for
-// the hits that come out, the query is answered once more in double precision, clause by clause.
+// Sums are made in 16 bits (shortlist.h) and the few rows they leave scored anew. Shares are integers of a fixed unit, so that a score does not depend
+// on the order in which they come; where that unit is too coarse for the hits that come out, the query is answered once more in double precision,
+// clause by clause.
 #pragma once
 #include <map>
 #include <memory>

@@ -25,6 +25,7 @@ constexpr std::uint32_t kNoLength = 0xffffffff;
 /// Some postings of a term, rows ascending.
 struct PostingBlock {
   std::uint32_t count = 0;
+  std::uint32_t tf_max = 0xffffffff;  // no tf is larger
   std::uint32_t rows[kPostingsPerBlock];
   union {
     std::uint32_t tf[kPostingsPerBlock];
@@ -84,6 +85,9 @@ class TermIndex {
   virtual std::uint64_t n_postings() const = 0;
   /// Words of the texts of some rows; kNoLength for one without. For sparse, 0 for a row that has a vector.
   virtual void lengths(const std::uint32_t* rows, std::uint32_t n, std::uint32_t* out) const = 0;
+  /// The same by row, below kByteLengths where they are in these bytes; null where they are kept in another form.
+  static constexpr std::uint32_t kByteLengths = 254;
+  virtual const std::uint8_t* byte_lengths() const { return nullptr; }
   virtual bool has_positions() const = 0;
   /// Whether any weight is below 0.
   virtual bool has_negative() const = 0;

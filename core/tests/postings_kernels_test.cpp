@@ -23,6 +23,31 @@ void for_each_set(Check&& check) {
     for (std::size_t count = 0; count <= kMost; ++count) check(kernels_of(set), portable, count);
 }
 
+template <class Sum, class Take>
+void check_taking(Random& random, Take* take) {
+  constexpr Sum most = static_cast<Sum>(~Sum{0});
+  for (const std::size_t count : {std::size_t{0}, std::size_t{64}, std::size_t{256}, std::size_t{1024}})
+    for (const Sum bound : {Sum{1}, Sum{3}, static_cast<Sum>(most / 2 + 1), static_cast<Sum>(most - 1), most})
+      for (const bool is_filtered : {false, true}) {
+        std::vector<Sum> sums(count), found_sums(count), expected_sums;
+        for (auto& sum : sums) sum = static_cast<Sum>(random.below(2) ? random.below(5) : most - random.below(3));
+        std::vector<std::uint64_t> allowed(count / 64);
+        for (auto& word : allowed) word = std::uint64_t{random.below(0xffffffff)} << 32 | random.below(0xffffffff);
+        std::vector<std::uint32_t> found(count), expected;
+        for (std::uint32_t i = 0; i < count; ++i)
+          if (sums[i] >= bound && (!is_filtered || allowed[i / 64] >> (i % 64) & 1)) {
+            expected.push_back(i);
+            expected_sums.push_back(sums[i]);
+          }
+        const std::size_t n = take(sums.data(), count, bound, is_filtered ? allowed.data() : nullptr, found.data(), found_sums.data());
+        found.resize(n);
+        found_sums.resize(n);
+        CHECK(found == expected);
+        CHECK(found_sums == expected_sums);
+        CHECK(sums == std::vector<Sum>(count));
+      }
+}
+
 }  // namespace
 
 TEST(shares_of_texts_are_the_same_with_every_instruction_set) {
@@ -49,44 +74,12 @@ TEST(shares_of_weights_are_the_same_with_every_instruction_set) {
   });
 }
 
-TEST(collected_are_the_places_at_or_above_the_bound) {
-  Random random(3);
-  for_each_set([&](const Kernels& kernels, const Kernels&, std::size_t count) {
-    const auto values = below(random, count, 5);
-    for (const std::uint32_t bound : {0u, 1u, 3u, 0x7fffffffu}) {
-      std::vector<std::uint32_t> found(count + 1), expected;
-      for (std::uint32_t i = 0; i < count; ++i)
-        if (values[i] >= bound) expected.push_back(i);
-      found.resize(kernels.collect_at_least(values.data(), count, bound, found.data()));
-      CHECK(found == expected);
-    }
-  });
-}
-
 TEST(taken_are_the_allowed_sums_at_or_above_the_bound_and_all_become_zero) {
   Random random(5);
-  for (const std::string& set : supported_kernel_sets())
-    for (const std::size_t count : {std::size_t{0}, std::size_t{64}, std::size_t{256}, std::size_t{1024}})
-      for (const std::uint32_t bound : {1u, 3u, 0x8000u, 0xfffeu, 0xffffu})
-        for (const bool is_filtered : {false, true}) {
-          std::vector<std::uint16_t> sums(count);
-          for (auto& sum : sums) sum = static_cast<std::uint16_t>(random.below(2) ? random.below(5) : 0xffff - random.below(3));
-          std::vector<std::uint64_t> allowed(count / 64);
-          for (auto& word : allowed) word = std::uint64_t{random.below(0xffffffff)} << 32 | random.below(0xffffffff);
-          std::vector<std::uint32_t> found(count), expected;
-          std::vector<std::uint16_t> found_sums(count), expected_sums;
-          for (std::uint32_t i = 0; i < count; ++i)
-            if (sums[i] >= bound && (!is_filtered || allowed[i / 64] >> (i % 64) & 1)) {
-              expected.push_back(i);
-              expected_sums.push_back(sums[i]);
-            }
-          const std::size_t n = kernels_of(set).take_sums(sums.data(), count, static_cast<std::uint16_t>(bound), is_filtered ? allowed.data() : nullptr, found.data(), found_sums.data());
-          found.resize(n);
-          found_sums.resize(n);
-          CHECK(found == expected);
-          CHECK(found_sums == expected_sums);
-          CHECK(sums == std::vector<std::uint16_t>(count));
-        }
+  for (const std::string& set : supported_kernel_sets()) {
+    check_taking<std::uint32_t>(random, kernels_of(set).take_sums);
+    check_taking<std::uint16_t>(random, kernels_of(set).take_bounds);
+  }
 }
 
 TEST(gaps_become_rows_each_behind_the_one_before) {
