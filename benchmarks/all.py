@@ -27,6 +27,7 @@ PLAN: dict[str, list[str]] = {
     "default_search": [],
     "open_time": [],
     "relevance": [],
+    "interrupts": ["--times", "5"],
     "text_speed": ["--passages", "100000", "--sparse", "60000", "--rounds", "1", "--sparse-rounds", "1"],
     "ingest": ["--rounds", "1"],
 }
@@ -37,6 +38,7 @@ QUICK = {
     "multi": ["--writes", "10"],
     "default_search": ["--n", "12000", "--queries", "50", "--segments", "2"],
     "open_time": ["--n", "5000", "--runs", "3", "--collections", "50", "--log-mib", "4"],
+    "interrupts": ["--n", "20000", "--times", "1"],
     "text_speed": ["--passages", "2000", "--sparse", "1000", "--queries", "20", "--checked", "20", "--rounds", "1", "--peers"],
     "ingest": ["--n", "5000", "--rounds", "1", "--peers"],
 }

@@ -433,6 +433,9 @@ class Cancel:
 
     def cancel(self) -> None: ...
 
+    def check(self) -> None:
+        """Raise TimeoutError once the time has passed or the call was cancelled."""
+
     @property
     def cancelled(self) -> bool: ...
 

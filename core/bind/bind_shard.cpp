@@ -250,6 +250,7 @@ void bind_shard(nb::module_& m) {
           });
       }, "timeout"_a = nb::none(), "signals"_a = false)
       .def("cancel", &Cancel::cancel)
+      .def("check", [](const Cancel& self) { self.check(); }, "Raise TimeoutError once the time has passed or the call was cancelled.")
       .def_prop_ro("cancelled", &Cancel::cancelled);
 
   m.def("row_bytes", [](Dtype dtype, std::uint32_t dim) { return row_bytes(dtype, dim); }, "dtype"_a, "dim"_a, "Bytes of one stored vector.");

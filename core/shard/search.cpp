@@ -20,6 +20,7 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kDefaultEf = 64;
+constexpr std::size_t kQueriesPerCheck = 1024;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr std::size_t kCodedScanMin = 8;  // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
 
@@ -119,7 +120,10 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
   const std::size_t width = row_bytes(query_dtype, column.dim);
   std::vector<PreparedQuery> prepared;
   prepared.reserve(n_queries);
-  for (std::size_t i = 0; i < n_queries; ++i) prepared.emplace_back(column.metric, column.dtype, column.dim, queries.data() + i * width);
+  for (std::size_t i = 0; i < n_queries; ++i) {
+    if (i % kQueriesPerCheck == 0) cancel.check();
+    prepared.emplace_back(column.metric, column.dtype, column.dim, queries.data() + i * width);
+  }
   std::vector<TopK> best(n_queries, TopK(request.k));
 
   SearchOutcome outcome;

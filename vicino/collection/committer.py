@@ -1,8 +1,9 @@
 """What must not stop half-way runs in a thread of its own when the main thread asks for it: only the main thread is interrupted by Ctrl-C.
 
 An interrupt in the middle of a commit, of a change of the catalog or of closing would leave files and state apart. So the main thread hands
-the work over and waits; when it is interrupted the work still ends, and only then the KeyboardInterrupt goes on. Other threads do their
-work themselves.
+the work over and waits; when it is interrupted the work still ends. A change of the catalog or closing is waited for. A commit of 64 MiB
+may take a slow disk a second: it is given up when nothing of it was written yet, else it is waited for only shortly and ends by itself.
+The main thread's next commit queues up behind it. Other threads do their work themselves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vicino.env import Env, Task
+
+PATIENCE_S = 0.03
+"""How long an interrupted call still waits for a commit that is being written: long enough for all but the largest."""
+
+_POLL_S = 0.02
+"""A signal that comes just before a wait begins is noticed only when that wait ends."""
 
 
 @dataclass(slots=True)
@@ -30,25 +37,34 @@ class Committer:
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: Task | None = None
 
-    def run(self, action: Callable[[], None]) -> None:
-        """Runs `action` to its end, whatever interrupts the caller meanwhile, and raises what it raises."""
+    def run(self, action: Callable[[], None], *, give_up: Callable[[], None] | None = None) -> None:
+        """Runs `action` to its end, whatever interrupts the caller meanwhile, and raises what it raises.
+
+        give_up: called when the caller is interrupted; asks `action` to end early if it can. With it the caller waits PATIENCE_S at most.
+        """
         if threading.current_thread() is not threading.main_thread():
             action()
             return
         if self._thread is None:
             self._thread = self._env.spawn("vicino-commit", self._serve)
         work = _Work(action)
-        self._queue.put(work)
         try:
-            work.ended.wait()
+            self._queue.put(work)
+            while not work.ended.wait(_POLL_S):
+                pass
         except KeyboardInterrupt:
-            work.ended.wait()
+            self._queue.put(work)  # it may have struck before the line above did; work that has ended is not done again
+            if give_up is not None:
+                give_up()
+            work.ended.wait(None if give_up is None else PATIENCE_S)
             raise
         if work.error is not None:
             raise work.error
 
     def _serve(self) -> None:
         while (work := self._queue.get()) is not None:
+            if work.ended.is_set():
+                continue
             try:
                 work.action()
             except BaseException as error:  # the caller's to handle; the thread goes on for the next one

@@ -43,5 +43,12 @@ def to_query(query: Any, spec: VectorSpec, vector: str, collection: str) -> Row:
     return to_rows([query], spec, Context(vector, lambda _index: "the query", collection)).reshape(-1).view(np.uint8)
 
 
+def matrix_queries(queries: npt.NDArray[Any], spec: VectorSpec) -> Row | None:
+    """The bytes of a float32 matrix of queries, all converted at once; None when its rows must be looked at one by one."""
+    if queries.dtype != np.float32 or queries.shape[1] != spec.dim or spec.dtype not in ("float32", "float16"):
+        return None
+    return np.ascontiguousarray(queries).view(np.uint8).reshape(-1)
+
+
 def _described(query: Any, shape: tuple[int, ...]) -> str:
     return f"{type(query).__name__} of shape {shape}" if shape else f"{type(query).__name__} {str(query)[:40]!r}"

@@ -317,10 +317,9 @@ class ReadableCollection(Generic[T]):
         searcher = self._searcher
         diversity, rerank = options.pop("diversity", None), options.pop("rerank", None)
         if diversity is None and rerank is None and all(searcher.is_plain(query, mode) for query in queries):
-            target = searcher.target(vector)
-            rows = [searcher.row(query, target) for query in queries]
-            joined = np.concatenate(rows or [np.zeros(0, np.uint8)])
-            return searcher.search(joined, target, SearchOptions(**options), n_queries=len(rows))
+            target, asked = searcher.target(vector), SearchOptions(**options)
+            cancel = _core.Cancel(asked.timeout, True)
+            return searcher.search(searcher.rows(queries, target, cancel), target, asked, n_queries=len(queries), cancel=cancel)
         asked = SearchOptions(**options)
         parts = [searcher.part(query, mode, vector, asked.ef, asked.recall) for query in queries]
         n = check_page(asked.limit, asked.offset)

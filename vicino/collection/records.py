@@ -299,12 +299,28 @@ def check_id(given: Any, what: str) -> RecordId:
 
 def encode_documents(documents: Sequence[dict[str, Any]], describe: Callable[[int], str]) -> tuple[bytes, npt.NDArray[np.uint64]]:
     """The documents end to end, and where each begins. Raises SchemaError for a value that no field can hold; describe names a record."""
+    if len(documents) <= PIECE_ROWS:
+        return _encode_piece(documents, describe)
+    starts = range(0, len(documents), PIECE_ROWS)  # not one call of the core: between two of them Ctrl-C is heard
+    parts = [
+        _encode_piece(documents[start : start + PIECE_ROWS], lambda index, start=start: describe(start + index)) for start in starts
+    ]
+    return b"".join(blobs for blobs, _ in parts), _join_offsets([(len(blobs), offsets) for blobs, offsets in parts])
+
+
+def _encode_piece(documents: Sequence[dict[str, Any]], describe: Callable[[int], str]) -> tuple[bytes, npt.NDArray[np.uint64]]:
     from vicino import _core
 
     try:
         return _core.encode_documents(documents)
     except _core.FieldValueError as error:
         raise SchemaError(f'field "{error.path}" of {describe(error.index)}: {error.reason}') from error
+
+
+def _join_offsets(parts: Sequence[tuple[int, npt.NDArray[np.uint64]]]) -> npt.NDArray[np.uint64]:
+    """Offsets of what lies end to end, from the size of each part and the offsets within it."""
+    starts = np.cumsum([0] + [size for size, _ in parts]).astype(np.uint64)
+    return np.concatenate([*(offsets[:-1] + start for (_, offsets), start in zip(parts, starts)), starts[-1:]])
 
 
 def _refuse_misnamed_vector(piece: Columns, name: str, dim: int) -> None:
@@ -384,14 +400,12 @@ class _Cutter:
 
 
 def _join(parts: Sequence[Batch]) -> Batch:
-    starts = np.cumsum([0] + [len(part.blobs) for part in parts]).astype(np.uint64)
-    offsets = [part.offsets[:-1] + start for part, start in zip(parts, starts)]
     return Batch(
         ids=[record_id for part in parts for record_id in part.ids],
         vectors={name: _join_columns([part.vectors[name] for part in parts]) for name in parts[0].vectors},
         documents=[document for part in parts for document in part.documents],
         blobs=b"".join(part.blobs for part in parts),
-        offsets=np.concatenate([*offsets, starts[-1:]]),
+        offsets=_join_offsets([(len(part.blobs), part.offsets) for part in parts]),
         size_bytes=sum(part.size_bytes for part in parts),
         values={slot: join([part.values[slot] for part in parts]) for slot in parts[0].values},
         languages={name: frozenset().union(*(part.languages[name] for part in parts)) for name in parts[0].languages},
@@ -399,7 +413,11 @@ def _join(parts: Sequence[Batch]) -> Batch:
 
 
 def _join_columns(parts: Sequence[VectorColumn]) -> VectorColumn:
-    rows = np.concatenate([part.rows for part in parts])
+    rows = np.empty((sum(len(part.rows) for part in parts), *parts[0].rows.shape[1:]), parts[0].rows.dtype)
+    start = 0
+    for part in parts:  # not one np.concatenate: between two parts Ctrl-C is heard
+        rows[start : start + len(part.rows)] = part.rows
+        start += len(part.rows)
     if all(part.present is None for part in parts):
         return VectorColumn(rows)
     present = [np.ones(len(part.rows), dtype=np.bool_) if part.present is None else part.present for part in parts]

@@ -13,7 +13,7 @@ from vicino.collection.core_columns import core_column
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.page import LIMIT_MAX, check_numbers, check_page
 from vicino.collection.promises import Promises
-from vicino.collection.query_vector import Row, to_query
+from vicino.collection.query_vector import Row, matrix_queries, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
 from vicino.collection.room import HIT_BYTES, ORDERED_ROW_BYTES, ReadRoom
@@ -65,6 +65,8 @@ class TextModel:
         return self._embedder
 
 
+QUERIES_PER_CHECK = 1024
+"""Queries converted before the time is looked at."""
 SPREAD_SAMPLE = 128
 """Records compared all with all to learn how far similarities spread: good to a few percent, in about a millisecond."""
 USUAL_SPREAD = 0.115
@@ -186,6 +188,17 @@ class Searcher:
             query = self._model.embedder.embed_query(query)
         return to_query(query, target.spec, target.name, self.name)
 
+    def rows(self, queries: Sequence[Query] | np.ndarray[Any, Any], target: Target, cancel: _core.Cancel) -> Row:
+        """Many queries, one after the other."""
+        if isinstance(queries, np.ndarray) and queries.ndim == 2 and (given := matrix_queries(queries, target.spec)) is not None:
+            return given
+        rows = []
+        for number, query in enumerate(queries):
+            if number % QUERIES_PER_CHECK == 0:
+                cancel.check()
+            rows.append(self.row(query, target))
+        return np.concatenate(rows or [np.zeros(0, np.uint8)])
+
     def shape(self, select: str | Sequence[str] | None) -> Shape[Any]:
         """What records read with this `select=` share."""
         settings = self.shard.settings
@@ -278,13 +291,15 @@ class Searcher:
 
     # ---- the search
 
-    def search(self, rows: Row, target: Target, options: SearchOptions, *, n_queries: int = 1) -> list[Results[Any]]:
-        """`Results` of each of the `n_queries` queries in `rows`, all of one snapshot."""
+    def search(
+        self, rows: Row, target: Target, options: SearchOptions, *, n_queries: int = 1, cancel: _core.Cancel | None = None
+    ) -> list[Results[Any]]:
+        """`Results` of each of the `n_queries` queries in `rows`, all of one snapshot. cancel: the timeout, when it began before."""
         start = self.env.monotonic()
         limit, offset = options.limit, options.offset
         check_page(limit, offset)
         settings, snapshot = self.shard.settings, self.shard.snapshot()
-        cancel = _core.Cancel(options.timeout, True)
+        cancel = cancel or _core.Cancel(options.timeout, True)
         condition = None if options.where is None else self.reader.condition(options.where, settings)
         matches = None if condition is None and settings.ttl is None else self.reader.match(snapshot, condition, settings, cancel)
         filtered = self.env.monotonic()

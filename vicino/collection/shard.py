@@ -19,7 +19,7 @@ from vicino.collection.manifest import Manifest
 from vicino.collection.replaying import Replay
 from vicino.collection.schema import Settings
 from vicino.env import Env
-from vicino.errors import ClosedError, Error, InternalError, MemoryLimitError, NotFoundError, StorageError
+from vicino.errors import ClosedError, Error, InternalError, MemoryLimitError, NotFoundError, StorageError, TimeoutError
 from vicino.segment.files import SegmentFiles, open_segment
 from vicino.segment.memory import MemoryBudget
 from vicino.storage.journal import Journal
@@ -66,10 +66,14 @@ class Frozen:
 
 @dataclass(slots=True)
 class _Request:
-    """One commit that waits. turn: set when it is done, or when its thread is to take the queue."""
+    """One commit that waits. turn: set when it is done, or when its thread is to take the queue.
+
+    is_given_up: its caller was interrupted and is gone.
+    """
 
     decide: Decide
     reads: bool
+    is_given_up: bool = False
     turn: threading.Event = field(default_factory=threading.Event)
     is_done: bool = False
     result: Committed | None = None
@@ -78,6 +82,14 @@ class _Request:
     def finish(self, error: BaseException | None = None) -> None:
         self.error, self.is_done = error, True
         self.turn.set()
+
+    def give_up(self) -> None:
+        self.is_given_up = True
+
+    def expect_wanted(self) -> None:
+        """Nobody waits for a request that was given up, so nobody sees this error."""
+        if self.is_given_up:
+            raise TimeoutError("the call was interrupted before anything was written")
 
 
 class Shard:
@@ -157,7 +169,7 @@ class Shard:
         if self._committer is None:
             self._commit_queued(request)
         else:
-            self._committer.run(lambda: self._commit_queued(request))
+            self._committer.run(lambda: self._commit_queued(request), give_up=request.give_up)
         if request.error is not None:
             raise request.error
         if request.result is None:
@@ -213,7 +225,9 @@ class Shard:
     def _apply(self, request: _Request, group: list[_Request]) -> None:
         try:
             self._expect_writable()
+            request.expect_wanted()
             effect = request.decide(self.state)
+            request.expect_wanted()  # encoding 64 MiB takes a while
             if effect is None:
                 request.result = Committed(self.state.version, 0)
                 request.finish()
