@@ -21,8 +21,9 @@ from benchmarks import report
 
 LIMIT_MS = 100.0
 SETUP = """
-import json, os, sys, time
+import json, os, signal, sys, time
 import numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores the signal
 import vicino
 from vicino import F
 where, what, n, dim = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

@@ -22,6 +22,7 @@ import json, os, signal, sys, threading, time
 import numpy as np
 import vicino
 from vicino.collection.limits import Limits
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests in the background may have had it ignored
 path, args = sys.argv[1], json.loads(sys.argv[2])
 def say(value):
     print(json.dumps(value), flush=True)

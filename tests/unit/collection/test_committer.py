@@ -13,6 +13,14 @@ from vicino.collection.committer import Committer
 from vicino.env import RealEnv
 
 
+@pytest.fixture(autouse=True)
+def _listening():
+    """What a shell starts in the background ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def committer():
     made = Committer(RealEnv())
