@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from vicino.query.plan import Plan, Stage
     from vicino.query.results import Results, WriteResult
     from vicino.query.sparse_vector import SparseVector
+    from vicino.query.why import Why
     from vicino.storage.backup import Snapshot
     from vicino.text.analyzer import Analyzer
 
@@ -112,6 +113,7 @@ __all__ = [
     "Value",
     "VectorSpec",
     "Verification",
+    "Why",
     "WriteResult",
     "all_of",
     "any_of",
@@ -179,6 +181,7 @@ _HOMES = {
     "Value": "vicino.query.formula",
     "VectorSpec": "vicino.collection.schema",
     "Verification": "vicino.collection.verifying",
+    "Why": "vicino.query.why",
     "WriteResult": "vicino.query.results",
     "all_of": "vicino.filter.expression",
     "any_of": "vicino.filter.expression",

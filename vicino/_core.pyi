@@ -505,6 +505,11 @@ class Snapshot:
     def find(self, ids: list) -> NDArray[numpy.int64]:
         """Locator of each id, -1 where there is no live record."""
 
+    def find_any(self, id: object) -> int:
+        """
+        Locator of the newest row written under an id, be it deleted; -1 when no segment has one any more.
+        """
+
     def ids(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list: ...
 
     def documents(self, locators: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list:

@@ -295,6 +295,10 @@ void bind_snapshot(nb::module_& m) {
         }
         return to_array(std::move(found));
       }, "ids"_a, "Locator of each id, -1 where there is no live record.")
+      .def("find_any", [](const Snapshot& s, nb::handle id) {
+        const std::string encoded = encode_id(id);
+        return s.find_any({reinterpret_cast<const std::uint8_t*>(encoded.data()), encoded.size()});
+      }, "id"_a, "Locator of the newest row written under an id, be it deleted; -1 when no segment has one any more.")
       .def("ids", [](const Snapshot& s, const LocatorArray& at) {
         nb::list out;
         for (std::size_t i = 0; i < at.size(); ++i) out.append(decode_id(s.id(at.data()[i])));

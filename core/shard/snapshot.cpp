@@ -44,6 +44,13 @@ Snapshot::Snapshot(std::uint64_t version, std::vector<Entry> entries) : version_
   for (const Entry& entry : entries_) n_records_ += entry.n_live;
 }
 
+Locator Snapshot::find_any(Bytes id) const {
+  const std::uint64_t hash = hash_bytes(id);
+  for (std::size_t i = entries_.size(); i-- > 0;)
+    if (const auto row = entries_[i].rows->find(id, hash)) return locator(i, *row);
+  return kNowhere;
+}
+
 Locator Snapshot::find(Bytes id) const {
   const std::uint64_t hash = hash_bytes(id);
   for (std::size_t i = entries_.size(); i-- > 0;) {

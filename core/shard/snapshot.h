@@ -85,6 +85,8 @@ class Snapshot {
   std::uint64_t n_records() const { return n_records_; }
 
   Locator find(Bytes id) const;
+  /// The newest row that was written under this id, dead or not.
+  Locator find_any(Bytes id) const;
   /// The parts of a record. The locator must come from this snapshot; others throw InvalidArgument.
   Bytes id(Locator at) const;
   Bytes document(Locator at) const;

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "stats": "Say how large a database is and what holds the bytes.",
     "update": "Change fields of records.",
     "verify": "Measure how much of the true nearest records searches find.",
+    "why": "Say why a record is, or is not, among the hits of a query.",
 }
 
 _EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in exit_codes.MEANING.items())

@@ -30,14 +30,15 @@ from vicino.errors import InvalidArgument
 @click.option("--vector", help="Name of the vector to search, if there are several.")
 @click.option("--where", help="Measure under this condition.")
 @click.option("--seed", type=int, help="Draw the same queries as with the same seed before.")
-def command(session: Session, words: tuple[str, ...], queries: str | None, where: str | None, **options: Any) -> int:
+def command(session: Session, words: tuple[str, ...], queries: str | None, where: str | None, **options: Any) -> None:
     """Measure how much of the true nearest records searches find, with the interval in which it lies; exit code 6 if less than promised."""
     folder, (name,) = session.place(words, "COLLECTION")
     with session.database(folder) as database:
         given = None if queries is None else _read(queries)
         found = database.collection(name).verify(queries=given, where=read_where(where), **options)
         session.finish(found.to_dict(), lambda: click.echo(repr(found)))
-    return exit_codes.CHECK_FAILED if found.is_kept is False else exit_codes.SUCCESS
+    if found.is_kept is False:
+        click.get_current_context().exit(exit_codes.CHECK_FAILED)
 
 
 def _read(name: str) -> list[Any]:

@@ -78,7 +78,7 @@ class Execution:
         outer.append(stage)
         self._open = stage.inside
         try:
-            ranking = EMPTY if self.n_max == 0 else _RUN[type(part)](self, part, k, matches, stage).first(k)
+            ranking = EMPTY if self.n_max == 0 else RUN[type(part)](self, part, k, matches, stage).first(k)
         finally:
             self._open = outer
         stage.took_s, stage.found = self.env.monotonic() - start, len(ranking)
@@ -195,7 +195,7 @@ def _formula(run: Execution, part: p.Formula, k: int, matches: Any, stage: Stage
     return ranked(locators, part.by.finite(_Candidates(run, locators, columns)))
 
 
-_RUN: dict[type[Part], Callable[[Execution, Any, int, Any, Stage], Ranking]] = {
+RUN: dict[type[Part], Callable[[Execution, Any, int, Any, Stage], Ranking]] = {
     p.Fuse: _fuse,
     p.Rescore: _rescore,
     p.Prefetch: _prefetch,

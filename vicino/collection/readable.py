@@ -35,6 +35,7 @@ from vicino.types import RecordId
 
 if TYPE_CHECKING:
     from vicino.collection.verifying import Verification
+    from vicino.query.why import Why
 
 T = TypeVar("T")
 
@@ -338,6 +339,37 @@ class ReadableCollection(Generic[T]):
         if plan.filter is None:
             return plan
         return replace(plan, filter=replace(plan.filter, estimated=self.estimate(options["where"])))
+
+    @within_limit("why()")
+    def why(
+        self,
+        query: Query,
+        record_id: RecordId,
+        *,
+        where: Where | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        mode: Mode = "auto",
+        vector: str | None = None,
+        min_score: float | None = None,
+        diversity: float | None = None,
+        rerank: Any = None,
+        group_by: str | None = None,
+        group_size: int = 3,
+        exact: bool = False,
+        ef: int | None = None,
+        recall: float | None = None,
+        timeout: float | None = None,
+    ) -> Why:
+        """Why a search with these arguments returns this record, or which stage lost it, found by checking each. Costs several searches."""
+        from vicino.collection.why import explained
+
+        options = SearchOptions(
+            where=where, limit=limit, offset=offset, min_score=min_score, exact=exact, ef=ef, recall=recall, timeout=timeout
+        )
+        searcher, plain = self._searcher, check_id(record_id, "why()")
+        part = shaped(searcher.part(query, mode, vector, ef, options.recall), diversity, rerank, check_page(limit, offset))
+        return explained(searcher, part, options, plain, group_by=group_by, group_size=group_size)
 
     @within_limit("verify()")
     def verify(

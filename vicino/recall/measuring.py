@@ -82,6 +82,11 @@ class Bench:
 
     def step(self, k: int, effort: int, n: int) -> Step:
         """What about the first `n` queries find with an effort; all of them where `n` is the size of the sample."""
+        each, scored = self.each(k, effort, n)
+        return Step(effort, histogram(each, k), scored)
+
+    def each(self, k: int, effort: int, n: int) -> tuple[npt.NDArray[np.float64], float]:
+        """The recall of each of those queries, and the distances computed per query."""
         per_group = -(-n // len(self._groups))
         every, scored = [], 0.0
         for group in self._groups:
@@ -92,7 +97,12 @@ class Bench:
             every.append(recalls(found, self._truth(group)[: len(asked)]))
             scored += of_group * len(asked)
         joined = np.concatenate(every)
-        return Step(effort, histogram(joined, k), scored / max(1, len(joined)))
+        return joined, scored / max(1, len(joined))
+
+    def find_truth(self) -> None:
+        """Computes the true neighbors now, so that the steps measured after it take no longer for it."""
+        for group in self._groups:
+            self._truth(group)
 
     def _truth(self, group: _Group) -> Distances:
         if group.truth is None:

@@ -57,6 +57,37 @@ def test_records_come_by_a_field(command: Any, books: str) -> None:
     assert found(command, "--order-by", "-year", "--where", "shelf == 'sea'") == [7, "tides"]
 
 
+def test_why_names_the_stage_that_lost_a_record(command: Any, books: str) -> None:
+    why = json.loads(command("why", "data", "books", "wings", "--id", "7", "--json").out)
+    assert (why["stage"], why["is_hit"]) == ("terms", False)
+    why = json.loads(command("why", "data", "books", "--like", "wings", "--id", "tides", "-n", "1", "--json").out)
+    assert (why["stage"], why["rank"]) == ("limit", 2)
+
+
+def test_why_prints_for_people(command: Any, books: str) -> None:
+    assert "is no hit: lost at filter" in command("why", "data", "books", "wings", "--id", "wings", "--where", "year > 2000").out
+
+
+def test_why_has_no_cursor(command: Any, books: str) -> None:
+    assert command("why", "data", "books", "wings", "--id", "7", "--cursor", "").code == 2
+
+
+def test_verify_measures_recall(command: Any, books: str, place: Path) -> None:
+    measured = json.loads(command("verify", "data", "books", "-k", "1", "--json").out)
+    assert (measured["recall"], measured["n"], measured["source"]) == (1.0, 3, "rows")
+    (place / "queries.jsonl").write_text("[0, 1]\n\n[1, 0]\n")
+    measured = json.loads(command("verify", "data", "books", "--queries", "queries.jsonl", "--recall", "0.5", "--json").out)
+    assert (measured["source"], measured["n"], measured["target"]) == ("given", 2, 0.5)
+
+
+def test_verify_refuses_what_is_no_vector(command: Any, books: str) -> None:
+    assert "line 1" in command("verify", "data", "books", "--queries", "-", stdin="cats").err
+
+
+def test_search_takes_a_recall(command: Any, books: str) -> None:
+    assert found(command, "[1, 0]", "--recall", "0.9", "-n", "1") == ["wings"]
+
+
 def test_explain_takes_the_same_queries(command: Any, books: str) -> None:
     plan = json.loads(command("explain", "data", "books", "--order-by", "year", "--json").out)
     assert plan["query"] == "OrderBy('year')"

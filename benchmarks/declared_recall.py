@@ -1,0 +1,186 @@
+"""Does a declared recall hold, and what does it cost beyond the cheapest setting that would have held?
+
+Answers: calibrates many times over, each time with a sample of its own (rows that are held out, as the engine takes them when it knows no
+queries, or real queries), and judges each choice by ten thousand queries that no calibration has seen: the share of calibrations whose true
+recall is below the target, and the time of the processor that searches take, as a multiple of the cheapest effort that meets the target
+(distances computed are given beside it: a scan computes many and each costs little). Without a filter and under random filters that keep 50 to 2 % of the rows. The selection itself is the engine's: `vicino.recall.curve` and `bound`.
+Does not answer: how fast searches are (`ann` has the peers), or what filters that correlate with the query do.
+
+Every effort is measured once for every query; a calibration then is a choice of queries, so that hundreds of them cost little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import vicino
+from benchmarks import report
+from benchmarks.ann import data as sets
+from vicino import _core
+from vicino.collection.core_columns import core_column
+from vicino.recall.bound import histogram
+from vicino.recall.calibration import SCAN_SHARE
+from vicino.recall.curve import Curve, Step, efforts, extended
+from vicino.recall.measuring import Bench
+from vicino.recall.sampling import Sample, draw, sample_size
+
+K = 10
+TARGETS = (0.90, 0.95, 0.99)
+SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
+SETS = ("debian", "synth768", "l2sift128")
+BELOW_MAX, COST_MAX = 0.05, 2.0
+RECALL_ENOUGH = 0.998
+SEED = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Recall of every query at every effort: recalls (queries, efforts). scored, seconds: distances and processor time of a query.
+
+    scan_seconds: time of a query that is answered by an exact scan.
+    """
+
+    efforts: list[int]
+    recalls: npt.NDArray[np.float32]
+    scored: npt.NDArray[np.float64]
+    seconds: npt.NDArray[np.float64]
+    candidates: int
+    scan_seconds: float
+
+    def step(self, effort: int, queries: npt.NDArray[np.int64]) -> Step:
+        """As the engine measures a step, from the queries of one calibration. Beyond the table everything is scanned."""
+        if effort > self.efforts[-1]:
+            return Step(effort, histogram(np.ones(len(queries)), K), float(self.candidates))
+        at = next(place for place, known in enumerate(self.efforts) if known >= effort)
+        return Step(effort, histogram(self.recalls[queries, at], K), float(self.scored[at]))
+
+
+def table(snapshot: Any, column: Any, sample: Sample, share: float, seed: int) -> Table:
+    """Measures until nothing more is to be found, or a scan costs as much."""
+    bench = Bench(snapshot, column, sample, share=share, k_max=K, seed=seed, cancel=_core.Cancel())
+    tried, recalls, scored, seconds = [], [], [], []
+    start = time.process_time()
+    bench.find_truth()
+    scan_seconds = (time.process_time() - start) / len(sample)
+    for effort in islice(efforts(K), 60):
+        start = time.process_time()
+        each, cost = bench.each(K, effort, len(sample))
+        seconds.append((time.process_time() - start) / len(sample))
+        tried.append(effort)
+        recalls.append(each.astype(np.float32))
+        scored.append(cost)
+        if each.mean() >= RECALL_ENOUGH or cost >= SCAN_SHARE * bench.candidates:
+            break
+    return Table(tried, np.stack(recalls, axis=1), np.array(scored), np.array(seconds), bench.candidates, scan_seconds)
+
+
+def choose(calibrating: Table, target: float, queries: npt.NDArray[np.int64]) -> Step | None:
+    """The engine's choice from these queries; None for an exact scan."""
+
+    def measure(effort: int, n: int) -> Step:
+        return calibrating.step(effort, queries[:n])
+
+    curve = Curve(K, 1.0, len(queries))
+    return extended(curve, target, measure, cost_max=SCAN_SHARE * calibrating.candidates).chosen(target)
+
+
+def repeats(calibrating: Table, judging: Table, target: float, n: int, random: np.random.Generator, *, is_split: bool) -> dict[str, Any]:
+    """Many calibrations for one target. is_split: both tables are of the same queries; each calibration keeps half of them from judging."""
+    truth, cost, distances = [], [], []
+    for _ in range(n):
+        order = random.permutation(len(calibrating.recalls))
+        asked = order[: min(sample_size(target), len(order) // 2 if is_split else len(order))]
+        judges = order[len(order) // 2 :] if is_split else slice(None)
+        true_recall = np.append(judging.recalls[judges].mean(axis=0), 1.0)
+        spent = np.append(judging.seconds, judging.scan_seconds)
+        computed = np.append(judging.scored, judging.candidates)
+        step = choose(calibrating, target, asked)
+        at = len(judging.efforts)
+        if step is not None and step.effort <= judging.efforts[-1]:
+            at = judging.efforts.index(step.effort)
+        truth.append(float(true_recall[at]))
+        cost.append(float(spent[at] / spent[true_recall >= target].min()))
+        distances.append(float(computed[at] / computed[true_recall >= target].min()))
+    return {
+        "target": target,
+        "below": float(np.mean(np.array(truth) < target)),
+        "true_recall": {"min": min(truth), "median": float(np.median(truth))},
+        "cost": {"median": float(np.median(cost)), "mean": float(np.mean(cost)), "max": max(cost)},
+        "distances": {"median": float(np.median(distances)), "max": max(distances)},
+    }
+
+
+def cases(name: str, n: int, n_queries: int, n_repeats: int) -> list[dict[str, Any]]:
+    rows, queries = _rows_and_queries(name, n, n_queries)
+    random, found = np.random.default_rng(SEED), []
+    with vicino.open() as database:
+        metric: Any = "l2" if name == "l2sift128" else "cosine"
+        collection = database.create_collection("rows", dim=rows.shape[1], metric=metric)
+        for first in range(0, n, 5000):
+            part = rows[first : first + 5000]
+            collection.upsert(ids=range(first, first + len(part)), vectors=part)
+        collection.optimize()
+        snapshot, column = collection._shard.snapshot(), core_column(collection.settings, "vector")
+        given = Sample(np.ascontiguousarray(queries).view(np.uint8).reshape(len(queries), -1), "given")
+        held_out = draw(snapshot, column, np.zeros((0, 1), np.uint8), n_queries, SEED)
+        for share in SHARES:
+            judging = table(snapshot, column, given, share, SEED + 1)
+            by_source = {"rows": (table(snapshot, column, held_out, share, SEED + 2), False), "queries": (judging, True)}
+            for source, (calibrating, is_split) in by_source.items():
+                for target in TARGETS:
+                    case = repeats(calibrating, judging, target, n_repeats, random, is_split=is_split)
+                    found.append({"set": name, "share": share, "source": source} | case)
+                    print(found[-1], flush=True)
+    return found
+
+
+def _rows_and_queries(name: str, n: int, n_queries: int) -> tuple[Any, Any]:
+    """Rows to store, and queries of the same kind that are none of them."""
+    if name in sets.LAWS:
+        drawn = sets.load(name, n, n_queries)
+        return drawn.base, drawn.queries
+    all_rows = sets.load(name).base
+    order = np.random.default_rng(SEED).permutation(len(all_rows))
+    return np.ascontiguousarray(all_rows[order[:n]]), np.ascontiguousarray(all_rows[order[n : n + n_queries]])
+
+
+def figures(found: Sequence[dict[str, Any]]) -> list[report.Figure]:
+    lines = []
+    for name in dict.fromkeys(case["set"] for case in found):
+        for source in ("rows", "queries"):
+            for target in TARGETS:
+                own = [case for case in found if (case["set"], case["source"], case["target"]) == (name, source, target)]
+                below, cost = max(case["below"] for case in own), max(case["cost"]["median"] for case in own)
+                lines.append(
+                    report.Figure(
+                        f"declared recall {target:g}, {name}, calibrated with {source}",
+                        f"below in <= {BELOW_MAX:.0%}, cost <= {COST_MAX:g}x",
+                        f"below in {below:.0%}, cost {cost:.2f}x (worst of {len(own)} filters)",
+                        below <= BELOW_MAX and cost <= COST_MAX,
+                    )
+                )
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--n", type=int, default=90_000, help="records")
+    parser.add_argument("--queries", type=int, default=10_000, help="queries that judge; as many rows are there to calibrate with")
+    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=sets.SETS)
+    options = parser.parse_args(arguments)
+    found = [case for name in options.sets for case in cases(name, options.n, options.queries, options.repeats)]
+    described = {"sets": options.sets, "n": options.n, "queries": options.queries, "repeats": options.repeats, "k": K, "seed": SEED}
+    report.write("declared_recall", figures(found), data=described, cases=found)
+
+
+if __name__ == "__main__":
+    main()
