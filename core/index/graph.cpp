@@ -32,7 +32,7 @@ GraphHeader header_of(const Blob& buffer) {
 void check_header(const GraphHeader& header, std::size_t size, std::uint32_t n_rows) {
   if (header.format < kGraphFormat) fail("format " + std::to_string(header.format) + " is no longer walked");
   if (header.rows != n_rows) fail("is over " + std::to_string(header.rows) + " rows, the segment has " + std::to_string(n_rows));
-  if (header.links < 2 || header.links > kGraphLinksMax) fail(std::to_string(header.links) + " links per node, expected 2 to 64");
+  if (header.links < 2 || header.links > kGraphLinksMax) fail(std::to_string(header.links) + " links per node, expected 2 to " + std::to_string(kGraphLinksMax));
   if (header.nodes > header.rows || header.nodes > kGraphNodesMax || header.entries > header.nodes || (header.nodes && !header.entries) ||
       header.groups > header.nodes || header.duplicates > header.rows - header.nodes || header.duplicates < header.groups || header.codes > size)
     fail("counts of rows, nodes, entries and duplicates contradict each other");

@@ -40,7 +40,7 @@
 namespace vicino {
 
 struct GraphParams {
-  std::uint32_t links = 32;        // R, at most 64
+  std::uint32_t links = 32;        // R, at most 128
   float alpha = 1.2f;              // of the second pruning pass, over squared distances
   std::uint32_t leaf = 1024;       // rows compared all with all
   std::uint32_t replicates = 8;    // independent partitions

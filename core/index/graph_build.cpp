@@ -11,6 +11,7 @@
 #include "index/copy_groups.h"
 #include "index/graph.h"
 #include "index/graph_layout.h"
+#include "index/graph_network.h"
 #include "index/partition.h"
 #include "index/prune.h"
 #include "index/repair.h"
@@ -27,9 +28,7 @@ constexpr std::size_t kBatch = 128;          // nodes per unit of parallel work
 constexpr std::size_t kReverseCandidates = 96;
 constexpr std::uint32_t kOverlap = 2;
 
-void check_arguments(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const GraphParams& params) {
-  if (!is_allowed(metric, block.dtype))
-    throw InvalidArgument(std::string("no graph for metric \"") + name_of(metric) + "\" over " + name_of(block.dtype) + " vectors");
+void check_params(const GraphParams& params) {
   if (params.links < 2 || params.links > kGraphLinksMax)
     throw InvalidArgument("links must be between 2 and " + std::to_string(kGraphLinksMax) + ", got " + std::to_string(params.links));
   if (params.leaf < 64 || params.leaf > 4096) throw InvalidArgument("leaf must be between 64 and 4096, got " + std::to_string(params.leaf));
@@ -37,10 +36,6 @@ void check_arguments(const VectorBlock& block, std::span<const std::uint32_t> ro
     throw InvalidArgument("replicates and per_leaf must be at least 1, got " + std::to_string(params.replicates) + " and " +
                           std::to_string(params.per_leaf));
   if (!(params.alpha >= 1)) throw InvalidArgument("alpha must be at least 1, got " + std::to_string(params.alpha));
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (rows[i] >= block.rows || (i && rows[i] <= rows[i - 1]))
-      throw InvalidArgument("rows must ascend and be below " + std::to_string(block.rows) + ", got " + std::to_string(rows[i]) +
-                            " at position " + std::to_string(i));
 }
 
 std::uint32_t n_entries_for(std::size_t n_nodes) { return static_cast<std::uint32_t>(std::ceil(std::sqrt(static_cast<double>(n_nodes)))); }
@@ -126,14 +121,9 @@ class Builder {
 
   /// Neighbors then lie near each other in memory and share chunks, here and in the finished graph.
   void number_in_leaf_order(Leaves& leaves) {
-    constexpr std::uint32_t unset = 0xffffffff;
-    std::vector<std::uint32_t> place(space_.size(), unset), order;
-    order.reserve(space_.size());
-    for (const std::uint32_t node : leaves.members)
-      if (place[node] == unset) {
-        place[node] = static_cast<std::uint32_t>(order.size());
-        order.push_back(node);
-      }
+    const std::vector<std::uint32_t> order = leaf_order(leaves, space_.size());
+    std::vector<std::uint32_t> place(order.size());
+    for (std::uint32_t i = 0; i < order.size(); ++i) place[order[i]] = i;
     space_.reorder(order);
     for (std::uint32_t& member : leaves.members) member = place[member];
     for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf)
@@ -204,14 +194,8 @@ class Builder {
   std::uint64_t progress_total_;
 };
 
-/// A finished graph over nodes; rows[node] is the row it stands for.
-struct Network {
-  std::vector<std::uint32_t> rows, links;
-  std::uint32_t n_entries = 0;  // the first of the nodes
-};
-
 /// Numbers the entries first and leaves the others in their order.
-void put_first(std::vector<std::uint32_t> entries, const BuildSpace& space, std::uint32_t stride, Network& network) {
+void put_first(std::vector<std::uint32_t> entries, const BuildSpace& space, Network& network) {
   constexpr std::uint32_t unset = 0xffffffff;
   std::vector<std::uint32_t> place(space.size(), unset), order;
   order.reserve(space.size());
@@ -224,6 +208,7 @@ void put_first(std::vector<std::uint32_t> entries, const BuildSpace& space, std:
   network.n_entries = static_cast<std::uint32_t>(order.size());
   for (std::uint32_t node = 0; node < space.size(); ++node) take(node);
 
+  const std::uint32_t stride = network.links_per_node;
   std::vector<std::uint32_t> links(network.links.size());
   for (std::size_t at = 0; at < links.size(); ++at) {
     const std::uint32_t to = network.links[order[at / stride] * std::size_t{stride} + at % stride];
@@ -236,6 +221,7 @@ void put_first(std::vector<std::uint32_t> entries, const BuildSpace& space, std:
 Network build_network(const VectorBlock& block, Metric metric, const GraphParams& params, unsigned threads, const Cancel& cancel,
                       std::atomic<std::uint64_t>* progress, std::uint64_t progress_total, CopyGroups& groups) {
   Network network;
+  network.links_per_node = params.links;
   for (bool copies_are_grouped = false;;) {
     const std::size_t n_nodes = groups.representatives.size();
     if (!n_nodes) return network;
@@ -251,7 +237,7 @@ Network build_network(const VectorBlock& block, Metric metric, const GraphParams
     builder.finish();
     const auto entries = builder.choose_entries(n_entries_for(n_nodes));
     make_reachable(space, links, entries);
-    put_first(entries, space, params.links, network);
+    put_first(entries, space, network);
     return network;
   }
 }
@@ -259,12 +245,12 @@ Network build_network(const VectorBlock& block, Metric metric, const GraphParams
 /// The parts of a graph's buffer, written once each.
 class Writer {
  public:
-  Writer(std::uint32_t n_rows, std::uint32_t n_links, const Network& network, const CopyGroups& groups) : network_(network) {
+  Writer(std::uint32_t n_rows, const Network& network, const CopyGroups& groups) : network_(network) {
     std::memcpy(header_.magic, kGraphMagic, sizeof header_.magic);
     header_.format = kGraphFormat;
     header_.rows = n_rows;
     header_.nodes = static_cast<std::uint32_t>(network.rows.size());
-    header_.links = n_links;
+    header_.links = network.links_per_node;
     header_.entries = network.n_entries;
     header_.duplicates = static_cast<std::uint32_t>(groups.copies.size());
     take_copies(groups.copies);
@@ -338,14 +324,30 @@ class Writer {
 
 }  // namespace
 
+void check_build_rows(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric) {
+  if (!is_allowed(metric, block.dtype))
+    throw InvalidArgument(std::string("no graph for metric \"") + name_of(metric) + "\" over " + name_of(block.dtype) + " vectors");
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (rows[i] >= block.rows || (i && rows[i] <= rows[i - 1]))
+      throw InvalidArgument("rows must ascend and be below " + std::to_string(block.rows) + ", got " + std::to_string(rows[i]) +
+                            " at position " + std::to_string(i));
+}
+
+std::vector<std::uint8_t> write_graph(const VectorBlock& block, Metric metric, const Network& network, const CopyGroups& groups,
+                                      std::uint64_t seed, unsigned threads, const Cancel& cancel) {
+  const auto codes = GraphCodes::build(block, network.rows, metric, seed, threads, cancel);
+  return Writer(block.rows, network, groups).write(codes);
+}
+
 std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const GraphParams& params,
                                       unsigned threads, const Cancel& cancel, std::atomic<std::uint64_t>* progress) {
-  check_arguments(block, rows, metric, params);
+  check_build_rows(block, rows, metric);
+  check_params(params);
   CopyGroups groups = group_equal_rows(block, rows, cancel);
   const Network network = build_network(block, metric, params, threads, cancel, progress, rows.size(), groups);
-  const auto codes = GraphCodes::build(block, network.rows, metric, params.seed, threads, cancel);
+  auto graph = write_graph(block, metric, network, groups, params.seed, threads, cancel);
   if (progress) progress->store(rows.size());
-  return Writer(block.rows, params.links, network, groups).write(codes);
+  return graph;
 }
 
 std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, const GraphParams& params, unsigned threads) {

@@ -19,7 +19,7 @@ static_assert(sizeof(GraphHeader) == 64);
 constexpr char kGraphMagic[8] = {'V', 'I', 'C', 'G', 'R', 'A', 'P', 'H'};
 // Formats 1 and 2 had links between rows and no codes. A segment with such a graph is treated as one without: it is built anew.
 constexpr std::uint32_t kGraphFormat = 3;
-constexpr std::uint32_t kGraphLinksMax = 64;
+constexpr std::uint32_t kGraphLinksMax = 128;
 constexpr std::uint32_t kGraphNodesMax = 0x7fffffff;  // a walk keeps a flag beside the number of a node
 
 struct GraphLayout {
@@ -40,7 +40,7 @@ struct GraphLayout {
     place(codes, header.codes);
     size = end;
   }
-  // Counts are below 2^32 and links below 2^7, and the reader bounds `codes` by the buffer, so no sum here overflows 64 bits.
+  // Counts are below 2^32 and links at most 2^7, and the reader bounds `codes` by the buffer, so no sum here overflows 64 bits.
   std::size_t row_of_node, node_of_row, links, group_nodes, group_starts, near_starts, duplicates, has_group, codes, size;
 };
 

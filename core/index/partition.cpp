@@ -180,4 +180,16 @@ Leaves carve(const BuildSpace& space, std::span<const std::uint32_t> nodes, cons
   return Carver(space, params, threads, cancel).run(nodes);
 }
 
+std::vector<std::uint32_t> leaf_order(const Leaves& leaves, std::uint32_t n_nodes) {
+  std::vector<bool> is_named(n_nodes);
+  std::vector<std::uint32_t> order;
+  order.reserve(n_nodes);
+  for (const std::uint32_t node : leaves.members)
+    if (!is_named[node]) {
+      is_named[node] = true;
+      order.push_back(node);
+    }
+  return order;
+}
+
 }  // namespace vicino

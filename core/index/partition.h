@@ -30,4 +30,7 @@ struct CarveParams {
 /// Every node is in at least one leaf, none holds more than leaf_max. Does not depend on the number of threads.
 Leaves carve(const BuildSpace& space, std::span<const std::uint32_t> nodes, const CarveParams& params, unsigned threads, const Cancel& cancel);
 
+/// All nodes in the order in which leaves first name them: near ones lie near each other.
+std::vector<std::uint32_t> leaf_order(const Leaves& leaves, std::uint32_t n_nodes);
+
 }  // namespace vicino
