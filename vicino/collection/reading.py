@@ -31,6 +31,8 @@ Layout = tuple[int, tuple[tuple[int, int], ...]]
 """Version, then key and number of rows of every entry; see `layout_of`."""
 FILTER_CACHE = 256
 """Filters kept per collection, read and compiled; programs repeat a few shapes."""
+MATCHES_KEPT = 4
+"""Answers of filters kept per collection, a bit a record each, until something is written: pages and tenants ask the same again."""
 
 
 class SnapshotReader:
@@ -43,6 +45,7 @@ class SnapshotReader:
         self._read: tuple[Settings | None, dict[str, Condition | None]] = (None, {})
         self._slots: tuple[Settings | None, dict[str, int]] = (None, {})
         self._unexpired: tuple[Layout, dt.datetime, _core.Matches] | None = None
+        self._matched: tuple[Settings | None, Layout | None, dict[Condition, _core.Matches]] = (None, None, {})
 
     # ---- conditions
 
@@ -82,14 +85,29 @@ class SnapshotReader:
         if settings.ttl is None:
             if condition is None:
                 return None
-            slots = self._slots
-            if slots[0] is not settings:
-                slots = self._slots = (settings, slots_of(settings))
-            return snapshot.match(self.compiled(condition), slots[1], cancel)
+            return self._match(snapshot, condition, settings, cancel)
         now = self._now()
         if condition is None:
             return self._all_unexpired(snapshot, settings, now, cancel)
         return snapshot.match(compile_filter(And((condition, unexpired(settings.ttl, now)))), slots_of(settings), cancel)
+
+    def _match(self, snapshot: _core.Snapshot, condition: Condition, settings: Settings, cancel: _core.Cancel) -> _core.Matches:
+        slots = self._slots
+        if slots[0] is not settings:
+            slots = self._slots = (settings, slots_of(settings))
+        if self._room.is_limited:
+            return snapshot.match(self.compiled(condition), slots[1], cancel)
+        layout, kept = layout_of(snapshot), self._matched
+        if kept[0] is not settings or kept[1] != layout:
+            kept = self._matched = (settings, layout, {})
+        matches = kept[2].pop(condition, None)
+        if matches is None:
+            matches = snapshot.match(self.compiled(condition), slots[1], cancel)
+        if not matches.paths_scanned:  # else the next search is to find the index that is being built
+            kept[2][condition] = matches
+            for oldest in list(kept[2])[:-MATCHES_KEPT]:
+                kept[2].pop(oldest, None)
+        return matches
 
     def _all_unexpired(self, snapshot: _core.Snapshot, settings: Settings, now: dt.datetime, cancel: _core.Cancel) -> _core.Matches:
         """Rows that have not expired. Kept until the next one expires, so that a query between two expiries costs nothing extra."""

@@ -33,6 +33,13 @@ A place, an object or a list equals nothing.
 """
 
 
+def _told_apart(value: object) -> object:
+    """A value that equals another only if a filter takes both for the same: to Python, True is 1."""
+    if isinstance(value, tuple):
+        return tuple(map(_told_apart, value))
+    return (bool, value) if isinstance(value, bool) else value
+
+
 @dataclass_transform(frozen_default=True)
 class Condition:
     """Base of all conditions, which are immutable, hashable values: what a subclass annotates are its parts, in order.
@@ -63,10 +70,10 @@ class Condition:
         raise AttributeError(f"a condition does not change: cannot delete {name} of {self!r}")
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, Condition) and self._values() == other._values()
+        return type(self) is type(other) and isinstance(other, Condition) and _told_apart(self._values()) == _told_apart(other._values())
 
     def __hash__(self) -> int:
-        return hash((type(self), self._values()))
+        return hash((type(self), _told_apart(self._values())))
 
     def __repr__(self) -> str:
         parts = zip(self.__match_args__, self._values())

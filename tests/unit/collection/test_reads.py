@@ -156,3 +156,40 @@ def test_a_typed_collection_gives_its_class_back(db):
     (hit,) = books.search([1, 0])
     assert isinstance(hit.record, Book)
     assert (hit.record.title, hit.record.year) == ("Ada", 2000)
+
+
+def test_a_filter_asked_again_sees_what_was_written_between(db):
+    docs = db.create_collection("docs", dim=2)
+    docs.upsert([{"id": number, "vector": [1.0, number], "n": number % 3} for number in range(12)])
+    docs.create_index("n").wait()
+
+    def found() -> list[int]:
+        assert docs.count(where="n == 1") == len(docs.search([1.0, 0.0], where="n == 1", limit=20).ids)
+        return sorted(docs.search([1.0, 0.0], where="n == 1", limit=20).ids)
+
+    assert found() == found() == [1, 4, 7, 10]
+    docs.delete([4])
+    assert found() == [1, 7, 10]
+    docs.update(2, set={"n": 1})
+    assert found() == [1, 2, 7, 10]
+    docs.optimize()
+    assert found() == [1, 2, 7, 10]
+    docs.upsert([{"id": 50, "vector": [1.0, 1.0], "n": 1}])
+    assert found() == [1, 2, 7, 10, 50]
+
+
+def test_filters_that_differ_by_the_type_of_a_value_are_answered_apart(db):
+    docs = db.create_collection("docs", dim=1)
+    docs.upsert([{"id": "number", "vector": [1.0], "n": 1}, {"id": "truth", "vector": [1.0], "n": True}])
+    docs.create_index("n").wait()
+    for _ in range(2):
+        assert docs.search([1.0], where=F.n == 1).ids == ["number"]
+        assert docs.search([1.0], where=F.n == True).ids == ["truth"]  # noqa: E712
+
+
+def test_more_filters_than_are_kept_are_each_answered(db):
+    docs = db.create_collection("docs", dim=1)
+    docs.upsert([{"id": number, "vector": [1.0], "n": number} for number in range(10)])
+    docs.create_index("n").wait()
+    for number in [*range(10), *range(10)]:
+        assert docs.search([1.0], where=F.n == number).ids == [number]
