@@ -7,6 +7,7 @@
 
 #include "bind/arrays.h"
 #include "bind/bind.h"
+#include "bind/search_arrays.h"
 #include "index/graph.h"
 #include "index/scan.h"
 
@@ -16,48 +17,6 @@ using namespace nb::literals;
 namespace vicino::bind {
 
 namespace {
-
-using Mask = nb::ndarray<bool, nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-/// A block with the norms its metric needs.
-struct Vectors {
-  Vectors(const Array& array, Metric metric) : block(block_of(array, metric)), norms(metric == Metric::cosine ? block.rows : 0) {
-    if (metric != Metric::cosine) return;
-    compute_inverse_norms(block, norms.data());
-    block.inverse_norms = norms.data();
-  }
-  Vectors(const Vectors&) = delete;
-  VectorBlock block;
-  std::vector<float> norms;
-};
-
-std::vector<std::uint64_t> bits_of(const std::optional<Mask>& mask, std::uint32_t n_rows) {
-  if (!mask) return {};
-  if (mask->shape(0) != n_rows)
-    throw InvalidArgument("allowed has " + std::to_string(mask->shape(0)) + " values for " + std::to_string(n_rows) + " vectors");
-  std::vector<std::uint64_t> bits(n_rows / 64 + 1);  // never empty: without an address it would allow everything
-  for (std::uint32_t row = 0; row < n_rows; ++row) bits[row / 64] |= std::uint64_t{mask->data()[row]} << (row % 64);
-  return bits;
-}
-
-std::vector<PreparedQuery> prepare(const Array& queries, const VectorBlock& block, Metric metric) {
-  std::vector<PreparedQuery> prepared;
-  const std::size_t width = row_bytes(block.dtype == Dtype::float16 ? Dtype::float32 : block.dtype, block.dim);
-  for (std::size_t q = 0; q < queries.shape(0); ++q)
-    prepared.emplace_back(metric, block.dtype, block.dim, static_cast<const std::uint8_t*>(queries.data()) + q * width);
-  return prepared;
-}
-
-void check_k(std::size_t k) {
-  if (k < 1) throw InvalidArgument("k must be at least 1, got 0");
-}
-
-void write_hits(TopK&& nearest, Metric metric, std::int64_t* rows, float* distances) {
-  for (const Hit& hit : std::move(nearest).take_sorted()) {
-    *rows++ = static_cast<std::int64_t>(hit.row);
-    *distances++ = public_distance(metric, hit.distance);
-  }
-}
 
 nb::tuple exact_search(const Array& vectors, const Array& queries, std::size_t k, const std::string& metric_name,
                        const std::optional<Mask>& allowed, std::optional<double> timeout_s) {

@@ -40,7 +40,9 @@ void fill_randomly(float* row, std::uint32_t dims, Random& random) {
   for (std::uint32_t j = 0; j < dims; ++j) row[j] = static_cast<float>(static_cast<double>(random.next() >> 11) * 0x1p-53 - 0.5);
 }
 
-/// Gram-Schmidt, twice for accuracy; a row that lies in the span of those before it becomes a random one.
+}  // namespace
+
+// Gram-Schmidt, twice for accuracy.
 void make_orthonormal(std::vector<float>& basis, std::uint32_t dims, Random& random) {
   const Kernels& k = kernels();
   const std::size_t count = basis.size() / dims;
@@ -62,8 +64,6 @@ void make_orthonormal(std::vector<float>& basis, std::uint32_t dims, Random& ran
     }
   }
 }
-
-}  // namespace
 
 Principal find_principal(const std::vector<float>& rows, std::uint32_t dims, std::uint32_t count, std::uint64_t seed, unsigned threads,
                          const Cancel& cancel) {

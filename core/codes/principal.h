@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "util/cancel.h"
+#include "util/random.h"
 
 namespace vicino {
 
@@ -21,5 +22,8 @@ struct Principal {
 /// `rows` are centered, `dims` floats each, dims a multiple of 16. The result is the same for any number of threads.
 Principal find_principal(const std::vector<float>& rows, std::uint32_t dims, std::uint32_t count, std::uint64_t seed, unsigned threads,
                          const Cancel& cancel);
+
+/// Makes the rows of `basis`, dims floats each, orthonormal, first to last. A row in the span of those before it becomes a random one.
+void make_orthonormal(std::vector<float>& basis, std::uint32_t dims, Random& random);
 
 }  // namespace vicino

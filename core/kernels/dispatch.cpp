@@ -91,6 +91,8 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("sum_vectors"), table.sum_vectors, source.sum_vectors);
   visit(std::string("combine_vectors"), table.combine_vectors, source.combine_vectors);
   visit(std::string("round_vector"), table.round_vector, source.round_vector);
+  visit(std::string("codeword_products"), table.codeword_products, source.codeword_products);
+  visit(std::string("nearest_codeword"), table.nearest_codeword, source.nearest_codeword);
 }
 
 struct Choice {

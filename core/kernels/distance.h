@@ -81,7 +81,7 @@ inline void code_products(const std::int8_t* rows, std::size_t n_rows, const std
 
 }  // namespace reference
 
-/// The portable table, complete. The last three loops have one form for all sets.
+/// The portable table, complete. The last five loops have one form for all sets.
 inline Kernels scalar_kernels() {
   using namespace loops;
   struct Portable {};
@@ -104,6 +104,8 @@ inline Kernels scalar_kernels() {
   table.code_distances = loops::code_distances<Portable>;
   table.count_at_most = loops::count_at_most<Portable>;
   table.collect_at_most = loops::collect_at_most<Portable>;
+  table.codeword_products = loops::codeword_products<Portable>;
+  table.nearest_codeword = loops::nearest_codeword<Portable>;
   return table;
 }
 

@@ -157,7 +157,7 @@ void code_products(const std::int8_t* rows, std::size_t n_rows, const std::int8_
   else multiply_rows<Isa, Isa::kTileRows>(rows, n_rows, columns, column_sums, n_columns, stride, dots);
 }
 
-// The next three are plain loops that the compiler makes wide; `Isa` only gives each unit its own copy. Their float expressions are
+// The next five are plain loops that the compiler makes wide; `Isa` only gives each unit its own copy. Their float expressions are
 // evaluated element by element in the order written (no contraction), so every instruction set gives the same bits.
 
 template <class Isa>
@@ -189,6 +189,52 @@ std::size_t collect_at_most(const float* values, std::size_t count, float bound,
   return total;
 }
 
+constexpr std::size_t kCodewords = 16;  // compared together; the compiler cuts them to registers
+typedef float CodewordFloats __attribute__((vector_size(64)));
+typedef std::int32_t CodewordInts __attribute__((vector_size(64)));
+
+template <class Isa>
+inline CodewordFloats codewords_at(const float* p) {
+  CodewordFloats v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <class Isa>
+void codeword_products(const float* vector, const float* codebook, std::size_t width, std::size_t n, float* out) {
+  for (std::size_t c = 0; c < n; c += kCodewords) {
+    CodewordFloats sums = {};
+    for (std::size_t j = 0; j < width; ++j) sums += vector[j] * codewords_at<Isa>(codebook + j * n + c);
+    __builtin_memcpy(out + c, &sums, sizeof sums);
+  }
+}
+
+template <class Isa>
+std::uint32_t nearest_codeword(const float* vector, const float* codebook, std::size_t width, std::size_t n) {
+  CodewordFloats least = CodewordFloats{} + 3.40282347e38f;
+  CodewordInts place = {};
+  for (std::size_t c = 0; c < n; c += kCodewords) {
+    CodewordFloats sums = {};
+    for (std::size_t j = 0; j < width; ++j) {
+      const CodewordFloats difference = vector[j] - codewords_at<Isa>(codebook + j * n + c);
+      sums += difference * difference;
+    }
+    const CodewordInts is_nearer = sums < least;
+    least = is_nearer ? sums : least;
+    place = is_nearer ? CodewordInts{} + static_cast<std::int32_t>(c) : place;
+  }
+  std::uint32_t nearest = 0;
+  float distance = least[0];
+  for (std::size_t lane = 0; lane < kCodewords; ++lane) {
+    const auto codeword = static_cast<std::uint32_t>(place[lane]) + static_cast<std::uint32_t>(lane);
+    if (lane == 0 || least[lane] < distance || (least[lane] == distance && codeword < nearest)) {
+      nearest = codeword;
+      distance = least[lane];
+    }
+  }
+  return nearest;
+}
+
 template <class Isa>
 Kernels fill_table() {
   Kernels table;
@@ -210,6 +256,8 @@ Kernels fill_table() {
   table.code_distances = code_distances<Isa>;
   table.count_at_most = count_at_most<Isa>;
   table.collect_at_most = collect_at_most<Isa>;
+  table.codeword_products = codeword_products<Isa>;
+  table.nearest_codeword = nearest_codeword<Isa>;
   return table;
 }
 

@@ -112,6 +112,12 @@ using CombineVectors = void (*)(const float* a, float factor, const float* b, fl
 /// codes[i] = values[i] * factor rounded to the nearest even integer; at most 127 in magnitude. Returns the sum. A multiple of 16.
 using RoundVector = std::int32_t (*)(const float* values, float factor, std::size_t count, std::int8_t* codes);
 
+/// Codewords of product codes: coordinate j of codeword c at codebook[j * n + c], n a multiple of 16. The same bits on every set.
+/// out[c] = <vector, codeword c>
+using CodewordProducts = void (*)(const float* vector, const float* codebook, std::size_t width, std::size_t n, float* out);
+/// The codeword at the smallest l2 distance, the first of equals.
+using NearestCodeword = std::uint32_t (*)(const float* vector, const float* codebook, std::size_t width, std::size_t n);
+
 /// The kernels of one instruction set; a null entry falls back to the next simpler set.
 struct Kernels {
   // Indexed by the numeric types in the order of Dtype: float32, float16, int8, uint8.
@@ -141,6 +147,8 @@ struct Kernels {
   SumVectors sum_vectors = nullptr;
   CombineVectors combine_vectors = nullptr;
   RoundVector round_vector = nullptr;
+  CodewordProducts codeword_products = nullptr;
+  NearestCodeword nearest_codeword = nullptr;
 };
 
 // Internal linkage on purpose, see above.

@@ -36,7 +36,7 @@ CORE_LAYERS: list[set[str]] = [
     {"kernels"},
     {"fields", "storage", "codes"},
     {"index", "filter", "maxsim", "sparse"},
-    {"text"},
+    {"text", "ivf"},
     {"shard"},
     {"bind"},
 ]

@@ -1,0 +1,169 @@
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "bind/arrays.h"
+#include "bind/bind.h"
+#include "bind/search_arrays.h"
+#include "ivf/ivf.h"
+#include "ivf/kmeans.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace vicino::bind {
+
+namespace {
+
+IvfKind parse_kind(const std::string& name) {
+  for (const IvfKind kind : {IvfKind::flat, IvfKind::coded, IvfKind::pq, IvfKind::opq})
+    if (name == name_of(kind)) return kind;
+  throw InvalidArgument("kind must be one of flat, coded, pq and opq, got \"" + name + "\"");
+}
+
+CentroidGraph parse_graph(std::optional<bool> graph) {
+  if (!graph) return CentroidGraph::automatic;
+  return *graph ? CentroidGraph::yes : CentroidGraph::no;
+}
+
+/// Lists over the bytes of a Python object, which must outlive them. Such bytes begin at a multiple of eight.
+Ivf open(const nb::bytes& bytes, std::uint32_t n_rows) {
+  return Ivf::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, nullptr), n_rows);
+}
+
+nb::bytes build(const Array& vectors, const std::string& metric_name, const std::string& kind, std::uint32_t nlist, std::optional<bool> graph,
+                std::uint32_t subvectors, std::uint32_t bits, std::uint32_t copies, std::uint64_t seed, unsigned threads,
+                const std::optional<Mask>& present, const std::optional<nb::bytes>& trained, std::uint32_t trained_rows,
+                std::optional<double> timeout_s) {
+  const Metric metric = parse_metric(metric_name);
+  const VectorBlock block = block_of(vectors, metric);
+  const IvfParams params{parse_kind(kind), nlist, parse_graph(graph), subvectors, bits, copies, seed};
+  const std::optional<Ivf> lender = trained ? std::optional(open(*trained, trained_rows)) : std::nullopt;
+  std::vector<std::uint8_t> built;
+  {
+    const nb::gil_scoped_release release;
+    const Cancel cancel(timeout_s);
+    if (present) bits_of(present, block.rows);  // for its check
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t row = 0; row < block.rows; ++row)
+      if (!present || present->data()[row]) rows.push_back(row);
+    built = build_ivf(block, rows, metric, params, threads, cancel, nullptr, lender ? &*lender : nullptr);
+  }
+  return nb::bytes(built.data(), built.size());
+}
+
+/// Inverted lists and their vectors, held open for search after search.
+class IvfIndex {
+ public:
+  IvfIndex(nb::bytes bytes, Array vectors, const std::string& metric_name)
+      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
+        ivf_(open(bytes_, held_.block.rows)) {}
+
+  nb::tuple search(const Array& queries, std::size_t k, std::size_t nprobe, std::size_t rescore, const std::optional<Mask>& allowed,
+                   std::optional<double> timeout_s) const {
+    check_k(k);
+    check_queries(queries, held_.block, metric_);
+    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
+    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+    SearchStats stats;
+    {
+      const nb::gil_scoped_release release;
+      const Cancel cancel(timeout_s);
+      const auto bits = bits_of(allowed, held_.block.rows);
+      const auto prepared = prepare(queries, held_.block, metric_);
+      for (std::size_t q = 0; q < prepared.size(); ++q) {
+        TopK nearest(k);
+        ivf_.search(prepared[q], held_.block, allowed ? bits.data() : nullptr, {nprobe, rescore}, nearest, stats, cancel);
+        write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
+      }
+    }
+    nb::dict counts;
+    counts["rows_scored"] = stats.rows_scored;
+    counts["rescored"] = stats.rescored;
+    counts["lists"] = stats.hops;
+    return nb::make_tuple(rows, distances, counts);
+  }
+  void verify() const { ivf_.verify(); }
+  const Ivf& ivf() const { return ivf_; }
+
+ private:
+  nb::bytes bytes_;
+  Array array_;
+  Metric metric_;
+  Vectors held_;
+  Ivf ivf_;
+};
+
+std::size_t build_bytes(std::uint32_t n_rows, std::uint32_t dim, const std::string& dtype, const std::string& metric, const std::string& kind,
+                        std::uint32_t nlist, std::optional<bool> graph, std::uint32_t subvectors, std::uint32_t bits, std::uint32_t copies,
+                        unsigned threads) {
+  const IvfParams params{parse_kind(kind), nlist, parse_graph(graph), subvectors, bits, copies, 0};
+  for (const Dtype known : {Dtype::float32, Dtype::float16, Dtype::int8, Dtype::uint8, Dtype::binary})
+    if (dtype == name_of(known)) return ivf_build_bytes(n_rows, dim, known, parse_metric(metric), params, threads);
+  throw InvalidArgument("dtype must be one of float32, float16, int8, uint8 and binary, got \"" + dtype + "\"");
+}
+
+/// Clusters in the space of the metric, as the lists of an index without cuts.
+nb::tuple kmeans(const Array& vectors, std::uint32_t k, const std::string& metric_name, std::uint64_t seed, unsigned threads,
+                 std::optional<double> timeout_s) {
+  const Metric metric = parse_metric(metric_name);
+  if (metric == Metric::dot || metric == Metric::hamming || metric == Metric::jaccard)
+    throw InvalidArgument("k-means needs cosine, l2 or l1, got " + metric_name);
+  if (k < 1) throw InvalidArgument("k must be at least 1, got 0");
+  const Vectors held(vectors, metric);
+  auto labels = new_matrix(held.block.rows, 1, std::int64_t{0});
+  Centroids centroids;
+  ClusterSpace space;
+  {
+    const nb::gil_scoped_release release;
+    const Cancel cancel(timeout_s);
+    std::vector<std::uint32_t> rows(held.block.rows);
+    std::iota(rows.begin(), rows.end(), 0u);
+    space = ClusterSpace(held.block, rows, metric, threads, cancel);
+    const Points points = space.encode(held.block, rows, threads, cancel);
+    centroids = train_centroids(points, k, seed, threads, cancel);
+    const Assignment found = assign_points(points.view(), centroids.encode().view(), points.stride(), threads, cancel);
+    for (std::size_t i = 0; i < found.nearest.size(); ++i) labels.data()[i] = found.nearest[i];
+  }
+  auto means = new_matrix(centroids.size(), space.dim(), 0.0f);
+  const float factor = metric == Metric::cosine || space.unit() == 0 ? 1 : 1 / space.unit();
+  for (std::size_t c = 0; c < centroids.size(); ++c)
+    for (std::size_t at = 0; at < space.dim(); ++at)
+      means.data()[c * space.dim() + at] = factor * (centroids.values_of(c)[at] + space.mean()[at]);
+  return nb::make_tuple(means, labels);
+}
+
+}  // namespace
+
+void bind_ivf(nb::module_& m) {
+  nb::class_<IvfIndex>(m, "IvfIndex", "Inverted lists with their vectors, opened once; for tests and measurements.")
+      .def(nb::init<nb::bytes, Array, const std::string&>(), "buffer"_a, "vectors"_a, "metric"_a)
+      .def("search", &IvfIndex::search, "queries"_a, "k"_a, "nprobe"_a, "rescore"_a = 0, "allowed"_a = nb::none(), "timeout_s"_a = nb::none(),
+           "Rows and public distances as exact_search, and counts for all queries together: rows_scored, rescored, lists.")
+      .def("verify", &IvfIndex::verify, "Checks every byte; raises CorruptionError.")
+      .def_prop_ro("kind", [](const IvfIndex& index) { return name_of(index.ivf().kind()); })
+      .def_prop_ro("nlist", [](const IvfIndex& index) { return index.ivf().nlist(); })
+      .def_prop_ro("n_entries", [](const IvfIndex& index) { return index.ivf().n_entries(); }, "Rows in lists, those in two lists twice.")
+      .def_prop_ro("has_graph", [](const IvfIndex& index) { return index.ivf().has_centroid_graph(); })
+      .def_prop_ro("size_bytes", [](const IvfIndex& index) { return index.ivf().size_bytes(); })
+      .def_prop_ro("hot_bytes", [](const IvfIndex& index) { return index.ivf().hot_bytes(); }, "What scans read, the vectors apart.")
+      .def_prop_ro("imbalance", [](const IvfIndex& index) { return index.ivf().imbalance(); }, "1 when all lists are equally long.")
+      .def_prop_ro("trained_distance", [](const IvfIndex& index) { return index.ivf().trained_distance(); },
+                   "Mean squared distance from the centroid when the centroids were trained.")
+      .def_prop_ro("mean_distance", [](const IvfIndex& index) { return index.ivf().mean_distance(); }, "The same of the rows that are there now.");
+  m.def("build_ivf", &build, "vectors"_a, "metric"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(), "subvectors"_a = 0, "bits"_a = 4,
+        "copies"_a = 0, "seed"_a = 0, "threads"_a = 1, "present"_a = nb::none(), "trained"_a = nb::none(), "trained_rows"_a = 0,
+        "timeout_s"_a = nb::none(),
+        "Inverted lists over the vectors whose `present` is true (default: all), as bytes. `trained` is such an index over `trained_rows` rows "
+        "that lends its centroids.");
+  m.def("ivf_build_bytes", &build_bytes, "n_rows"_a, "dim"_a, "dtype"_a, "metric"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(),
+        "subvectors"_a = 0, "bits"_a = 4, "copies"_a = 0, "threads"_a = 1,
+        "Upper bound of the memory a build allocates, its result included, the vectors not.");
+  m.def("kmeans", &kmeans, "vectors"_a, "k"_a, "metric"_a = "l2", "seed"_a = 0, "threads"_a = 1, "timeout_s"_a = nb::none(),
+        "About k centroids (k, dim) float32, unit vectors' means for cosine, and the centroid of each vector (n, 1) int64.");
+}
+
+}  // namespace vicino::bind

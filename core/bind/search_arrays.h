@@ -1,0 +1,54 @@
+// What the bindings of indexes over plain arrays share: a block with its norms, queries made ready, masks as bitmaps, hits as arrays.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bind/arrays.h"
+#include "util/top_k.h"
+
+namespace vicino::bind {
+
+using Mask = nanobind::ndarray<bool, nanobind::ro, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+
+/// A block with the norms its metric needs.
+struct Vectors {
+  Vectors(const Array& array, Metric metric) : block(block_of(array, metric)), norms(metric == Metric::cosine ? block.rows : 0) {
+    if (metric != Metric::cosine) return;
+    compute_inverse_norms(block, norms.data());
+    block.inverse_norms = norms.data();
+  }
+  Vectors(const Vectors&) = delete;
+  VectorBlock block;
+  std::vector<float> norms;
+};
+
+inline std::vector<std::uint64_t> bits_of(const std::optional<Mask>& mask, std::uint32_t n_rows) {
+  if (!mask) return {};
+  if (mask->shape(0) != n_rows)
+    throw InvalidArgument("allowed has " + std::to_string(mask->shape(0)) + " values for " + std::to_string(n_rows) + " vectors");
+  std::vector<std::uint64_t> bits(n_rows / 64 + 1);  // never empty: without an address it would allow everything
+  for (std::uint32_t row = 0; row < n_rows; ++row) bits[row / 64] |= std::uint64_t{mask->data()[row]} << (row % 64);
+  return bits;
+}
+
+inline std::vector<PreparedQuery> prepare(const Array& queries, const VectorBlock& block, Metric metric) {
+  std::vector<PreparedQuery> prepared;
+  const std::size_t width = row_bytes(block.dtype == Dtype::float16 ? Dtype::float32 : block.dtype, block.dim);
+  for (std::size_t q = 0; q < queries.shape(0); ++q)
+    prepared.emplace_back(metric, block.dtype, block.dim, static_cast<const std::uint8_t*>(queries.data()) + q * width);
+  return prepared;
+}
+
+inline void check_k(std::size_t k) {
+  if (k < 1) throw InvalidArgument("k must be at least 1, got 0");
+}
+
+inline void write_hits(TopK&& nearest, Metric metric, std::int64_t* rows, float* distances) {
+  for (const Hit& hit : std::move(nearest).take_sorted()) {
+    *rows++ = static_cast<std::int64_t>(hit.row);
+    *distances++ = public_distance(metric, hit.distance);
+  }
+}
+
+}  // namespace vicino::bind

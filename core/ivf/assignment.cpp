@@ -1,0 +1,112 @@
+#include "ivf/assignment.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "util/random.h"
+#include "util/thread_pool.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::size_t kBatch = 2048;  // rows encoded at a time: their codes stay in the second-level cache
+constexpr unsigned kCutsMax = 8;
+
+/// One list on its way: rows ascending, and how far each lies from the centroid.
+struct Part {
+  std::vector<std::uint32_t> rows;
+  std::vector<float> distances;
+  std::vector<float> centroid;  // stride floats
+  float extra = 0;
+};
+
+/// Cuts a list into lists of at most `cap` rows: by k-means, and plainly where the rows cannot be told apart.
+void cut(const RowsToAssign& from, Part part, std::size_t cap, Random& random, unsigned depth, const Cancel& cancel, std::vector<Part>& out) {
+  const std::size_t n = part.rows.size();
+  if (n <= cap) {
+    if (n) out.push_back(std::move(part));
+    return;
+  }
+  if (depth == kCutsMax) {
+    const std::size_t pieces = (n + cap - 1) / cap;
+    for (std::size_t i = 0; i < pieces; ++i) {
+      const auto begin = static_cast<std::ptrdiff_t>(n * i / pieces), end = static_cast<std::ptrdiff_t>(n * (i + 1) / pieces);
+      out.push_back({{part.rows.begin() + begin, part.rows.begin() + end}, {part.distances.begin() + begin, part.distances.begin() + end},
+                     part.centroid, part.extra});
+    }
+    return;
+  }
+  const Points points = from.space.encode(from.block, part.rows, 1, cancel);
+  const auto wanted = static_cast<std::uint32_t>((n + cap / kCapRatio - 1) / std::max<std::size_t>(1, cap / kCapRatio));
+  const Centroids centroids = train_centroids(points, std::max(2u, wanted), random.next(), 1, cancel);
+  const Assignment found = assign_points(points.view(), centroids.encode().view(), points.stride(), 1, cancel);
+  std::vector<Part> pieces(centroids.size());
+  for (std::size_t i = 0; i < n; ++i) {
+    pieces[found.nearest[i]].rows.push_back(part.rows[i]);
+    pieces[found.nearest[i]].distances.push_back(found.distances[i]);
+  }
+  for (std::size_t c = 0; c < pieces.size(); ++c) {
+    pieces[c].centroid.assign(centroids.values_of(c), centroids.values_of(c) + centroids.stride);
+    pieces[c].extra = centroids.extras[c];
+    // Where all rows went one way, the next try would end like this one.
+    const unsigned next = pieces[c].rows.size() == n ? kCutsMax : depth + 1;
+    cut(from, std::move(pieces[c]), cap, random, next, cancel, out);
+  }
+}
+
+std::vector<Part> parts_of(const RowsToAssign& from, const Centroids& centroids, const Assignment& found) {
+  std::vector<Part> parts(centroids.size());
+  for (std::size_t i = 0; i < from.rows.size(); ++i) {
+    parts[found.nearest[i]].rows.push_back(from.rows[i]);
+    parts[found.nearest[i]].distances.push_back(found.distances[i]);
+  }
+  for (std::size_t c = 0; c < parts.size(); ++c) {
+    parts[c].centroid.assign(centroids.values_of(c), centroids.values_of(c) + centroids.stride);
+    parts[c].extra = centroids.extras[c];
+  }
+  return parts;
+}
+
+Lists join(std::vector<std::vector<Part>>&& groups, std::size_t stride) {
+  Lists lists;
+  lists.centroids.stride = stride;
+  lists.starts.push_back(0);
+  for (auto& group : groups)
+    for (Part& part : group) {
+      lists.rows.insert(lists.rows.end(), part.rows.begin(), part.rows.end());
+      lists.distances.insert(lists.distances.end(), part.distances.begin(), part.distances.end());
+      lists.centroids.values.insert(lists.centroids.values.end(), part.centroid.begin(), part.centroid.end());
+      lists.centroids.extras.push_back(part.extra);
+      lists.starts.push_back(lists.rows.size());
+      part = {};
+    }
+  return lists;
+}
+
+}  // namespace
+
+Lists assign_rows(const RowsToAssign& from, Centroids centroids, std::size_t cap, std::uint64_t seed, unsigned threads, const Cancel& cancel,
+                  std::atomic<std::uint64_t>* progress) {
+  const Points targets = centroids.encode();
+  Assignment found{std::vector<std::uint32_t>(from.rows.size()), std::vector<float>(from.rows.size())};
+  parallel_for(threads, (from.rows.size() + kBatch - 1) / kBatch, [&](std::size_t batch, std::size_t) {
+    const std::size_t first = batch * kBatch, count = std::min(kBatch, from.rows.size() - first);
+    const Points points = from.space.encode(from.block, from.rows.subspan(first, count), 1, cancel);
+    const Assignment part = assign_points(points.view(), targets.view(), points.stride(), 1, cancel);
+    std::ranges::copy(part.nearest, found.nearest.begin() + static_cast<std::ptrdiff_t>(first));
+    std::ranges::copy(part.distances, found.distances.begin() + static_cast<std::ptrdiff_t>(first));
+    if (progress) progress->fetch_add(count, std::memory_order_relaxed);
+  });
+  std::vector<Part> parts = parts_of(from, centroids, found);
+  std::vector<std::vector<Part>> groups(parts.size());
+  parallel_for(threads, parts.size(), [&](std::size_t c, std::size_t) {
+    Random random(seed + c);
+    cut(from, std::move(parts[c]), cap, random, 0, cancel, groups[c]);
+  });
+  return join(std::move(groups), centroids.stride);
+}
+
+}  // namespace vicino

@@ -1,0 +1,129 @@
+// Opening product codes and scoring with them. They are made in product_build.cpp.
+#include "ivf/product_code.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "ivf/product_layout.h"
+#include "ivf/rotation.h"
+#include "util/errors.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::size_t kBlockRows = 32, kGroup = 4;  // of a block of 4-bit codes; subvectors of a group
+
+[[noreturn]] void fail(const std::string& message) { throw CorruptionError("product codes: " + message + "; rebuild the index of this segment"); }
+
+bool all_finite(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+}
+
+/// Tables as bytes: entry - least entry of the table, in steps that fit the widest of them.
+void make_byte_table(const ProductShape& shape, ProductQuery& query) {
+  const std::size_t n = shape.codewords();
+  float widest = 0;
+  double lowest = 0;
+  for (std::size_t s = 0; s < shape.subvectors; ++s) {
+    const auto [least, most] = std::minmax_element(query.products.begin() + static_cast<std::ptrdiff_t>(s * n),
+                                                   query.products.begin() + static_cast<std::ptrdiff_t>((s + 1) * n));
+    widest = std::max(widest, *most - *least);
+    lowest += *least;
+  }
+  query.step = widest > FLT_MIN && widest <= FLT_MAX ? widest / 255 : 0;
+  query.offset = static_cast<float>(lowest);
+  query.table.assign(shape.places() * n, 0);
+  if (query.step == 0) return;
+  for (std::size_t s = 0; s < shape.subvectors; ++s) {
+    const float* products = query.products.data() + s * n;
+    const float least = *std::min_element(products, products + n);
+    for (std::size_t c = 0; c < n; ++c)
+      query.table[s * n + c] = static_cast<std::uint8_t>(std::min((products[c] - least) / query.step + 0.5f, 255.0f));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const ProductCodes> ProductCodes::open(Bytes bytes, std::size_t n_entries, std::uint32_t dim) {
+  ProductHeader header;
+  if (bytes.size() < sizeof header) fail("have " + std::to_string(bytes.size()) + " bytes, less than their header");
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.has_rotation > 1 || header.has_squares > 1) fail("have flags that are not 0 or 1");
+  const std::uint64_t expected = header.has_rotation ? ClusterSpace::stride_of(dim) : dim;
+  if (header.dim != expected) fail("are of " + std::to_string(header.dim) + " dimensions, the rows have " + std::to_string(dim));
+  if (header.entries != n_entries) fail("are of " + std::to_string(header.entries) + " entries, the lists have " + std::to_string(n_entries));
+  if ((header.bits != 4 && header.bits != 8) || header.subvectors < 1 || header.subvectors > header.dim)
+    fail("are " + std::to_string(header.subvectors) + " subvectors of " + std::to_string(header.bits) + " bits");
+  if (!(header.noise >= 0 && std::isfinite(header.noise))) fail("have an error bound that is no number of at least 0");
+  auto codes = std::make_shared<ProductCodes>();
+  codes->shape_ = {header.dim, header.subvectors, header.bits};
+  const ProductLayout layout(header, codes->shape_);
+  if (bytes.size() != layout.size) fail("have " + std::to_string(bytes.size()) + " bytes, their header makes " + std::to_string(layout.size));
+  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float)) fail("are not aligned to 4 bytes");
+  const auto floats = [&](std::size_t offset, std::size_t count) { return std::span(reinterpret_cast<const float*>(bytes.data() + offset), count); };
+  codes->noise_ = header.noise;
+  codes->codebook_ = floats(layout.codebook, codes->shape_.codebook_size());
+  if (header.has_rotation) codes->rotation_ = floats(layout.rotation, std::size_t{header.dim} * header.dim);
+  if (header.has_squares) codes->squares_ = floats(layout.squares, n_entries);
+  codes->codes_ = bytes.data() + layout.codes;
+  codes->hot_bytes_ = layout.size;
+  if (!all_finite(codes->codebook_) || !all_finite(codes->rotation_)) fail("hold a codeword or a direction that is not finite");
+  return codes;
+}
+
+void ProductCodes::prepare(float gain, ProductQuery& query) const {
+  const std::size_t n = shape_.codewords(), width = shape_.width();
+  const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), query.vector.size() / 16 * 16).square);
+  query.turned.assign(std::max<std::size_t>(shape_.padded_dim(), shape_.dim), 0.0f);
+  if (rotation_.empty()) std::copy_n(query.vector.data(), shape_.dim, query.turned.data());
+  else turn(rotation_, shape_.dim, query.vector.data(), query.turned.data());
+  query.products.resize(shape_.subvectors * n);
+  for (std::size_t s = 0; s < shape_.subvectors; ++s)
+    kernels().codeword_products(query.turned.data() + s * width, codebook_.data() + s * width * n, width, n, query.products.data() + s * n);
+  if (shape_.bits == 4) make_byte_table(shape_, query);
+  query.slope = squares_.empty() ? -gain : -2 * gain;
+  query.square_slope = gain;
+  query.error = std::fabs(query.slope) * noise_ * length;
+}
+
+void ProductCodes::score(const ProductQuery& query, std::size_t first, std::size_t count, float base, float* out) const {
+  if (shape_.bits == 4) score_blocks(query, first, count, out);
+  else score_bytes(query, first, count, out);
+  if (squares_.empty()) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = base + query.slope * out[i];
+  } else {
+    for (std::size_t i = 0; i < count; ++i) out[i] = (base + query.square_slope * squares_[first + i]) + query.slope * out[i];
+  }
+}
+
+void ProductCodes::score_blocks(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const {
+  const std::size_t block_bytes = shape_.places() * kBlockRows / 2, end = first + count;
+  std::uint32_t sums[kBlockRows];
+  for (std::size_t block = first / kBlockRows; block * kBlockRows < end; ++block) {
+    kernels().code_block_sums(codes_ + block * block_bytes, query.table.data(), shape_.places() / kGroup, sums);
+    const std::size_t from = std::max(first, block * kBlockRows), to = std::min(end, (block + 1) * kBlockRows);
+    for (std::size_t entry = from; entry < to; ++entry)
+      out[entry - first] = query.step * static_cast<float>(sums[entry % kBlockRows]) + query.offset;
+  }
+}
+
+void ProductCodes::score_bytes(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const {
+  // Four entries at a time: a sum waits for its last addition, four of them do not.
+  constexpr std::size_t together = 4;
+  const std::size_t m = shape_.subvectors;
+  for (std::size_t i = 0; i < count; i += together) {
+    const std::uint8_t* codes[together];
+    for (std::size_t e = 0; e < together; ++e) codes[e] = codes_ + (first + std::min(i + e, count - 1)) * m;
+    float sums[together] = {};
+    const float* table = query.products.data();
+    for (std::size_t s = 0; s < m; ++s, table += 256)
+      for (std::size_t e = 0; e < together; ++e) sums[e] += table[codes[e][s]];
+    for (std::size_t e = 0; e < std::min(together, count - i); ++e) out[i + e] = sums[e];
+  }
+}
+
+}  // namespace vicino

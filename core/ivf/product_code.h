@@ -1,0 +1,92 @@
+// Product codes of what the centroid of a list leaves of a row: the remainder is cut into subvectors, and each is replaced by the nearest of 16
+// or 256 codewords (Jegou et al. 2011), trained by k-means. The kind "opq" turns the remainders first, by a rotation trained together with the
+// codewords so that they lose least (Ge et al. 2013; rotation.h).
+//
+// With r the remainder and r' its code, <v, r'> is a sum of one table entry per subvector, and a query needs one set of tables for all lists:
+//   l2           |q - x|^2 = |p|^2 - 2 <p, c> + |c + r|^2 - 2 <p, r'>   with p = q - mean; |c + r|^2 is stored per entry, exactly
+//   cosine, dot  <q, x>    = <q, mean> + <q, c> + <q, r'>
+// Codes of 4 bits are scanned 32 entries at a time by lookups in registers (Andre et al. 2017): tables become bytes with one step for all,
+// sums are exact integers. Codes of 8 bits are summed from tables of floats. The error that 99 % of the estimates stay below, as a share of
+// |v|, is measured on pairs of rows when the codes are built.
+//
+//   header 64   u32 dimensions, u32 subvectors, u32 bits, u32 1 with a rotation, u32 1 with squares, f32 noise, u64 entries, zeros
+//   codewords   f32: subvector after subvector, dimension after dimension, one of each codeword
+//   rotation    f32 * dimensions * dimensions; rows are the new directions
+//   squares     f32 * entries
+//   codes       4 bits: blocks of 32 entries, 16 bytes a subvector, as the 1-bit blocks of codes/ladder.h; 8 bits: one byte a subvector
+// Each part starts at a multiple of 64.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ivf/cluster_space.h"
+#include "ivf/ivf.h"
+#include "ivf/kmeans.h"
+
+namespace vicino {
+
+/// How a vector is cut. Dimensions beyond the last are zero.
+struct ProductShape {
+  std::uint32_t dim = 0, subvectors = 0, bits = 4;
+
+  std::uint32_t width() const { return (dim + subvectors - 1) / subvectors; }
+  std::uint32_t codewords() const { return 1u << bits; }
+  /// Subvectors that take room in a code: of 4 bits whole groups of four.
+  std::size_t places() const { return bits == 4 ? (std::size_t{subvectors} + 3) / 4 * 4 : subvectors; }
+  std::size_t padded_dim() const { return std::size_t{width()} * subvectors; }
+  std::size_t codebook_size() const { return padded_dim() * codewords(); }
+  std::size_t code_bytes(std::size_t entries) const {
+    return bits == 4 ? (entries + 31) / 32 * places() * 16 : entries * places();
+  }
+};
+
+/// Throws InvalidArgument for parameters that make no code. subvectors 0 stands for the default.
+void check_product_shape(std::uint32_t dim, std::uint32_t subvectors, std::uint32_t bits, bool has_rotation);
+ProductShape product_shape_for(std::uint32_t dim, std::uint32_t subvectors, std::uint32_t bits);
+
+/// A query's tables; reused from query to query.
+struct ProductQuery {
+  std::vector<float> vector, turned, products;
+  std::vector<std::uint8_t> table;  // of 4 bits
+  float step = 0, offset = 0;       // <v, r'> = step * (table sum) + offset
+  float slope = 0, square_slope = 0;
+  float error = 0;
+};
+
+class ProductCodes {
+ public:
+  struct Source {
+    const ClusterSpace& space;
+    const VectorBlock& block;
+    std::span<const std::uint32_t> entries;
+    std::span<const std::uint64_t> starts;
+    const Centroids& centroids;
+  };
+  static std::vector<std::uint8_t> build(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel);
+  /// Upper bound of the memory `build` takes, its result included.
+  static std::size_t build_bytes(std::size_t entries, std::uint32_t dim, const IvfParams& params, unsigned threads);
+  /// Throws CorruptionError unless the bytes are the codes of so many entries. They must outlive the codes.
+  static std::shared_ptr<const ProductCodes> open(Bytes bytes, std::size_t n_entries, std::uint32_t dim);
+
+  /// query.vector holds v; an estimate is base + gain * (square - 2 <v, r'>) with squares, else base - gain * <v, r'>.
+  void prepare(float gain, ProductQuery& query) const;
+  /// out[i] = estimate of entry first + i; room for 31 more on either side of `count` is not needed.
+  void score(const ProductQuery& query, std::size_t first, std::size_t count, float base, float* out) const;
+
+  std::size_t hot_bytes() const { return hot_bytes_; }
+  const ProductShape& shape() const { return shape_; }
+
+ private:
+  void score_blocks(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const;
+  void score_bytes(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const;
+
+  ProductShape shape_;
+  float noise_ = 0;
+  std::span<const float> codebook_, rotation_, squares_;
+  const std::uint8_t* codes_ = nullptr;
+  std::size_t hot_bytes_ = 0;
+};
+
+}  // namespace vicino

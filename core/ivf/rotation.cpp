@@ -1,0 +1,96 @@
+#include "ivf/rotation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "codes/principal.h"
+#include "kernels/dispatch.h"
+#include "util/random.h"
+#include "util/thread_pool.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr int kTurns = 8, kIterationsMax = 40;
+constexpr float kOrthogonal = 1e-4f;  // largest deviation of a squared row length from one
+
+/// out[i * n_b + j] = <row i of a, row j of b>, rows of `length` floats.
+void products(const float* a, std::size_t n_a, const float* b, std::size_t n_b, std::size_t length, unsigned threads, const Cancel& cancel, float* out) {
+  // A panel of b stays in the second-level cache while rows of a pass by.
+  constexpr std::size_t panel = 64, rows_per_task = 64;
+  parallel_for(threads, (n_a + rows_per_task - 1) / rows_per_task, [&](std::size_t task, std::size_t) {
+    cancel.check();
+    const std::size_t first = task * rows_per_task, last = std::min(n_a, first + rows_per_task);
+    for (std::size_t start = 0; start < n_b; start += panel) {
+      const std::size_t count = std::min(panel, n_b - start);
+      const std::uint8_t* rows[panel];
+      for (std::size_t j = 0; j < count; ++j) rows[j] = reinterpret_cast<const std::uint8_t*>(b + (start + j) * length);
+      for (std::size_t i = first; i < last; ++i) kernels().dot[0](a + i * length, rows, count, static_cast<std::uint32_t>(length), out + i * n_b + start);
+    }
+  });
+}
+
+std::vector<float> transposed(std::span<const float> matrix, std::size_t n_rows, std::size_t n_columns) {
+  std::vector<float> out(matrix.size());
+  for (std::size_t i = 0; i < n_rows; ++i)
+    for (std::size_t j = 0; j < n_columns; ++j) out[j * n_rows + i] = matrix[i * n_columns + j];
+  return out;
+}
+
+/// The orthogonal factor of a matrix: x <- 1.5 x - 0.5 x x' x drives every singular value below sqrt(3) to one.
+std::vector<float> orthogonal_factor(std::vector<float> x, std::uint32_t dim, Random& random, unsigned threads, const Cancel& cancel) {
+  double square = 0;
+  for (const float value : x) square += static_cast<double>(value) * value;
+  const float scale = square > 0 ? static_cast<float>(1 / std::sqrt(square)) : 0;
+  for (float& value : x) value *= scale;
+  std::vector<float> gram(x.size()), next(x.size());
+  for (int iteration = 0; iteration < kIterationsMax; ++iteration) {
+    products(x.data(), dim, x.data(), dim, dim, threads, cancel, gram.data());
+    float deviation = 0;
+    for (std::size_t i = 0; i < dim; ++i) deviation = std::max(deviation, std::fabs(gram[i * dim + i] - 1));
+    if (deviation < kOrthogonal) break;
+    const std::vector<float> columns = transposed(x, dim, dim);
+    products(gram.data(), dim, columns.data(), dim, dim, threads, cancel, next.data());
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = 1.5f * x[i] - 0.5f * next[i];
+  }
+  // What is left of rounding, and directions in which the rows have no extent.
+  make_orthonormal(x, dim, random);
+  return x;
+}
+
+}  // namespace
+
+void turn(std::span<const float> rotation, std::uint32_t dim, const float* vector, float* out) {
+  constexpr std::size_t group = 64;
+  const std::uint8_t* rows[group];
+  for (std::size_t first = 0; first < dim; first += group) {
+    const std::size_t count = std::min<std::size_t>(group, dim - first);
+    for (std::size_t i = 0; i < count; ++i) rows[i] = reinterpret_cast<const std::uint8_t*>(rotation.data() + (first + i) * dim);
+    kernels().dot[0](vector, rows, count, dim, out + first);
+  }
+}
+
+std::vector<float> turn_rows(std::span<const float> rotation, std::uint32_t dim, std::span<const float> rows, unsigned threads, const Cancel& cancel) {
+  std::vector<float> out(rows.size());
+  products(rows.data(), rows.size() / dim, rotation.data(), dim, dim, threads, cancel, out.data());
+  return out;
+}
+
+std::vector<float> train_rotation(std::span<const float> rows, std::uint32_t dim, const Recode& recode, std::uint64_t seed, unsigned threads,
+                                  const Cancel& cancel) {
+  Random random(seed);
+  const std::size_t n = rows.size() / dim;
+  std::vector<float> rotation(std::size_t{dim} * dim);
+  for (std::size_t i = 0; i < dim; ++i) rotation[i * dim + i] = 1;
+  const std::vector<float> columns = transposed(rows, n, dim);
+  for (int round = 0; round < kTurns; ++round) {
+    const std::vector<float> coded = transposed(recode(turn_rows(rotation, dim, rows, threads, cancel)), n, dim);
+    std::vector<float> matrix(rotation.size());
+    products(coded.data(), dim, columns.data(), dim, n, threads, cancel, matrix.data());
+    rotation = orthogonal_factor(std::move(matrix), dim, random, threads, cancel);
+  }
+  return rotation;
+}
+
+}  // namespace vicino
