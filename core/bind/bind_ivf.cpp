@@ -124,7 +124,7 @@ nb::tuple kmeans(const Array& vectors, std::uint32_t k, const std::string& metri
     std::iota(rows.begin(), rows.end(), 0u);
     space = ClusterSpace(held.block, rows, metric, threads, cancel);
     const Points points = space.encode(held.block, rows, threads, cancel);
-    centroids = train_centroids(points, k, seed, threads, cancel);
+    centroids = train_centroids(points, k, space.center(), seed, threads, cancel);
     const Assignment found = assign_points(points.view(), centroids.encode().view(), points.stride(), threads, cancel);
     for (std::size_t i = 0; i < found.nearest.size(); ++i) labels.data()[i] = found.nearest[i];
   }

@@ -41,7 +41,7 @@ void cut(const RowsToAssign& from, Part part, std::size_t cap, Random& random, u
   }
   const Points points = from.space.encode(from.block, part.rows, 1, cancel);
   const auto wanted = static_cast<std::uint32_t>((n + cap / kCapRatio - 1) / std::max<std::size_t>(1, cap / kCapRatio));
-  const Centroids centroids = train_centroids(points, std::max(2u, wanted), random.next(), 1, cancel);
+  const Centroids centroids = train_centroids(points, std::max(2u, wanted), from.space.center(), random.next(), 1, cancel);
   const Assignment found = assign_points(points.view(), centroids.encode().view(), points.stride(), 1, cancel);
   std::vector<Part> pieces(centroids.size());
   for (std::size_t i = 0; i < n; ++i) {

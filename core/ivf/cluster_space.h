@@ -65,6 +65,11 @@ class ClusterSpace {
   std::size_t stride() const { return stride_; }
   float unit() const { return unit_; }
   const std::vector<float>& mean() const { return mean_; }
+  /// The mean where rows were unit vectors before it was taken off; empty elsewhere.
+  std::span<const float> center() const {
+    const bool is_sphere = dtype_ != Dtype::binary && (metric_ == Metric::cosine || metric_ == Metric::dot);
+    return is_sphere ? std::span<const float>(mean_) : std::span<const float>();
+  }
 
   /// out[0, stride) = the fitted row less the mean. Returns the further coordinate.
   float fit(const VectorBlock& block, std::uint32_t row, float* out) const;

@@ -46,8 +46,7 @@ void check_header(const IvfHeader& header, std::size_t size, std::uint32_t n_row
   if (header.entries > 2 * std::uint64_t{header.rows} || header.lists > header.entries || (header.entries && !header.lists))
     fail("counts of rows, lists and entries contradict each other");
   const std::uint64_t values = std::uint64_t{4} * header.lists * centroid_width(header.dim, header.metric == static_cast<std::uint8_t>(Metric::dot));
-  const bool has_products = header.kind >= static_cast<std::uint8_t>(IvfKind::pq);
-  if (header.values != (header.graph || has_products ? values : 0)) fail("have " + std::to_string(header.values) + " bytes of centroids");
+  if (header.values != (header.graph ? values : 0)) fail("have " + std::to_string(header.values) + " bytes of centroids");
   if (header.graph > size || header.codes > size) fail("are larger than what holds them");
   if ((header.codes != 0) != (header.entries && header.kind != static_cast<std::uint8_t>(IvfKind::flat))) fail("have codes where their kind has none, or none");
 }
@@ -91,7 +90,7 @@ Ivf Ivf::open(Blob buffer, std::uint32_t n_rows) {
     const Transform& transform = ivf.codes_->ladder().transform();
     if (transform.dims() != header.dim || transform.metric() != ivf.space_.metric()) fail("have codes of other rows");
   } else if (header.codes) {
-    ivf.products_ = ProductCodes::open(part(layout.codes, header.codes), header.entries, header.dim);
+    ivf.products_ = ProductCodes::open(part(layout.codes, header.codes), header.entries, header.lists, header.dim);
   }
   ivf.buffer_ = std::move(buffer);
   return ivf;

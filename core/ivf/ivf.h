@@ -17,7 +17,7 @@
 //   centroids    i8 * lists * stride     codes of the cluster space
 //   norms, scales, extras, sums          4 bytes * lists each
 //   spreads      f32 * lists             mean squared distance of a list's rows from its centroid when it was built
-//   values       f32 * lists * width     centroids as floats; only with a graph over them or product codes
+//   values       f32 * lists * width     centroids as floats; only with a graph over them
 //   starts       u64 * (lists + 1)       list i is entries starts[i] .. starts[i + 1]
 //   rows         u32 * entries           rows of each list, ascending
 //   graph        over the centroids, or nothing

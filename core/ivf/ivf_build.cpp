@@ -63,7 +63,7 @@ class IvfBuilder {
     const std::uint32_t wanted = params_.nlist ? params_.nlist : ivf_lists_for(rows_.size());
     const auto n_lists = static_cast<std::uint32_t>(std::min<std::size_t>(wanted, rows_.size()));
     const auto sample = draw_evenly(rows_, std::size_t{n_lists} * kSamplePerList);
-    return train_centroids(space_.encode(block_, sample, threads_, cancel_), n_lists, params_.seed, threads_, cancel_);
+    return train_centroids(space_.encode(block_, sample, threads_, cancel_), n_lists, space_.center(), params_.seed, threads_, cancel_);
   }
 
   /// Of each list; mean_ becomes that of all rows.
@@ -108,15 +108,14 @@ class IvfBuilder {
       case IvfKind::coded: return ListCodes::build(block_, lists_.rows, metric_, params_.seed, threads_, cancel_);
       case IvfKind::pq:
       case IvfKind::opq:
-        return ProductCodes::build({space_, block_, lists_.rows, lists_.starts, lists_.centroids}, params_, threads_, cancel_);
+        return ProductCodes::build({space_, block_, lists_.rows, lists_.starts}, params_, threads_, cancel_);
     }
     __builtin_unreachable();
   }
 
   std::vector<std::uint8_t> write(float trained_distance) const {
     const bool has_graph = lists_.size() > 1 && (params_.graph == CentroidGraph::yes || (params_.graph == CentroidGraph::automatic && lists_.size() > kGraphFrom));
-    const bool has_products = params_.kind == IvfKind::pq || params_.kind == IvfKind::opq;
-    const std::vector<float> values = has_graph || has_products ? centroid_rows() : std::vector<float>();
+    const std::vector<float> values = has_graph ? centroid_rows() : std::vector<float>();
     const std::vector<std::uint8_t> graph = has_graph ? graph_over(values) : std::vector<std::uint8_t>();
     const std::vector<std::uint8_t> codes = encode();
     const Points centroids = lists_.centroids.encode();
@@ -201,7 +200,7 @@ std::size_t ivf_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, Me
   const std::size_t batches = workers * (2048 * (ClusterSpace::point_bytes(dim) + 16) + 64 * 2 * n_lists * 8);
   std::size_t codes = 0, graph = 0;
   if (params.kind == IvfKind::coded) codes = 2 * ListCodes::build_bytes(entries, dim, dtype);
-  if (params.kind == IvfKind::pq || params.kind == IvfKind::opq) codes = 2 * ProductCodes::build_bytes(entries, dim, params, threads);
+  if (params.kind == IvfKind::pq || params.kind == IvfKind::opq) codes = 2 * ProductCodes::build_bytes(entries, 2 * n_lists, dim, params, threads);
   if (params.graph == CentroidGraph::yes || (params.graph == CentroidGraph::automatic && 2 * n_lists > kGraphFrom))
     graph = graph_build_bytes(2 * n_lists, centroid_width(dim, metric == Metric::dot), Dtype::float32, {}, threads);
   return points + centroids + moving + batches + codes + graph + (std::size_t{1} << 20);

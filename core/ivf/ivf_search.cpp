@@ -211,18 +211,18 @@ class IvfSearch {
     products.vector = memory_.query;
     auto& v = products.vector;
     const float* mean = space.mean().data();
-    float gain = 1;
+    float gain = 1, base;
     if (space.metric() == Metric::l2) {
       gain = space.unit() > 0 ? 1 / (space.unit() * space.unit()) : 0;
-      query_base_ = kernels().sum_vectors(v.data(), v.data(), space.stride()).square;
+      base = kernels().sum_vectors(v.data(), v.data(), space.stride()).square;
     } else {
       // v = q, the mean put back.
       kernels().combine_vectors(v.data(), 1.0f, mean, 1.0f, space.stride(), v.data());
-      query_base_ = -kernels().sum_vectors(v.data(), mean, space.stride()).product;
+      base = -kernels().sum_vectors(v.data(), mean, space.stride()).product;
       if (space.metric() == Metric::dot) gain = length_of_query() / std::max(space.unit(), FLT_MIN);
     }
-    gain_ = std::min(gain, FLT_MAX);
-    ivf_.products_->prepare(gain_, products);
+    gain = std::min(gain, FLT_MAX);
+    ivf_.products_->prepare((space.metric() == Metric::cosine ? 1.0f : 0.0f) + gain * base, gain, products);
   }
 
   float length_of_query() const {
@@ -232,14 +232,8 @@ class IvfSearch {
   }
 
   void scan_products(std::uint32_t list, std::size_t begin, std::span<const std::uint32_t> rows) {
-    const std::size_t width = ivf_.values_.size() / ivf_.n_lists_;
-    const auto* centroid = reinterpret_cast<const std::uint8_t*>(ivf_.values_.data() + list * width);
-    const bool is_l2 = ivf_.space_.metric() == Metric::l2;
-    float product;
-    kernels().dot[0](memory_.products.vector.data(), &centroid, 1, ivf_.space_.dim(), &product);
-    const float base = (ivf_.space_.metric() == Metric::cosine ? 1.0f : 0.0f) + gain_ * (query_base_ - (is_l2 ? 2 : 1) * product);
     float* estimates = memory_.distances_for(rows.size());
-    ivf_.products_->score(memory_.products, begin, rows.size(), base, estimates);
+    ivf_.products_->score(memory_.products, list, begin, rows.size(), estimates);
     const float error = memory_.products.error;
     if (allowed_) {
       for (const std::uint32_t i : memory_.entries) consider({estimates[i], error, rows[i]});
@@ -309,7 +303,6 @@ class IvfSearch {
   SearchMemory& memory_;
   std::size_t times_;  // how often a row may come
   TopK limits_;        // upper bounds of the nearest rows' distances; for kind flat with copies the distances themselves
-  float gain_ = 1, query_base_ = 0;
 };
 
 void Ivf::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, const IvfEffort& effort, TopK& nearest,

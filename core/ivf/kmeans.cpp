@@ -15,6 +15,7 @@ constexpr std::size_t kPanel = 32;             // points multiplied with all cen
 constexpr std::uint32_t kFlatMax = 48;         // as many centroids are trained at once, more in two levels
 constexpr std::size_t kSamplePerCoarse = 256;  // points per centroid of the first level
 constexpr int kRounds = 8, kLastRounds = 3;
+constexpr float kLengthMin = 1e-6f;  // a mean shorter than this has no direction
 
 struct Scratch {
   std::vector<std::int32_t> dots;
@@ -53,7 +54,8 @@ struct Members {
 
 class Training {
  public:
-  Training(const Points& points, unsigned threads, const Cancel& cancel) : points_(points), threads_(threads), cancel_(cancel) {}
+  Training(const Points& points, std::span<const float> center, unsigned threads, const Cancel& cancel)
+      : points_(points), center_(center), threads_(threads), cancel_(cancel) {}
 
   /// k-means of `count` centroids, which starts from distinct points drawn evenly.
   Centroids run(std::uint32_t count, Random& random) {
@@ -97,6 +99,15 @@ class Training {
     const float share = 1 / static_cast<float>(members.size());
     for (std::size_t at = 0; at < points_.stride(); ++at) values[at] *= share;
     centroids.extras[c] = extra * share;
+    if (!center_.empty()) make_unit(values, centroids.extras[c]);
+  }
+  void make_unit(float* values, float& extra) const {
+    const std::size_t size = points_.stride();
+    kernels().combine_vectors(values, 1.0f, center_.data(), 1.0f, size, values);
+    const float length = std::sqrt(kernels().sum_vectors(values, values, size).square + extra * extra);
+    const float factor = length > kLengthMin ? 1 / length : 1;
+    kernels().combine_vectors(values, factor, center_.data(), -1.0f, size, values);
+    extra *= factor;
   }
   /// Takes centroids from where they serve few to where one serves too many.
   void relocate(Centroids& centroids, const Members& members, Random& random) const {
@@ -115,6 +126,7 @@ class Training {
   }
 
   const Points& points_;
+  std::span<const float> center_;
   unsigned threads_;
   const Cancel& cancel_;
 };
@@ -170,16 +182,17 @@ Assignment assign_points(const PointView& points, const PointView& centroids, st
   return found;
 }
 
-Centroids train_centroids(const Points& points, std::uint32_t count, std::uint64_t seed, unsigned threads, const Cancel& cancel) {
+Centroids train_centroids(const Points& points, std::uint32_t count, std::span<const float> center, std::uint64_t seed, unsigned threads,
+                          const Cancel& cancel) {
   Random random(seed);
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, points.size()));
   if (count <= kFlatMax) {
     Centroids few{points.stride(), {}, {}};
-    return count ? Training(points, threads, cancel).run(count, random) : few;
+    return count ? Training(points, center, threads, cancel).run(count, random) : few;
   }
   const auto n_coarse = static_cast<std::uint32_t>(std::sqrt(static_cast<double>(count)));
   const Points coarse_points = gather_evenly(points, n_coarse * kSamplePerCoarse);
-  const Centroids coarse = Training(coarse_points, threads, cancel).run(n_coarse, random);
+  const Centroids coarse = Training(coarse_points, center, threads, cancel).run(n_coarse, random);
   const Members members(assign_points(points.view(), coarse.encode().view(), points.stride(), threads, cancel).nearest, n_coarse);
   const auto shares = shares_of(members, n_coarse, count);
   std::vector<std::uint64_t> seeds(n_coarse);
@@ -188,11 +201,11 @@ Centroids train_centroids(const Points& points, std::uint32_t count, std::uint64
   parallel_for(threads, n_coarse, [&](std::size_t c, std::size_t) {
     if (!shares[c]) return;
     Random own(seeds[c]);
-    parts[c] = Training(gather(points, members[c]), 1, cancel).run(shares[c], own);
+    parts[c] = Training(gather(points, members[c]), center, 1, cancel).run(shares[c], own);
   });
   Centroids centroids{points.stride(), {}, {}};
   for (const Centroids& part : parts) centroids.append(part);
-  Training(points, threads, cancel).improve(centroids, kLastRounds, random);
+  Training(points, center, threads, cancel).improve(centroids, kLastRounds, random);
   return centroids;
 }
 

@@ -23,15 +23,33 @@ constexpr std::size_t kNoiseQueries = 64, kNoisePairs = 256;
 
 using Source = ProductCodes::Source;
 
-/// Remainders of entries first .. first + count, and |c + r|^2 of each unless `squares` is null. `out` has `stride` floats each.
+/// The mean of each list's rows, `stride` floats each.
+std::vector<float> means_of(const Source& source, unsigned threads, const Cancel& cancel) {
+  const std::size_t stride = source.space.stride(), n = source.starts.size() - 1;
+  std::vector<float> means(n * stride);
+  parallel_for(threads, n, [&](std::size_t list, std::size_t) {
+    cancel.check();
+    std::vector<float> row(stride);
+    float* mean = means.data() + list * stride;
+    const float share = 1 / static_cast<float>(source.starts[list + 1] - source.starts[list]);
+    for (std::size_t entry = source.starts[list]; entry < source.starts[list + 1]; ++entry) {
+      source.space.fit(source.block, source.entries[entry], row.data());
+      kernels().combine_vectors(mean, 1.0f, row.data(), share, stride, mean);
+    }
+  });
+  return means;
+}
+
+/// Reads what the mean of its list leaves of an entry.
 class Remainders {
  public:
-  explicit Remainders(const Source& source) : source_(source), stride_(source.space.stride()) {}
+  Remainders(const Source& source, const std::vector<float>& means) : source_(source), means_(means), stride_(source.space.stride()) {}
 
+  /// `out` has `stride` floats. |c + r|^2 as well, unless `square` is null.
   void read(std::size_t entry, float* out, float* square) {
     source_.space.fit(source_.block, source_.entries[entry], out);
     if (square) *square = kernels().sum_vectors(out, out, stride_).square;
-    kernels().combine_vectors(out, 1.0f, source_.centroids.values_of(list_of(entry)), -1.0f, stride_, out);
+    kernels().combine_vectors(out, 1.0f, means_.data() + list_of(entry) * stride_, -1.0f, stride_, out);
   }
   std::size_t list_of(std::size_t entry) {
     // Entries are read in order, mostly.
@@ -42,6 +60,7 @@ class Remainders {
 
  private:
   const Source& source_;
+  const std::vector<float>& means_;
   std::size_t stride_, list_ = 0;
 };
 
@@ -128,17 +147,19 @@ class ProductBuilder {
  public:
   ProductBuilder(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel)
       : source_(source), has_rotation_(params.kind == IvfKind::opq), seed_(params.seed), threads_(threads), cancel_(cancel),
-        row_size_(source.space.stride()),
+        row_size_(source.space.stride()), means_(means_of(source, threads, cancel)),
         shape_(product_shape_for(has_rotation_ ? static_cast<std::uint32_t>(row_size_) : source.block.dim, params.subvectors, params.bits)),
         codebook_(shape_, params.seed) {}
 
   std::vector<std::uint8_t> run() {
     train();
     const bool has_squares = source_.space.metric() == Metric::l2;
-    ProductHeader header{shape_.dim, shape_.subvectors, shape_.bits, has_rotation_, has_squares, 0, source_.entries.size()};
-    const ProductLayout layout(header, shape_);
+    ProductHeader header{shape_.dim, shape_.subvectors, shape_.bits, has_rotation_, has_squares, 0, source_.entries.size(), source_.starts.size() - 1};
+    const ProductLayout layout(header, shape_, source_.block.dim);
     std::vector<std::uint8_t> out(layout.size);
     std::memcpy(out.data(), &header, sizeof header);
+    for (std::size_t list = 0; list < header.lists; ++list)
+      std::memcpy(out.data() + layout.means + list * source_.block.dim * sizeof(float), means_.data() + list * row_size_, source_.block.dim * sizeof(float));
     std::memcpy(out.data() + layout.codebook, codebook_.values().data(), codebook_.values().size() * sizeof(float));
     if (has_rotation_) std::memcpy(out.data() + layout.rotation, rotation_.data(), rotation_.size() * sizeof(float));
     encode(has_squares ? out.data() + layout.squares : nullptr, out.data() + layout.codes);
@@ -152,7 +173,7 @@ class ProductBuilder {
     const std::size_t wanted = std::max(kSampleMin, kSamplePerCodeword * shape_.codewords());
     const std::size_t n = std::min(source_.entries.size(), has_rotation_ ? std::max<std::size_t>(wanted, 4 * row_size_) : wanted);
     std::vector<float> sample(n * row_size_);
-    Remainders remainders(source_);
+    Remainders remainders(source_, means_);
     for (std::size_t i = 0; i < n; ++i) {
       if (i % 256 == 0) cancel_.check();
       remainders.read(source_.entries.size() * i / n, sample.data() + i * row_size_, nullptr);
@@ -186,7 +207,7 @@ class ProductBuilder {
     const std::size_t n = source_.entries.size();
     parallel_for(threads_, (n + kEntriesPerTask - 1) / kEntriesPerTask, [&](std::size_t task, std::size_t) {
       cancel_.check();
-      Remainders remainders(source_);
+      Remainders remainders(source_, means_);
       std::vector<float> row(row_size_), turned(std::max(row_size_, shape_.padded_dim()));
       std::vector<std::uint8_t> code(shape_.subvectors);
       for (std::size_t entry = task * kEntriesPerTask; entry < std::min(n, (task + 1) * kEntriesPerTask); ++entry) {
@@ -206,10 +227,10 @@ class ProductBuilder {
   /// near the query: k-means shortens what it codes, which shows along the row itself.
   float measure_noise(const std::vector<std::uint8_t>& bytes) {
     const std::size_t n = source_.entries.size();
-    const auto codes = ProductCodes::open(bytes, n, source_.block.dim);
+    const auto codes = ProductCodes::open(bytes, n, static_cast<std::uint32_t>(source_.starts.size() - 1), source_.block.dim);
     const bool is_l2 = source_.space.metric() == Metric::l2;
     const auto gain = is_l2 ? 0.5f : 1.0f;  // either makes an estimate base - <v, r'>
-    Remainders remainders(source_);
+    Remainders remainders(source_, means_);
     ProductQuery query;
     std::vector<float> row(row_size_), estimates, ratios;
     const std::size_t n_queries = std::min(kNoiseQueries, n);
@@ -222,14 +243,16 @@ class ProductBuilder {
       if (!is_l2) kernels().combine_vectors(query.vector.data(), 1.0f, source_.space.mean().data(), 1.0f, row_size_, query.vector.data());
       const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), row_size_).square);
       if (!(length > 0)) continue;
-      codes->prepare(gain, query);
+      codes->prepare(0, gain, query);
       estimates.resize(count);
-      codes->score(query, first, count, 0, estimates.data());
+      codes->score(query, static_cast<std::uint32_t>(list), first, count, estimates.data());
+      const float* mean = means_.data() + list * row_size_;
+      const float along = kernels().sum_vectors(mean, query.vector.data(), row_size_).product;
       for (std::size_t i = 0; i < count; ++i) {
         if (first + i == own) continue;
         float square;
         remainders.read(first + i, row.data(), &square);
-        const float product = kernels().sum_vectors(row.data(), query.vector.data(), row_size_).product;
+        const float product = along + kernels().sum_vectors(row.data(), query.vector.data(), row_size_).product;
         ratios.push_back(std::fabs(estimates[i] - ((is_l2 ? 0.5f * square : 0.0f) - product)) / length);
       }
     }
@@ -245,6 +268,7 @@ class ProductBuilder {
   unsigned threads_;
   const Cancel& cancel_;
   std::size_t row_size_;  // floats of a remainder
+  std::vector<float> means_;
   ProductShape shape_;
   Codebook codebook_;
   std::vector<float> rotation_;
@@ -269,7 +293,7 @@ std::vector<std::uint8_t> ProductCodes::build(const Source& source, const IvfPar
   return ProductBuilder(source, params, threads, cancel).run();
 }
 
-std::size_t ProductCodes::build_bytes(std::size_t entries, std::uint32_t dim, const IvfParams& params, unsigned threads) {
+std::size_t ProductCodes::build_bytes(std::size_t entries, std::size_t lists, std::uint32_t dim, const IvfParams& params, unsigned threads) {
   const bool has_rotation = params.kind == IvfKind::opq;
   const std::size_t stride = ClusterSpace::stride_of(dim), workers = std::max(1u, threads);
   const ProductShape shape = product_shape_for(has_rotation ? static_cast<std::uint32_t>(stride) : dim, params.subvectors, params.bits);
@@ -277,7 +301,7 @@ std::size_t ProductCodes::build_bytes(std::size_t entries, std::uint32_t dim, co
   // The sample, its turned form, both transposed and the coded one; matrices of the iteration; codewords and their sums.
   return sample * stride * sizeof(float) * (has_rotation ? 5 : 1) + (has_rotation ? 6 * stride * stride * sizeof(float) : 0) +
          2 * shape.codebook_size() * sizeof(float) + workers * (sample * shape.width() * sizeof(float) + stride * 16) +
-         shape.code_bytes(entries) + entries * sizeof(float) + (std::size_t{1} << 20);
+         2 * lists * stride * sizeof(float) + shape.code_bytes(entries) + entries * sizeof(float) + (std::size_t{1} << 20);
 }
 
 }  // namespace vicino

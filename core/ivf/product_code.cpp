@@ -48,34 +48,37 @@ void make_byte_table(const ProductShape& shape, ProductQuery& query) {
 
 }  // namespace
 
-std::shared_ptr<const ProductCodes> ProductCodes::open(Bytes bytes, std::size_t n_entries, std::uint32_t dim) {
+std::shared_ptr<const ProductCodes> ProductCodes::open(Bytes bytes, std::size_t n_entries, std::uint32_t n_lists, std::uint32_t dim) {
   ProductHeader header;
   if (bytes.size() < sizeof header) fail("have " + std::to_string(bytes.size()) + " bytes, less than their header");
   std::memcpy(&header, bytes.data(), sizeof header);
   if (header.has_rotation > 1 || header.has_squares > 1) fail("have flags that are not 0 or 1");
   const std::uint64_t expected = header.has_rotation ? ClusterSpace::stride_of(dim) : dim;
   if (header.dim != expected) fail("are of " + std::to_string(header.dim) + " dimensions, the rows have " + std::to_string(dim));
+  if (header.lists != n_lists) fail("are of " + std::to_string(header.lists) + " lists, there are " + std::to_string(n_lists));
   if (header.entries != n_entries) fail("are of " + std::to_string(header.entries) + " entries, the lists have " + std::to_string(n_entries));
   if ((header.bits != 4 && header.bits != 8) || header.subvectors < 1 || header.subvectors > header.dim)
     fail("are " + std::to_string(header.subvectors) + " subvectors of " + std::to_string(header.bits) + " bits");
   if (!(header.noise >= 0 && std::isfinite(header.noise))) fail("have an error bound that is no number of at least 0");
   auto codes = std::make_shared<ProductCodes>();
   codes->shape_ = {header.dim, header.subvectors, header.bits};
-  const ProductLayout layout(header, codes->shape_);
+  const ProductLayout layout(header, codes->shape_, dim);
   if (bytes.size() != layout.size) fail("have " + std::to_string(bytes.size()) + " bytes, their header makes " + std::to_string(layout.size));
   if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float)) fail("are not aligned to 4 bytes");
   const auto floats = [&](std::size_t offset, std::size_t count) { return std::span(reinterpret_cast<const float*>(bytes.data() + offset), count); };
   codes->noise_ = header.noise;
+  codes->row_dim_ = dim;
+  codes->means_ = floats(layout.means, std::size_t{n_lists} * dim);
   codes->codebook_ = floats(layout.codebook, codes->shape_.codebook_size());
   if (header.has_rotation) codes->rotation_ = floats(layout.rotation, std::size_t{header.dim} * header.dim);
   if (header.has_squares) codes->squares_ = floats(layout.squares, n_entries);
   codes->codes_ = bytes.data() + layout.codes;
   codes->hot_bytes_ = layout.size;
-  if (!all_finite(codes->codebook_) || !all_finite(codes->rotation_)) fail("hold a codeword or a direction that is not finite");
+  if (!all_finite(codes->means_) || !all_finite(codes->codebook_) || !all_finite(codes->rotation_)) fail("hold a mean, a codeword or a direction that is not finite");
   return codes;
 }
 
-void ProductCodes::prepare(float gain, ProductQuery& query) const {
+void ProductCodes::prepare(float base, float gain, ProductQuery& query) const {
   const std::size_t n = shape_.codewords(), width = shape_.width();
   const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), query.vector.size() / 16 * 16).square);
   query.turned.assign(std::max<std::size_t>(shape_.padded_dim(), shape_.dim), 0.0f);
@@ -85,12 +88,17 @@ void ProductCodes::prepare(float gain, ProductQuery& query) const {
   for (std::size_t s = 0; s < shape_.subvectors; ++s)
     kernels().codeword_products(query.turned.data() + s * width, codebook_.data() + s * width * n, width, n, query.products.data() + s * n);
   if (shape_.bits == 4) make_byte_table(shape_, query);
+  query.base = base;
   query.slope = squares_.empty() ? -gain : -2 * gain;
   query.square_slope = gain;
   query.error = std::fabs(query.slope) * noise_ * length;
 }
 
-void ProductCodes::score(const ProductQuery& query, std::size_t first, std::size_t count, float base, float* out) const {
+void ProductCodes::score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const {
+  const auto* mean = reinterpret_cast<const std::uint8_t*>(means_.data() + std::size_t{list} * row_dim_);
+  float product;
+  kernels().dot[0](query.vector.data(), &mean, 1, row_dim_, &product);
+  const float base = query.base + query.slope * product;
   if (shape_.bits == 4) score_blocks(query, first, count, out);
   else score_bytes(query, first, count, out);
   if (squares_.empty()) {

@@ -1,15 +1,18 @@
-// Product codes of what the centroid of a list leaves of a row: the remainder is cut into subvectors, and each is replaced by the nearest of 16
+// Product codes of what the mean of a list leaves of a row: the remainder is cut into subvectors, and each is replaced by the nearest of 16
 // or 256 codewords (Jegou et al. 2011), trained by k-means. The kind "opq" turns the remainders first, by a rotation trained together with the
 // codewords so that they lose least (Ge et al. 2013; rotation.h).
 //
-// With r the remainder and r' its code, <v, r'> is a sum of one table entry per subvector, and a query needs one set of tables for all lists:
+// The mean is that of the list's rows, which is where remainders are shortest, and not the centroid by which lists are chosen.
+// With c the mean, r the remainder and r' its code, <v, r'> is a sum of one table entry per subvector, and a query needs one set of tables for all lists:
 //   l2           |q - x|^2 = |p|^2 - 2 <p, c> + |c + r|^2 - 2 <p, r'>   with p = q - mean; |c + r|^2 is stored per entry, exactly
 //   cosine, dot  <q, x>    = <q, mean> + <q, c> + <q, r'>
 // Codes of 4 bits are scanned 32 entries at a time by lookups in registers (Andre et al. 2017): tables become bytes with one step for all,
 // sums are exact integers. Codes of 8 bits are summed from tables of floats. The error that 99 % of the estimates stay below, as a share of
 // |v|, is measured on pairs of rows when the codes are built.
 //
-//   header 64   u32 dimensions, u32 subvectors, u32 bits, u32 1 with a rotation, u32 1 with squares, f32 noise, u64 entries, zeros
+//   header 64   u32 dimensions, u32 subvectors, u32 bits, u32 1 with a rotation, u32 1 with squares, f32 noise, u64 entries,
+//               u64 lists, zeros
+//   means       f32 * lists * dimensions of the rows
 //   codewords   f32: subvector after subvector, dimension after dimension, one of each codeword
 //   rotation    f32 * dimensions * dimensions; rows are the new directions
 //   squares     f32 * entries
@@ -51,7 +54,7 @@ struct ProductQuery {
   std::vector<float> vector, turned, products;
   std::vector<std::uint8_t> table;  // of 4 bits
   float step = 0, offset = 0;       // <v, r'> = step * (table sum) + offset
-  float slope = 0, square_slope = 0;
+  float base = 0, slope = 0, square_slope = 0;
   float error = 0;
 };
 
@@ -62,18 +65,17 @@ class ProductCodes {
     const VectorBlock& block;
     std::span<const std::uint32_t> entries;
     std::span<const std::uint64_t> starts;
-    const Centroids& centroids;
   };
   static std::vector<std::uint8_t> build(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel);
   /// Upper bound of the memory `build` takes, its result included.
-  static std::size_t build_bytes(std::size_t entries, std::uint32_t dim, const IvfParams& params, unsigned threads);
-  /// Throws CorruptionError unless the bytes are the codes of so many entries. They must outlive the codes.
-  static std::shared_ptr<const ProductCodes> open(Bytes bytes, std::size_t n_entries, std::uint32_t dim);
+  static std::size_t build_bytes(std::size_t entries, std::size_t lists, std::uint32_t dim, const IvfParams& params, unsigned threads);
+  /// Throws CorruptionError unless the bytes are the codes of so many entries in so many lists. They must outlive the codes.
+  static std::shared_ptr<const ProductCodes> open(Bytes bytes, std::size_t n_entries, std::uint32_t n_lists, std::uint32_t dim);
 
-  /// query.vector holds v; an estimate is base + gain * (square - 2 <v, r'>) with squares, else base - gain * <v, r'>.
-  void prepare(float gain, ProductQuery& query) const;
-  /// out[i] = estimate of entry first + i; room for 31 more on either side of `count` is not needed.
-  void score(const ProductQuery& query, std::size_t first, std::size_t count, float base, float* out) const;
+  /// query.vector holds v; an estimate is base + gain * (square - 2 <v, c + r'>) with squares, else base - gain * <v, c + r'>.
+  void prepare(float base, float gain, ProductQuery& query) const;
+  /// out[i] = estimate of entry first + i, which is in this list.
+  void score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const;
 
   std::size_t hot_bytes() const { return hot_bytes_; }
   const ProductShape& shape() const { return shape_; }
@@ -83,8 +85,9 @@ class ProductCodes {
   void score_bytes(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const;
 
   ProductShape shape_;
+  std::uint32_t row_dim_ = 0;  // dimensions of the rows; those of a code may be padded
   float noise_ = 0;
-  std::span<const float> codebook_, rotation_, squares_;
+  std::span<const float> means_, codebook_, rotation_, squares_;
   const std::uint8_t* codes_ = nullptr;
   std::size_t hot_bytes_ = 0;
 };
