@@ -19,6 +19,7 @@ constexpr std::size_t kSamplePerCodeword = 128, kSampleMin = 4096;
 constexpr int kRounds = 10, kRoundsWhileTurning = 3;
 constexpr std::uint32_t kRotationDimsMax = 4096;
 constexpr std::size_t kEntriesPerTask = 512;  // whole blocks of 32
+constexpr float kStretchMax = 4;  // codes that lose more than three quarters of a row say nothing
 constexpr std::size_t kNoiseQueries = 64, kNoisePairs = 256;
 
 using Source = ProductCodes::Source;
@@ -154,7 +155,7 @@ class ProductBuilder {
   std::vector<std::uint8_t> run() {
     train();
     const bool has_squares = source_.space.metric() == Metric::l2;
-    ProductHeader header{shape_.dim, shape_.subvectors, shape_.bits, has_rotation_, has_squares, 0, source_.entries.size(), source_.starts.size() - 1};
+    ProductHeader header{shape_.dim, shape_.subvectors, shape_.bits, has_rotation_, has_squares, 0, stretch_, 0, source_.entries.size(), source_.starts.size() - 1};
     const ProductLayout layout(header, shape_, source_.block.dim);
     std::vector<std::uint8_t> out(layout.size);
     std::memcpy(out.data(), &header, sizeof header);
@@ -187,6 +188,18 @@ class ProductBuilder {
       sample = turn_rows(rotation_, static_cast<std::uint32_t>(row_size_), sample, threads_, cancel_);
     }
     codebook_.train(sample, row_size_, kRounds, threads_, cancel_);
+    measure_stretch(sample, recoded(sample));
+  }
+
+  void measure_stretch(const std::vector<float>& rows, const std::vector<float>& coded) {
+    double whole = 0, along = 0;
+    for (std::size_t i = 0; i < rows.size(); i += row_size_) {
+      const VectorSums sums = kernels().sum_vectors(rows.data() + i, coded.data() + i, row_size_);
+      whole += sums.square;
+      along += sums.product;
+    }
+    const auto stretch = static_cast<float>(whole / along);
+    stretch_ = stretch >= 1 && stretch < kStretchMax ? stretch : 1;
   }
 
   std::vector<float> recoded(const std::vector<float>& rows) const {
@@ -272,6 +285,7 @@ class ProductBuilder {
   ProductShape shape_;
   Codebook codebook_;
   std::vector<float> rotation_;
+  float stretch_ = 1;
 };
 
 }  // namespace

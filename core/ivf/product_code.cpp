@@ -60,6 +60,7 @@ std::shared_ptr<const ProductCodes> ProductCodes::open(Bytes bytes, std::size_t 
   if ((header.bits != 4 && header.bits != 8) || header.subvectors < 1 || header.subvectors > header.dim)
     fail("are " + std::to_string(header.subvectors) + " subvectors of " + std::to_string(header.bits) + " bits");
   if (!(header.noise >= 0 && std::isfinite(header.noise))) fail("have an error bound that is no number of at least 0");
+  if (!(header.stretch > 0 && std::isfinite(header.stretch))) fail("have a stretch that is no positive number");
   auto codes = std::make_shared<ProductCodes>();
   codes->shape_ = {header.dim, header.subvectors, header.bits};
   const ProductLayout layout(header, codes->shape_, dim);
@@ -67,6 +68,7 @@ std::shared_ptr<const ProductCodes> ProductCodes::open(Bytes bytes, std::size_t 
   if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float)) fail("are not aligned to 4 bytes");
   const auto floats = [&](std::size_t offset, std::size_t count) { return std::span(reinterpret_cast<const float*>(bytes.data() + offset), count); };
   codes->noise_ = header.noise;
+  codes->stretch_ = header.stretch;
   codes->row_dim_ = dim;
   codes->means_ = floats(layout.means, std::size_t{n_lists} * dim);
   codes->codebook_ = floats(layout.codebook, codes->shape_.codebook_size());
@@ -98,13 +100,13 @@ void ProductCodes::score(const ProductQuery& query, std::uint32_t list, std::siz
   const auto* mean = reinterpret_cast<const std::uint8_t*>(means_.data() + std::size_t{list} * row_dim_);
   float product;
   kernels().dot[0](query.vector.data(), &mean, 1, row_dim_, &product);
-  const float base = query.base + query.slope * product;
+  const float base = query.base + query.slope * product, slope = query.slope * stretch_;
   if (shape_.bits == 4) score_blocks(query, first, count, out);
   else score_bytes(query, first, count, out);
   if (squares_.empty()) {
-    for (std::size_t i = 0; i < count; ++i) out[i] = base + query.slope * out[i];
+    for (std::size_t i = 0; i < count; ++i) out[i] = base + slope * out[i];
   } else {
-    for (std::size_t i = 0; i < count; ++i) out[i] = (base + query.square_slope * squares_[first + i]) + query.slope * out[i];
+    for (std::size_t i = 0; i < count; ++i) out[i] = (base + query.square_slope * squares_[first + i]) + slope * out[i];
   }
 }
 

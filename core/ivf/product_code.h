@@ -4,14 +4,16 @@
 //
 // The mean is that of the list's rows, which is where remainders are shortest, and not the centroid by which lists are chosen.
 // With c the mean, r the remainder and r' its code, <v, r'> is a sum of one table entry per subvector, and a query needs one set of tables for all lists:
+// k-means shortens what it codes: rows that lie in the query's direction, the ones looked for, would all seem farther than they are. So
+// codewords count as longer by one factor, the stretch, which makes <r, r'> right on average.
 //   l2           |q - x|^2 = |p|^2 - 2 <p, c> + |c + r|^2 - 2 <p, r'>   with p = q - mean; |c + r|^2 is stored per entry, exactly
 //   cosine, dot  <q, x>    = <q, mean> + <q, c> + <q, r'>
 // Codes of 4 bits are scanned 32 entries at a time by lookups in registers (Andre et al. 2017): tables become bytes with one step for all,
 // sums are exact integers. Codes of 8 bits are summed from tables of floats. The error that 99 % of the estimates stay below, as a share of
 // |v|, is measured on pairs of rows when the codes are built.
 //
-//   header 64   u32 dimensions, u32 subvectors, u32 bits, u32 1 with a rotation, u32 1 with squares, f32 noise, u64 entries,
-//               u64 lists, zeros
+//   header 64   u32 dimensions, u32 subvectors, u32 bits, u32 1 with a rotation, u32 1 with squares, f32 noise, f32 stretch,
+//               u32 0, u64 entries, u64 lists, zeros
 //   means       f32 * lists * dimensions of the rows
 //   codewords   f32: subvector after subvector, dimension after dimension, one of each codeword
 //   rotation    f32 * dimensions * dimensions; rows are the new directions
@@ -86,7 +88,7 @@ class ProductCodes {
 
   ProductShape shape_;
   std::uint32_t row_dim_ = 0;  // dimensions of the rows; those of a code may be padded
-  float noise_ = 0;
+  float noise_ = 0, stretch_ = 1;
   std::span<const float> means_, codebook_, rotation_, squares_;
   const std::uint8_t* codes_ = nullptr;
   std::size_t hot_bytes_ = 0;

@@ -9,9 +9,10 @@ namespace vicino {
 
 struct ProductHeader {
   std::uint32_t dim, subvectors, bits, has_rotation, has_squares;
-  float noise;
+  float noise, stretch;
+  std::uint32_t reserved = 0;
   std::uint64_t entries, lists;
-  std::uint8_t padding[24] = {};
+  std::uint8_t padding[16] = {};
 };
 static_assert(sizeof(ProductHeader) == 64);
 
