@@ -193,7 +193,8 @@ class IvfSearch {
         const std::size_t first = std::max(begin, block * kCodeBlockRows), last = std::min(end, (block + 1) * kCodeBlockRows);
         for (std::size_t entry = first; entry < last; ++entry) {
           const std::size_t i = entry % kCodeBlockRows;
-          if (estimates[i] - errors[i] <= limit && (!allowed_ || is_set(allowed_, rows[entry - begin]))) chosen.push_back(static_cast<std::uint32_t>(entry));
+          // "not above", for extreme rows have estimates that are no numbers.
+          if (!(estimates[i] - errors[i] > limit) && (!allowed_ || is_set(allowed_, rows[entry - begin]))) chosen.push_back(static_cast<std::uint32_t>(entry));
         }
       }
     }
