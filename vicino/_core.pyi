@@ -177,6 +177,70 @@ def graph_build_bytes(n_rows: int, dim: int, dtype: str, threads: int = 1) -> in
     Upper bound of the memory a build allocates, its result included, the vectors not.
     """
 
+class IvfIndex:
+    """
+    Inverted lists with their vectors, opened once; for tests and measurements.
+    """
+
+    def __init__(self, buffer: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> None: ...
+
+    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, nprobe: int, rescore: int = 0, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, timeout_s: float | None = None) -> tuple:
+        """
+        Rows and public distances as exact_search, and counts for all queries together: rows_scored, rescored, lists.
+        """
+
+    def verify(self) -> None:
+        """Checks every byte; raises CorruptionError."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def nlist(self) -> int: ...
+
+    @property
+    def n_entries(self) -> int:
+        """Rows in lists, those in two lists twice."""
+
+    @property
+    def has_graph(self) -> bool: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def hot_bytes(self) -> int:
+        """What scans read, the vectors apart."""
+
+    @property
+    def imbalance(self) -> float:
+        """1 when all lists are equally long."""
+
+    @property
+    def trained_distance(self) -> float:
+        """
+        Mean squared distance from the centroid when the centroids were trained.
+        """
+
+    @property
+    def mean_distance(self) -> float:
+        """The same of the rows that are there now."""
+
+def build_ivf(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, kind: str = 'flat', nlist: int = 0, graph: bool | None = None, subvectors: int = 0, bits: int = 4, copies: int = 0, seed: int = 0, threads: int = 1, present: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, trained: bytes | None = None, trained_rows: int = 0, timeout_s: float | None = None) -> bytes:
+    """
+    Inverted lists over the vectors whose `present` is true (default: all), as bytes. `trained` is such an index over `trained_rows` rows that lends its centroids.
+    """
+
+def ivf_build_bytes(n_rows: int, dim: int, dtype: str, metric: str, kind: str = 'flat', nlist: int = 0, graph: bool | None = None, subvectors: int = 0, bits: int = 4, copies: int = 0, threads: int = 1) -> int:
+    """
+    Upper bound of the memory a build allocates, its result included, the vectors not.
+    """
+
+def kmeans(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, metric: str = 'l2', seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> tuple:
+    """
+    About k centroids (k, dim) float32, unit vectors' means for cosine, and the centroid of each vector (n, 1) int64.
+    """
+
 class CodedRows:
     """Rows as codes, made by CodeLadder.encode."""
 

@@ -57,12 +57,17 @@ class Training {
   Training(const Points& points, std::span<const float> center, unsigned threads, const Cancel& cancel)
       : points_(points), center_(center), threads_(threads), cancel_(cancel) {}
 
-  /// k-means of `count` centroids, which starts from distinct points drawn evenly.
+  /// k-means of `count` centroids. It starts from points that are each drawn by their distance from those before (Arthur and Vassilvitskii 2007).
   Centroids run(std::uint32_t count, Random& random) {
-    Centroids centroids = empty(count);
+    Centroids centroids{points_.stride(), std::vector<float>(count * points_.stride()), std::vector<float>(count)};
+    std::vector<float> nearest(points_.size(), 1), distances(points_.size());
+    std::vector<std::int32_t> dots;
     for (std::size_t c = 0; c < count; ++c) {
-      const std::size_t begin = points_.size() * c / count, end = points_.size() * (c + 1) / count;
-      set_to_point(centroids, c, begin + random.below(static_cast<std::uint32_t>(end - begin)));
+      cancel_.check();
+      const std::size_t point = draw(nearest, random);
+      set_to_point(centroids, c, point);
+      point_distances(points_.view(), point, 1, points_.view(), points_.stride(), dots, distances.data());
+      for (std::size_t i = 0; i < nearest.size(); ++i) nearest[i] = c == 0 || distances[i] < nearest[i] ? distances[i] : nearest[i];
     }
     improve(centroids, kRounds, random);
     return centroids;
@@ -78,8 +83,20 @@ class Training {
   }
 
  private:
-  Centroids empty(std::size_t count) const {
-    return {points_.stride(), std::vector<float>(count * points_.stride()), std::vector<float>(count)};
+  /// A point, drawn by weight.
+  static std::size_t draw(const std::vector<float>& weights, Random& random) {
+    double total = 0;
+    for (const float weight : weights) total += weight;
+    if (!(total > 0)) return random.below(static_cast<std::uint32_t>(weights.size()));
+    double left = total * (static_cast<double>(random.next() >> 11) * 0x1p-53);
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (!(weights[i] > 0)) continue;
+      last = i;
+      left -= weights[i];
+      if (left < 0) break;
+    }
+    return last;
   }
   void set_to_point(Centroids& centroids, std::size_t c, std::size_t point) const {
     float* values = centroids.values.data() + c * points_.stride();

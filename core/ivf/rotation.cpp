@@ -12,7 +12,10 @@ namespace vicino {
 
 namespace {
 
-constexpr int kTurns = 8, kIterationsMax = 40;
+constexpr int kTurns = 8, kTurnsWide = 3;  // many dimensions: a turn costs their cube
+constexpr std::uint32_t kWide = 512;
+// Directions that are still short after so many iterations hold next to nothing of the rows.
+constexpr int kIterationsMax = 14, kPowerIterations = 8;
 constexpr float kOrthogonal = 1e-4f;  // largest deviation of a squared row length from one
 
 /// out[i * n_b + j] = <row i of a, row j of b>, rows of `length` floats.
@@ -38,12 +41,27 @@ std::vector<float> transposed(std::span<const float> matrix, std::size_t n_rows,
   return out;
 }
 
+/// About the largest singular value.
+float largest_stretch(const std::vector<float>& x, std::uint32_t dim) {
+  const std::vector<float> columns = transposed(x, dim, dim);
+  std::vector<float> v(dim, 1), w(dim);
+  float stretch = 0;
+  for (int iteration = 0; iteration < kPowerIterations; ++iteration) {
+    turn(x, dim, v.data(), w.data());
+    turn(columns, dim, w.data(), v.data());
+    const float length = std::sqrt(kernels().sum_vectors(v.data(), v.data(), dim).square);
+    if (!(length > 0)) return 0;
+    stretch = std::sqrt(length);
+    kernels().combine_vectors(v.data(), 1 / length, v.data(), 0.0f, dim, v.data());
+  }
+  return stretch;
+}
+
 /// The orthogonal factor of a matrix: x <- 1.5 x - 0.5 x x' x drives every singular value below sqrt(3) to one.
 std::vector<float> orthogonal_factor(std::vector<float> x, std::uint32_t dim, Random& random, unsigned threads, const Cancel& cancel) {
-  double square = 0;
-  for (const float value : x) square += static_cast<double>(value) * value;
-  const float scale = square > 0 ? static_cast<float>(1 / std::sqrt(square)) : 0;
-  for (float& value : x) value *= scale;
+  // What the estimate falls short of the largest value must stay below sqrt(3).
+  const float stretch = largest_stretch(x, dim);
+  for (float& value : x) value *= stretch > 0 ? 1.1f / stretch : 0;
   std::vector<float> gram(x.size()), next(x.size());
   for (int iteration = 0; iteration < kIterationsMax; ++iteration) {
     products(x.data(), dim, x.data(), dim, dim, threads, cancel, gram.data());
@@ -84,7 +102,7 @@ std::vector<float> train_rotation(std::span<const float> rows, std::uint32_t dim
   std::vector<float> rotation(std::size_t{dim} * dim);
   for (std::size_t i = 0; i < dim; ++i) rotation[i * dim + i] = 1;
   const std::vector<float> columns = transposed(rows, n, dim);
-  for (int round = 0; round < kTurns; ++round) {
+  for (int round = 0; round < (dim > kWide ? kTurnsWide : kTurns); ++round) {
     const std::vector<float> coded = transposed(recode(turn_rows(rotation, dim, rows, threads, cancel)), n, dim);
     std::vector<float> matrix(rotation.size());
     products(coded.data(), dim, columns.data(), dim, n, threads, cancel, matrix.data());

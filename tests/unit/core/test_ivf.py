@@ -110,7 +110,9 @@ print(hashlib.sha256(b"".join(_core.build_ivf(vectors, m, k, copies=1) for m, k 
 def test_every_instruction_set_gives_the_same_lists_and_codes() -> None:
     digests = set()
     for name in _core.kernel_sets():
-        done = subprocess.run([sys.executable, "-c", BUILD], env={"VICINO_KERNELS": name, "PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", BUILD], env={"VICINO_KERNELS": name, "PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         digests.add(done.stdout)
     assert len(digests) == 1
@@ -145,7 +147,7 @@ DEGENERATE = {
     "on a line": np.outer(np.arange(3000), np.ones(64)).astype(np.float32),
     "one far away": np.vstack([np.random.default_rng(5).random((2999, 64)), np.full((1, 64), 1e30)]).astype(np.float32),
     "extreme and tiny": (np.random.default_rng(6).standard_normal((3000, 64)) * np.logspace(-37, 36, 3000)[:, None]).astype(np.float32),
-    "all at one distance": np.eye(2000, dtype=np.float32),
+    "all at one distance": np.eye(500, dtype=np.float32),
     "equal but for one bit": np.nextafter(np.ones((3000, 64), np.float32), np.arange(3000)[:, None] % 2 * 2, dtype=np.float32),
     "thousands of one": np.vstack([np.ones((2500, 64)), np.random.default_rng(7).standard_normal((500, 64))]).astype(np.float32),
 }
@@ -253,7 +255,10 @@ def test_a_graph_over_the_centroids_finds_what_scoring_all_of_them_finds(metric:
     vectors, queries = gaussians(6000), gaussians(100, seed=3)
     plain, walked = opened(vectors, metric, nlist=500, graph=False), opened(vectors, metric, nlist=500, graph=True)
     assert (plain.has_graph, walked.has_graph) == (False, True)
-    same = [len(set(a) & set(b)) for a, b in zip(plain.search(queries, 10, 30)[0].tolist(), walked.search(queries, 10, 30)[0].tolist(), strict=True)]
+    same = [
+        len(set(a) & set(b))
+        for a, b in zip(plain.search(queries, 10, 30)[0].tolist(), walked.search(queries, 10, 30)[0].tolist(), strict=True)
+    ]
     assert np.mean(same) > 9.7
 
 
@@ -297,7 +302,10 @@ def test_a_rotation_loses_less_where_dimensions_go_together() -> None:
     vectors = (rng.standard_normal((4000, 64)) * np.exp(-np.arange(64) / 6)).astype(np.float32)
     queries = (rng.standard_normal((100, 64)) * np.exp(-np.arange(64) / 6)).astype(np.float32)
     expected = _core.exact_search(vectors, queries, 10, "l2")[1]
-    found = {kind: recall(opened(vectors, "l2", kind, nlist=10, subvectors=16).search(queries, 10, EVERYTHING, 20)[1], expected) for kind in ("pq", "opq")}
+    found = {
+        kind: recall(opened(vectors, "l2", kind, nlist=10, subvectors=16).search(queries, 10, EVERYTHING, 20)[1], expected)
+        for kind in ("pq", "opq")
+    }
     assert found["opq"] > found["pq"] + 0.02
 
 
@@ -329,7 +337,10 @@ def test_distance_from_the_centroids_shows_that_rows_have_drifted() -> None:
         ({"kind": "pq", "bits": 5}, "bits of a subvector must be 4 or 8, got 5"),
         ({"kind": "pq", "subvectors": 65}, "subvectors must be at most the number of dimensions, 64, got 65"),
         ({"nlist": 1 << 21}, "nlist must be at most 1048576, got 2097152"),
-        ({"kind": "coded", "metric": "l1"}, "ivf_coded needs float32 or float16 vectors under cosine, dot or l2, got float32 under l1; use ivf_flat"),
+        (
+            {"kind": "coded", "metric": "l1"},
+            "ivf_coded needs float32 or float16 vectors under cosine, dot or l2, got float32 under l1; use ivf_flat",
+        ),
         ({"metric": "hamming"}, "vectors must be|does not go with"),
     ],
 )
@@ -340,7 +351,9 @@ def test_wrong_parameters_are_named(options: dict[str, object], message: str) ->
 
 def test_centroids_of_other_rows_are_refused() -> None:
     lender = _core.build_ivf(gaussians(100, 32), "l2")
-    with pytest.raises(InvalidArgument, match="the centroids that were given are of 32 dimensions, float32 and l2; the rows are 64, float32 and cosine"):
+    with pytest.raises(
+        InvalidArgument, match="the centroids that were given are of 32 dimensions, float32 and l2; the rows are 64, float32 and cosine"
+    ):
         _core.build_ivf(gaussians(100), "cosine", trained=lender, trained_rows=100)
 
 
@@ -383,21 +396,25 @@ def test_kmeans_finds_clusters_that_lie_apart() -> None:
     assert np.mean(np.linalg.norm(vectors - means[found[:, 0]], axis=1)) < 12
 
 
-def test_a_build_stays_within_the_memory_it_announces() -> None:
-    script = """
-import resource, sys
+# The peak of resident memory is reset before the build: a child inherits the peak of the process that started it.
+MEMORY_SCRIPT = """
+import re, sys
 import numpy as np
 from vicino import _core
-kind = sys.argv[1]
+def status(key):
+    return 1024 * int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1))
 vectors = np.random.default_rng(1).standard_normal((30000, 96), dtype=np.float32)
-_core.build_ivf(vectors[:500], "l2", kind)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-_core.build_ivf(vectors, "l2", kind, copies=1, threads=2)
-used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-announced = _core.ivf_build_bytes(30000, 96, "float32", "l2", kind, copies=1, threads=2)
-assert used <= 1.1 * announced, (used, announced)
-assert announced <= 8 * used, (used, announced)
+_core.build_ivf(vectors[:500], "l2", sys.argv[1])
+before = status("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")
+built = _core.build_ivf(vectors, "l2", sys.argv[1], copies=1, threads=2)
+print(status("VmHWM") - before, len(built), _core.ivf_build_bytes(30000, 96, "float32", "l2", sys.argv[1], copies=1, threads=2))
 """
-    for kind in KINDS:
-        done = subprocess.run([sys.executable, "-c", script, kind], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True)
-        assert done.returncode == 0, f"{kind}: {done.stderr}"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_build_stays_within_its_stated_memory(kind: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", MEMORY_SCRIPT, kind]
+    used, result, stated = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert stated / 6 < used <= stated + result  # Python's copy of the result comes on top
