@@ -13,7 +13,7 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kRescoredAtOnce = 16;
-constexpr std::size_t kBeamSlack = 16;  // of a walk over centroids, which meets some of the nearest late
+constexpr std::size_t kBeamSlack = 32;  // of a walk over centroids, which meets some of the nearest late
 
 bool is_set(const std::uint64_t* bits, std::uint32_t i) { return bits[i >> 6] >> (i & 63) & 1; }
 
@@ -132,7 +132,7 @@ class IvfSearch {
     const VectorBlock block{reinterpret_cast<const std::uint8_t*>(ivf_.values_.data()), ivf_.n_lists_, width, Dtype::float32, nullptr};
     TopK found(wanted);
     SearchStats walked;
-    ivf_.graph_->search(query, block, nullptr, wanted + wanted / 2 + kBeamSlack, found, walked, cancel_);
+    ivf_.graph_->search(query, block, nullptr, 2 * wanted + kBeamSlack, found, walked, cancel_);
     memory_.order.clear();
     for (const Hit& hit : std::move(found).take_sorted()) memory_.order.push_back(order_key(hit.distance, hit.row));
   }
