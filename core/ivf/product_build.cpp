@@ -184,7 +184,7 @@ class ProductBuilder {
         codebook_.train(turned, row_size_, kRoundsWhileTurning, threads_, cancel_);
         return recoded(turned);
       };
-      rotation_ = train_rotation(sample, static_cast<std::uint32_t>(row_size_), recode, seed_, threads_, cancel_);
+      rotation_ = train_rotation(sample, static_cast<std::uint32_t>(row_size_), shape_.width(), recode, seed_, threads_, cancel_);
       sample = turn_rows(rotation_, static_cast<std::uint32_t>(row_size_), sample, threads_, cancel_);
     }
     codebook_.train(sample, row_size_, kRounds, threads_, cancel_);

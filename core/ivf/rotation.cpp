@@ -16,6 +16,7 @@ constexpr int kTurns = 8, kTurnsWide = 3;  // many dimensions: a turn costs thei
 constexpr std::uint32_t kWide = 512;
 // Directions that are still short after so many iterations hold next to nothing of the rows.
 constexpr int kIterationsMax = 14, kPowerIterations = 8;
+constexpr double kEnergyMin = 1e-9;  // of all; a direction with less is as good as empty
 constexpr float kOrthogonal = 1e-4f;  // largest deviation of a squared row length from one
 
 /// out[i * n_b + j] = <row i of a, row j of b>, rows of `length` floats.
@@ -77,6 +78,33 @@ std::vector<float> orthogonal_factor(std::vector<float> x, std::uint32_t dim, Ra
   return x;
 }
 
+/// Principal directions, each given to the subvector whose energies multiply to least so far; more dimensions than are practical for that get
+/// random directions, which balance as well and gather nothing.
+std::vector<float> balanced_directions(const std::vector<float>& rows, std::uint32_t dim, std::uint32_t width, std::uint64_t seed, Random& random,
+                                       unsigned threads, const Cancel& cancel) {
+  std::vector<float> rotation(std::size_t{dim} * dim);
+  Principal principal;
+  if (dim <= kPrincipalMax) principal = find_principal(rows, dim, dim, seed, threads, cancel);
+  if (principal.directions.empty()) {
+    make_orthonormal(rotation, dim, random);  // rows of zeros become random ones
+    return rotation;
+  }
+  const std::size_t n_subvectors = (dim + width - 1) / width;
+  const double least = kEnergyMin * principal.total;
+  std::vector<double> products(n_subvectors);  // logarithms
+  std::vector<std::uint32_t> filled(n_subvectors);
+  for (std::size_t i = 0; i < dim; ++i) {
+    std::size_t chosen = n_subvectors;
+    for (std::size_t s = 0; s < n_subvectors; ++s) {
+      const bool has_room = filled[s] < std::min<std::size_t>(width, dim - s * width);
+      if (has_room && (chosen == n_subvectors || products[s] < products[chosen])) chosen = s;
+    }
+    products[chosen] += std::log(std::max(principal.energies[i], least) / least);
+    std::copy_n(principal.directions.data() + i * dim, dim, rotation.data() + (chosen * width + filled[chosen]++) * dim);
+  }
+  return rotation;
+}
+
 }  // namespace
 
 void turn(std::span<const float> rotation, std::uint32_t dim, const float* vector, float* out) {
@@ -95,12 +123,11 @@ std::vector<float> turn_rows(std::span<const float> rotation, std::uint32_t dim,
   return out;
 }
 
-std::vector<float> train_rotation(std::span<const float> rows, std::uint32_t dim, const Recode& recode, std::uint64_t seed, unsigned threads,
-                                  const Cancel& cancel) {
+std::vector<float> train_rotation(const std::vector<float>& rows, std::uint32_t dim, std::uint32_t width, const Recode& recode, std::uint64_t seed,
+                                  unsigned threads, const Cancel& cancel) {
   Random random(seed);
   const std::size_t n = rows.size() / dim;
-  std::vector<float> rotation(std::size_t{dim} * dim);
-  for (std::size_t i = 0; i < dim; ++i) rotation[i * dim + i] = 1;
+  std::vector<float> rotation = balanced_directions(rows, dim, width, seed, random, threads, cancel);
   const std::vector<float> columns = transposed(rows, n, dim);
   for (int round = 0; round < (dim > kWide ? kTurnsWide : kTurns); ++round) {
     const std::vector<float> coded = transposed(recode(turn_rows(rotation, dim, rows, threads, cancel)), n, dim);

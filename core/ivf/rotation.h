@@ -1,6 +1,7 @@
 // The rotation of optimized product codes: turn rows so that cutting and coding them loses least (Ge et al. 2013, the non-parametric solution).
 //
-// Codewords and rotation are improved by turns: with the codes fixed, the best rotation is the orthogonal factor of the product of coded and
+// It starts from the principal directions, dealt out so that the energies of every subvector multiply to about the same (the parametric
+// solution of that paper). Then codewords and rotation are improved by turns: with the codes fixed, the best rotation is the orthogonal factor of the product of coded and
 // plain rows. It is found by Newton-Schulz iteration, which is nothing but products of matrices.
 #pragma once
 #include <cstdint>
@@ -21,8 +22,8 @@ std::vector<float> turn_rows(std::span<const float> rotation, std::uint32_t dim,
 /// Codes turned rows and gives what they become.
 using Recode = std::function<std::vector<float>(const std::vector<float>& turned)>;
 
-/// dim * dim floats with orthonormal rows. Deterministic for any number of threads.
-std::vector<float> train_rotation(std::span<const float> rows, std::uint32_t dim, const Recode& recode, std::uint64_t seed, unsigned threads,
-                                  const Cancel& cancel);
+/// dim * dim floats with orthonormal rows, for subvectors of `width` dimensions. Deterministic for any number of threads.
+std::vector<float> train_rotation(const std::vector<float>& rows, std::uint32_t dim, std::uint32_t width, const Recode& recode, std::uint64_t seed,
+                                  unsigned threads, const Cancel& cancel);
 
 }  // namespace vicino
