@@ -3,7 +3,8 @@
 Answers: calibrates many times over, each time with a sample of its own (rows that are held out, as the engine takes them when it knows no
 queries, or real queries), and judges each choice by ten thousand queries that no calibration has seen: the share of calibrations whose true
 recall is below the target, and the time of the processor that searches take, as a multiple of the cheapest effort that meets the target
-(distances computed are given beside it: a scan computes many and each costs little). Without a filter and under random filters that keep 50 to 2 % of the rows. The selection itself is the engine's: `vicino.recall.curve` and `bound`.
+(distances computed are given beside it: a scan computes many and each costs little). Without a filter and under random filters that keep
+50 to 2 % of the rows. The selection itself is the engine's: `vicino.recall.curve` and `bound`.
 Does not answer: how fast searches are (`ann` has the peers), or what filters that correlate with the query do.
 
 Every effort is measured once for every query; a calibration then is a choice of queries, so that hundreds of them cost little.

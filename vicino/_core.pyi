@@ -544,7 +544,7 @@ class Snapshot:
 
     def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel, held_out: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple:
         """
-        As `search`, but only (locators, public distances) of every query, and the number of rows scored. held_out: per query the locator of a row that walks do not meet on their way, -1 for none.
+        As `search`, but only (locators, public distances) of every query, and the statistics of every entry. held_out: per query the locator of a row that walks do not meet on their way, -1 for none.
         """
 
     def search_by_example(self, column: tuple[int, int, Dtype, Metric], examples: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rule: str, n_first: int, pairs: Sequence[tuple[int, int, float]], weight: float, k: int, matches: Matches | None, cancel: Cancel) -> tuple:

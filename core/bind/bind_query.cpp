@@ -68,9 +68,7 @@ nb::tuple search_rows(const Snapshot& snapshot, const Column& column, const RawA
   }
   nb::list rankings;
   for (const auto& hits : outcome.hits) rankings.append(to_ranking(hits));
-  std::uint64_t rows_scored = 0;
-  for (const EntryStats& stats : outcome.stats) rows_scored += stats.rows_scored;
-  return nb::make_tuple(rankings, rows_scored);
+  return nb::make_tuple(rankings, to_list(outcome.stats));
 }
 
 nb::tuple search_examples(const Snapshot& snapshot, const Column& column, const RawArray& examples, const std::string& rule, std::uint32_t n_first,
@@ -99,7 +97,7 @@ void bind_query(nb::class_<Snapshot>& snapshot) {
       }, "filter"_a, "slots"_a, "within"_a.none(), "cancel"_a, "Those of `within` (None: all live rows) that meet the condition.")
       .def("search_rows", &search_rows, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "cancel"_a,
            "held_out"_a.none() = nb::none(),
-           "As `search`, but only (locators, public distances) of every query, and the number of rows scored. held_out: per query the locator "
+           "As `search`, but only (locators, public distances) of every query, and the statistics of every entry. held_out: per query the locator "
            "of a row that walks do not meet on their way, -1 for none.")
       .def("search_by_example", &search_examples, "column"_a, "examples"_a, "rule"_a, "n_first"_a, "pairs"_a, "weight"_a, "k"_a,
            "matches"_a.none(), "cancel"_a,

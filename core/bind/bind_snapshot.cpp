@@ -70,6 +70,8 @@ nb::dict to_dict(const EntryStats& stats) {
   out["candidates"] = stats.candidates;
   out["strategy"] = name_of(stats.strategy);
   out["rows_scored"] = stats.rows_scored;
+  out["rows_read"] = stats.rows_read;
+  out["hops"] = stats.hops;
   out["seconds"] = stats.seconds;
   return out;
 }

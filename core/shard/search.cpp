@@ -58,12 +58,24 @@ void scan_task(const Task& task, std::span<const PreparedQuery> queries, std::sp
   }
 }
 
+/// Adds what one search of a graph did to what is known of its entry. With codes only what they found is scored by rows.
+void count(const SearchStats& stats, bool by_codes, EntryStats& entry) {
+  entry.rows_scored += stats.rows_scored;
+  entry.rows_read += by_codes ? stats.rescored : stats.rows_scored;
+  entry.hops += stats.hops;
+}
+
+void count_rows(std::uint64_t rows, EntryStats& entry) {
+  entry.rows_scored += rows;
+  entry.rows_read += rows;
+}
+
 /// Scores the rows that match by their codes and the nearest of them exactly.
-void scan_codes(const Task& task, const Graph& graph, const PreparedQuery& query, TopK& best, std::uint64_t& rows_scored, const Cancel& cancel) {
+void scan_codes(const Task& task, const Graph& graph, const PreparedQuery& query, TopK& best, EntryStats& entry, const Cancel& cancel) {
   SearchStats stats;
   const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
   graph.scan(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, task.candidates, best, stats, cancel, first);
-  rows_scored += stats.rows_scored;
+  count(stats, true, entry);
 }
 
 /// Beam of a walk over an entry that holds this share of all candidates.
@@ -88,7 +100,7 @@ std::uint32_t hidden_node(const Graph& graph, std::uint32_t row) {
 
 /// Walks the graph; true when the walk found as many rows as there are to find.
 bool walk_task(const Task& task, std::uint64_t all_candidates, const Graph& graph, const PreparedQuery& query, const SearchRequest& request,
-               std::uint32_t held_out, TopK& best, std::uint64_t& rows_scored, const Cancel& cancel) {
+               std::uint32_t held_out, TopK& best, EntryStats& entry, const Cancel& cancel) {
   const double share = static_cast<double>(task.candidates) / task.entry->rows->size();
   const std::size_t base = request.ef ? request.ef : default_beam(request.k, static_cast<double>(task.candidates) / static_cast<double>(all_candidates));
   const std::size_t ef = std::max(base, task.allowed ? static_cast<std::size_t>(kBeamPerShare / share) : 0);
@@ -97,7 +109,7 @@ bool walk_task(const Task& task, std::uint64_t all_candidates, const Graph& grap
   const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
   const HiddenNode hidden(hidden_node(graph, held_out));
   graph.search(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, ef, found, stats, cancel, first);
-  rows_scored += stats.rows_scored;
+  count(stats, graph.has_codes(), entry);
   const auto hits = std::move(found).take_sorted();
   for (const Hit& hit : hits) best.offer(hit);
   return hits.size() + (held_out != Graph::kNone) >= std::min<std::size_t>(request.k, task.candidates);
@@ -143,7 +155,7 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
       if (prefers_walk(task, graph, request)) {
         stats.strategy = Strategy::walk;
         for (std::size_t i = 0; i < n_queries; ++i) {
-          if (walk_task(task, all_candidates, *graph, prepared[i], request, held_out_row(task, request, i), best[i], stats.rows_scored, cancel)) continue;
+          if (walk_task(task, all_candidates, *graph, prepared[i], request, held_out_row(task, request, i), best[i], stats, cancel)) continue;
           // The walk starved under the filter: the rows that match are scanned, so that `limit` is honoured. Hits already offered would
           // come a second time, so this entry starts again with the others' hits kept.
           stats.strategy = Strategy::walk_then_scan;
@@ -152,18 +164,18 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
             if (static_cast<std::size_t>(hit.row >> 32) != position) others.offer(hit);
           best[i] = std::move(others);
           if (graph->has_codes()) {
-            scan_codes(task, *graph, prepared[i], best[i], stats.rows_scored, cancel);
+            scan_codes(task, *graph, prepared[i], best[i], stats, cancel);
           } else {
             scan_task(task, {&prepared[i], 1}, {&best[i], 1}, cancel);
-            stats.rows_scored += task.candidates;
+            count_rows(task.candidates, stats);
           }
         }
       } else if (graph && graph->has_codes() && !request.exact && task.candidates > kCodedScanMin * request.k) {
         stats.strategy = Strategy::scan_codes;
-        for (std::size_t i = 0; i < n_queries; ++i) scan_codes(task, *graph, prepared[i], best[i], stats.rows_scored, cancel);
+        for (std::size_t i = 0; i < n_queries; ++i) scan_codes(task, *graph, prepared[i], best[i], stats, cancel);
       } else {
         scan_task(task, prepared, best, cancel);
-        stats.rows_scored += std::uint64_t{task.candidates} * n_queries;
+        count_rows(std::uint64_t{task.candidates} * n_queries, stats);
       }
     }
     stats.seconds = std::chrono::duration<double>(Cancel::Clock::now() - start).count();

@@ -52,8 +52,10 @@ struct EntryStats {
   std::uint64_t key = 0;
   std::uint32_t rows = 0, candidates = 0;
   Strategy strategy = Strategy::none;
-  std::uint64_t rows_scored = 0;
+  std::uint64_t rows_scored = 0;  // distances computed, by codes or by rows
   double seconds = 0;
+  std::uint64_t rows_read = 0;    // of these, by rows
+  std::uint64_t hops = 0;         // nodes of a graph whose neighbors were looked at
 };
 
 struct SearchRequest {

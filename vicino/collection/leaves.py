@@ -47,8 +47,9 @@ def _nearest(
     exact = exact or run.exact
     choice = None if exact else run.searcher.promise(run.snapshot, target, k, matches, recall, ef)
     effort, exact = (ef or 0, exact) if choice is None else (choice.effort, choice.exact)
-    ((locators, distances),), scored = run.snapshot.search_rows(target.column, row, k, effort, exact, matches, run.cancel)
-    stage.candidates, stage.details = scored, {"vector": target.name, "metric": target.spec.metric}
+    ((locators, distances),), stats = run.snapshot.search_rows(target.column, row, k, effort, exact, matches, run.cancel)
+    stage.candidates = sum([entry["rows_scored"] for entry in stats])
+    stage.details, stage.stats = {"vector": target.name, "metric": target.spec.metric}, stats
     if choice is not None:
         stage.recall = choice.estimate
         stage.details["recall"] = f"{choice.estimate:.3f} (asked for {choice.target:g})"

@@ -71,7 +71,7 @@ class Verification:
         lines = [
             f'recall of vector "{self.vector}" of collection "{self.collection}" at version {self.version}: '
             f"{self.recall:.4f} of the {self.k} nearest (95 %: {self.low:.4f} to {self.high:.4f}), {promised}",
-            f"  {self.n:,} queries, {_SOURCES[self.source]}; the worst of them found {self.worst:.2f}; {self.took_s:.2f} s",
+            f"  {self.n:,} queries, {_SOURCES[self.source]}; the worst of them found {self.worst:.2f}; measured in {self.took_s:.2f} s",
         ]
         for k, measured in self.by_k.items():
             how = "exact scan" if measured.exact else f"effort {measured.effort}" if measured.effort else "usual effort"
@@ -102,7 +102,8 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
         )
         each = recalls(found, truth)
         counts = histogram(each, level)
-        by_k[level] = Measured(mean(counts), *interval(counts), effort, exact)
+        low, high = interval(counts)
+        by_k[level] = Measured(round(mean(counts), 6), round(low, 6), round(high, 6), effort, exact)
         own = each if level == k else own
     return Verification(
         collection=searcher.name,

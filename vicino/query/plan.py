@@ -13,9 +13,10 @@ from vicino.recall.calibration import Choice
 class SegmentStep:
     """What happened in one segment or head.
 
-    strategy: "graph" (walked), "scan" (every candidate scored), "graph, then scan" (the walk found too few under the filter), "none"
-    (nothing to search). candidates: live rows that match the filter and have the vector. rows_scored: distances computed, summed over the
-    queries.
+    strategy: "graph" (walked), "scan" (every candidate scored), "scan of codes" (every candidate, by its code), "graph, then scan" (the
+    walk found too few under the filter), "none" (nothing to search). candidates: live rows that match the filter and have the vector.
+    rows_scored: distances computed, summed over the queries; rows_read of them from the vectors themselves, the others from codes.
+    visited: nodes of the graph whose neighbors were looked at.
     """
 
     rows: int
@@ -23,6 +24,25 @@ class SegmentStep:
     strategy: str
     rows_scored: int
     took_s: float
+    rows_read: int = 0
+    visited: int = 0
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> SegmentStep:
+        """What the core counted in one entry."""
+        return cls(
+            entry["rows"], entry["candidates"], entry["strategy"], entry["rows_scored"], entry["seconds"], entry["rows_read"], entry["hops"]
+        )
+
+    def line(self, name: str) -> str:
+        """As plans show it."""
+        codes = self.rows_scored - self.rows_read
+        levels = f" ({codes:,} by codes, {self.rows_read:,} by rows)" if codes else ""
+        visited = f", {self.visited:,} visited" if self.visited else ""
+        return (
+            f"{name}: {self.rows:,} rows, {self.candidates:,} candidates, {self.strategy}, {self.rows_scored:,} scored{levels}{visited}, "
+            f"{self.took_s * 1e3:.2f} ms"
+        )
 
 
 # Every search makes a plan, and a frozen dataclass takes three times as long to make as one that is not.
@@ -42,7 +62,8 @@ class FilterStep:
 @dataclass(slots=True)
 class Stage:
     """One part of a query while it ran: what it was called in `hit.scores`, how many candidates it was given or scored, how many records
-    it found, their lowest and highest score, the estimated recall where one was promised, and the parts inside it. took_s includes those.
+    it found, their lowest and highest score, the estimated recall where one was promised, what the core counted in each segment, and the
+    parts inside it. took_s includes those.
     """
 
     tag: str
@@ -54,7 +75,22 @@ class Stage:
     scores: tuple[float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     recall: float | None = None
+    stats: Sequence[Mapping[str, Any]] = ()
     inside: list[Stage] = field(default_factory=list)
+
+    def _segment_lines(self) -> list[str]:
+        """Segments in which something was looked for; the last is the head."""
+        names = [*(f"segment {number}" for number in range(1, len(self.stats))), "head"]
+        return [SegmentStep.of(entry).line(name) for name, entry in zip(names, self.stats, strict=False) if entry["strategy"] != "none"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stage and those inside as JSON values."""
+        from dataclasses import asdict, replace
+
+        shown = asdict(replace(self, inside=[], stats=()))
+        del shown["stats"]
+        segments = [asdict(SegmentStep.of(entry)) for entry in self.stats]
+        return {**shown, "segments": segments, "inside": [stage.to_dict() for stage in self.inside]}
 
     def recalls(self) -> list[float]:
         """The estimated recalls of this stage and those inside it, where there are any."""
@@ -69,7 +105,8 @@ class Stage:
             f"{'  ' * depth}{self.label}{facts}: {self.candidates:,} candidates, {self.found:,} found of {self.limit:,} asked for"
             f"{scores}, {self.took_s * 1e3:.2f} ms"
         )
-        return [line, *(inner for stage in self.inside for inner in stage.lines(depth + 1))]
+        segments = [f"{'  ' * (depth + 1)}{line}" for line in self._segment_lines()]
+        return [line, *segments, *(inner for stage in self.inside for inner in stage.lines(depth + 1))]
 
 
 @dataclass(slots=True)
@@ -98,10 +135,7 @@ class Plan:
     @property
     def segments(self) -> list[SegmentStep]:
         """One step per segment, the head last."""
-        return [
-            SegmentStep(entry["rows"], entry["candidates"], entry["strategy"], entry["rows_scored"], entry["seconds"])
-            for entry in self.stats
-        ]
+        return [SegmentStep.of(entry) for entry in self.stats]
 
     @property
     def recall(self) -> float | None:
@@ -125,7 +159,8 @@ class Plan:
         """The plan as JSON values."""
         from dataclasses import asdict, replace
 
-        shown = asdict(replace(self, query=str(self.query)))
+        shown = asdict(replace(self, query=str(self.query), stages=()))
+        shown["stages"] = [stage.to_dict() for stage in self.stages]
         del shown["stats"]
         shown["segments"] = [asdict(step) for step in self.segments]
         shown["rows_scored"] = self.rows_scored
@@ -146,10 +181,7 @@ class Plan:
         lines += self._filter_lines()
         for number, step in enumerate(self.segments, start=1):
             name = "head" if number == len(self.stats) else f"segment {number}"
-            lines.append(
-                f"  {name}: {step.rows:,} rows, {step.candidates:,} candidates, {step.strategy}, "
-                f"{step.rows_scored:,} scored, {step.took_s * 1e3:.2f} ms"
-            )
+            lines.append(f"  {step.line(name)}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def _head_of_parts(self) -> list[str]:

@@ -41,7 +41,7 @@ def distances_of(
     for first in range(0, len(sample), AT_ONCE):
         part = sample.part(first, first + AT_ONCE)
         rankings, of_part = snapshot.search_rows(column, part.rows.reshape(-1), k + more, effort, exact, matches, cancel, part.held_out)
-        scored += of_part
+        scored += sum(entry["rows_scored"] for entry in of_part)
         for row, (locators, distances) in enumerate(rankings):
             if part.held_out is not None:
                 distances = distances[locators != part.held_out[row]]

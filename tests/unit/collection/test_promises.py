@@ -60,6 +60,25 @@ def test_hits_say_what_recall_to_expect(declared):
     assert results.plan.to_dict()["recall"] == results.recall
 
 
+def test_a_plan_tells_codes_from_rows_and_what_was_visited(declared):
+    plan = declared.explain(rows(1, seed=9)[0])
+    step = plan.segments[0]
+    assert (step.strategy, step.rows_scored > step.rows_read > 0, step.visited > 0) == ("graph", True, True)
+    assert "by codes" in repr(plan)
+    assert plan.to_dict()["segments"][0]["visited"] == step.visited
+
+
+def test_a_part_tells_the_same_of_its_segments(declared):
+    plan = declared.explain(vicino.Dense(rows(1, seed=9)[0]))
+    assert "    segment 1: 6,000 rows" in repr(plan)
+    assert plan.to_dict()["stages"][0]["segments"][0]["rows"] == N
+
+
+def test_an_exact_scan_reads_rows_alone(declared):
+    step = declared.explain(rows(1, seed=9)[0], exact=True).segments[0]
+    assert (step.rows_scored, step.rows_read, step.visited) == (N, N, 0)
+
+
 def test_a_batch_keeps_the_promise_too(declared):
     assert all(results.plan.promise.effort for results in declared.search_many(rows(3, seed=9)))
 
