@@ -60,12 +60,17 @@ def test_hits_say_what_recall_to_expect(declared):
     assert results.plan.to_dict()["recall"] == results.recall
 
 
-def test_a_plan_tells_codes_from_rows_and_what_was_visited(declared):
-    plan = declared.explain(rows(1, seed=9)[0])
-    step = plan.segments[0]
-    assert (step.strategy, step.rows_scored > step.rows_read > 0, step.visited > 0) == ("graph", True, True)
-    assert "by codes" in repr(plan)
-    assert plan.to_dict()["segments"][0]["visited"] == step.visited
+def test_a_plan_tells_codes_from_rows_and_what_was_visited():
+    vectors = np.random.default_rng(1).normal(size=(1000, 64)).astype(np.float32)
+    with vicino.open(limits=LIMITS) as db:
+        collection = db.create_collection("coded", dim=64)
+        collection.upsert(ids=list(range(1000)), vectors=vectors)
+        collection.optimize()
+        plan = collection.explain(vectors[0], ef=16)
+        step = plan.segments[0]
+        assert (step.strategy, step.rows_scored > step.rows_read > 0, step.visited > 0) == ("graph", True, True)
+        assert "by codes" in repr(plan)
+        assert plan.to_dict()["segments"][0]["visited"] == step.visited
 
 
 def test_a_part_tells_the_same_of_its_segments(declared):
