@@ -110,6 +110,11 @@ class Graph {
     const std::uint32_t* links = links_.data() + static_cast<std::size_t>(node) * n_links_;
     for (std::size_t i = 0; i < n_links_; i += 16) __builtin_prefetch(links + i);
   }
+  /// The links of a node as they lie there, unchecked: nodes, and from the first number that is none only kNone, unless damaged.
+  std::span<const std::uint32_t> link_slots(std::uint32_t node) const {
+    return links_.subspan(static_cast<std::size_t>(node) * n_links_, n_links_);
+  }
+  void prefetch_row_of(std::uint32_t node) const { __builtin_prefetch(row_of_node_.data() + node); }
   bool stands_for_several(std::uint32_t node) const { return !has_group_.empty() && (has_group_[node >> 6] >> (node & 63) & 1); }
   bool has_near_copies() const { return !near_starts_.empty(); }
   struct Copies {

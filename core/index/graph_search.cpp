@@ -15,6 +15,10 @@ constexpr std::size_t kHopsPerCheck = 64;
 // The first hops come near the query, each much nearer than the one before; only then is it worth choosing a node without having seen the
 // neighbors of the last one.
 constexpr std::size_t kDescent = 8;
+// A walk begins at this share of its beam, but at so many entries at least.
+constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
+// The links of the nodes that will be expanded next are asked for.
+constexpr std::size_t kLinksAhead = 3;
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
 constexpr std::size_t kSlackMin = 10;
 // A scan keeps so many times k rows, and so many more, for rescoring: codes of 4 bits place the nearest ten of a hundred thousand within
@@ -34,11 +38,16 @@ class GraphSearch {
   void run(std::size_t ef) {
     if (graph_.has_codes()) {
       const CodeScorer scorer(graph_, query_, memory_);
-      walk(entries(), scorer, ef);
+      begin(ef);
+      score_entries(scorer);
+      walk(scorer);
       if (!is_undecided(scorer)) hits_.rescore(found(), scorer);
       else walk_by_rows(ef);
     } else {
-      walk(entries(), RowScorer(graph_, query_, block_, memory_), ef);
+      begin(ef);
+      const RowScorer scorer(graph_, query_, block_, memory_);
+      score_entries(scorer);
+      walk(scorer);
       hits_.offer(found());
     }
     hits_.offer_near_copies(memory_.pool.keys());
@@ -47,12 +56,12 @@ class GraphSearch {
   /// Scores the codes of all allowed rows, and the nearest of these exactly.
   void scan(std::size_t candidates) {
     const CodeScorer scorer(graph_, query_, memory_);
-    auto& nodes = memory_.fresh;
+    auto& nodes = memory_.survivors;
     memory_.accepted.reset(std::min(candidates, kScanKept * k_ + kScanSlack));
-    memory_.visited.reset(graph_.n_nodes());
+    memory_.met.reset(graph_.n_nodes());
     nodes.clear();
     const auto take = [&](std::uint32_t node) {
-      if (graph_.stands_for_several(node) && !memory_.visited.insert(node)) return;  // another of its rows was there already
+      if (graph_.stands_for_several(node) && !memory_.met.insert(node)) return;  // another of its rows was there already
       scorer.prefetch(node);
       nodes.push_back(node);
       if (nodes.size() == kScanBatch) score_scanned(scorer);
@@ -72,12 +81,6 @@ class GraphSearch {
   }
 
  private:
-  std::span<const std::uint32_t> entries() {
-    auto& nodes = memory_.seeds;
-    for (auto next = static_cast<std::uint32_t>(nodes.size()); next < graph_.n_entries(); ++next) nodes.push_back(next);
-    return std::span(nodes).first(graph_.n_entries());
-  }
-
   /// Whether codes cannot tell what was found apart: in a crowd of rows that are nearly the same, all lie within the error of one.
   bool is_undecided(const CodeScorer& scorer) const {
     const auto keys = memory_.pool.keys();
@@ -88,69 +91,104 @@ class GraphSearch {
   void walk_by_rows(std::size_t ef) {
     std::vector<std::uint32_t> seeds;
     for (const WalkKey key : memory_.pool.keys()) seeds.push_back(walk_node(key));
-    walk(seeds, RowScorer(graph_, query_, block_, memory_), ef);
+    begin(ef);
+    memory_.met.insert_slots(seeds);
+    walk(RowScorer(graph_, query_, block_, memory_));
     hits_.offer(found());
   }
 
+  void begin(std::size_t ef) {
+    ef_ = std::clamp<std::size_t>(ef, 1, graph_.n_nodes());
+    memory_.pool.reset(ef_);
+    memory_.accepted.reset(allowed_ ? std::max(ef, k_ + kSlackMin) : 1);
+    memory_.met.reset(graph_.n_nodes());
+    if (const std::uint32_t hidden = HiddenNode::of_thread(); hidden < graph_.n_nodes()) memory_.met.insert(hidden);
+    scored_ = memory_.met.size();
+  }
+
+  /// Walks begin at the nearest entries.
   template <class Scorer>
-  void walk(std::span<const std::uint32_t> seeds, const Scorer& scorer, std::size_t ef) {
-    auto& [pool, accepted, visited, fresh, before, distances, rows, seeds_of_thread, state] = memory_;
-    pool.reset(std::clamp<std::size_t>(ef, 1, graph_.n_nodes()));
-    accepted.reset(allowed_ ? std::max(ef, k_ + kSlackMin) : 1);
-    visited.reset(graph_.n_nodes());
-    if (const std::uint32_t hidden = HiddenNode::of_thread(); hidden < graph_.n_nodes()) visited.insert(hidden);
-    before.clear();
-    collect(seeds, scorer, fresh);
-    score(fresh, scorer);
+  void score_entries(const Scorer& scorer) {
+    auto& [pool, accepted, met, rows, survivors, distances, state] = memory_;
+    const std::uint32_t count = graph_.n_entries();
+    if (distances.size() < count) distances.resize(count);
+    scorer.score_first(count, distances.data());
+    stats_.rows_scored += count;
+    pool.reset(std::min(ef_, std::max(kBeginningsMin, ef_ / kBeginningsShare)));
+    for (std::uint32_t node = 0; node < count; ++node)
+      if (node != HiddenNode::of_thread()) pool.insert(walk_key(distances[node], node));
+    for (const WalkKey key : pool.keys()) {
+      met.insert(walk_node(key));
+      if (allowed_ && hits_.may_be_allowed(walk_node(key))) accepted.insert(key);
+    }
+    pool.widen(ef_);
+    scored_ = met.size();
+  }
+
+  /// From the nodes met so far, those scored being in the pool.
+  template <class Scorer>
+  void walk(const Scorer& scorer) {
+    auto& pool = memory_.pool;
+    auto& met = memory_.met;
     for (std::size_t hops = 1;; ++hops) {
       if (hops % kHopsPerCheck == 0) cancel_.check();
       const WalkKey nearest = pool.take_next();
       if (!nearest) {
-        if (before.empty()) break;
-        score(before, scorer);
-        before.clear();
+        if (scored_ == met.size()) break;
+        score_until(met.size(), scorer);
         continue;
       }
       ++stats_.hops;
-      collect(graph_.links_of(walk_node(nearest)), scorer, fresh);
-      if (hops <= kDescent) {
-        score(fresh, scorer);
-      } else {
-        score(before, scorer);
-        std::swap(before, fresh);
-      }
+      const std::size_t before = met.size();
+      meet_links(walk_node(nearest), scorer);
+      pool.peek(kLinksAhead, [&](WalkKey key) { graph_.prefetch_links(walk_node(key)); });
+      score_until(hops <= kDescent ? met.size() : before, scorer);
     }
   }
 
   template <class Scorer>
-  void collect(std::span<const std::uint32_t> nodes, const Scorer& scorer, std::vector<std::uint32_t>& fresh) {
-    fresh.clear();
-    for (const std::uint32_t node : nodes)
-      if (memory_.visited.insert(node)) {
-        scorer.prefetch(node);
-        fresh.push_back(node);
-      }
+  void meet_links(std::uint32_t node, const Scorer& scorer) {
+    auto& met = memory_.met;
+    const std::size_t before = met.size();
+    const auto slots = graph_.link_slots(node);
+    if (const std::size_t used = met.insert_slots(slots); used < slots.size() && slots[used] != Graph::kNone) graph_.links_of(node);  // throws
+    for (const std::uint32_t fresh : met.part(before, met.size())) scorer.prefetch(fresh);
   }
 
-  void prefetch_links(WalkKey key) const {
-    if (key) graph_.prefetch_links(walk_node(key));
-  }
-
+  /// Scores the nodes met and not yet scored, up to the one at `end`.
   template <class Scorer>
-  void score(std::span<const std::uint32_t> nodes, const Scorer& scorer) {
-    auto& distances = memory_.distances;
+  void score_until(std::size_t end, const Scorer& scorer) {
+    auto& [pool, accepted, met, rows, survivors, distances, state] = memory_;
+    const auto nodes = met.part(scored_, end);
+    scored_ = end;
+    if (nodes.empty()) return;
     if (distances.size() < nodes.size()) distances.resize(nodes.size());
+    if (survivors.size() < nodes.size()) survivors.resize(nodes.size());
     scorer.score(nodes, distances.data());
     stats_.rows_scored += nodes.size();
-    // The links of the nodes that will be expanded next travel while the others find their places.
-    const auto nearest = static_cast<std::size_t>(std::min_element(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(nodes.size())) - distances.begin());
-    if (!nodes.empty()) prefetch_links(walk_key(distances[nearest], nodes[nearest]));
-    prefetch_links(memory_.pool.peek_next());
-    const WalkKey bound = memory_.pool.bound();
+    const float bound = pool.bound_distance();
+    std::size_t n_survivors = 0;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
+      survivors[n_survivors] = static_cast<std::uint32_t>(i);
+      n_survivors += distances[i] <= bound;
+    }
+    WalkKey next = pool.peek_next();
+    for (std::size_t s = 0; s < n_survivors; ++s) {
+      const std::size_t i = survivors[s];
       const WalkKey key = walk_key(distances[i], nodes[i]);
-      if (key < bound) memory_.pool.insert(key);
-      if (allowed_ && key < memory_.accepted.bound() && hits_.may_be_allowed(nodes[i])) memory_.accepted.insert(key);
+      if (key < next) {
+        next = key;
+        graph_.prefetch_links(nodes[i]);
+      }
+      pool.insert(key);
+    }
+    if (allowed_) accept(nodes);
+  }
+
+  void accept(std::span<const std::uint32_t> nodes) {
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const WalkKey key = walk_key(memory_.distances[i], nodes[i]);
+      if (key < memory_.accepted.bound() && hits_.may_be_allowed(nodes[i])) memory_.accepted.insert(key);
     }
   }
 
@@ -158,7 +196,7 @@ class GraphSearch {
 
   template <class Scorer>
   void score_scanned(const Scorer& scorer) {
-    auto& nodes = memory_.fresh;
+    auto& nodes = memory_.survivors;
     auto& distances = memory_.distances;
     if (distances.size() < nodes.size()) distances.resize(nodes.size());
     scorer.score(nodes, distances.data());
@@ -171,7 +209,8 @@ class GraphSearch {
   const PreparedQuery& query_;
   const VectorBlock& block_;
   const std::uint64_t* allowed_;
-  std::size_t k_;
+  std::size_t k_, ef_ = 0;
+  std::size_t scored_ = 0;  // nodes met before this one were scored
   SearchStats& stats_;
   const Cancel& cancel_;
   WalkMemory& memory_;

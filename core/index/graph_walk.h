@@ -24,6 +24,12 @@ class RowScorer {
     for (const std::uint32_t node : nodes) rows_.push_back(graph_.row_of(node));
     query_.distances_at(block_, rows_, out);
   }
+  /// out[i] = distance of node i.
+  void score_first(std::uint32_t count, float* out) const {
+    rows_.clear();
+    for (std::uint32_t node = 0; node < count; ++node) rows_.push_back(graph_.row_of(node));
+    query_.distances_at(block_, rows_, out);
+  }
 
  private:
   const Graph& graph_;
@@ -47,6 +53,8 @@ class CodeScorer {
     __builtin_prefetch(codes_.view().factors + node * factor_);
   }
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
+  /// out[i] = distance of node i.
+  void score_first(std::uint32_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), 0, count, out); }
   /// The bound of the error of a node's estimate.
   float error_of(std::uint32_t node) const {
     return query_.error_of(CodeLevel::bits4, codes_.ladder().scale_of(codes_.view(), CodeLevel::bits4, node));
@@ -83,6 +91,7 @@ class GraphHits {
   void visit_copies(float node_distance, std::span<const std::uint32_t> copies);
   float spread_of(float node_distance, std::span<const std::uint32_t> copies);
   void score_rows();
+  void rescore_nodes();
 
   const Graph& graph_;
   const PreparedQuery& query_;

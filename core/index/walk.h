@@ -41,20 +41,27 @@ class WalkPool {
     size_ = next_ = 0;
     if (keys_.size() < capacity + 1) keys_.resize(capacity + 1);
   }
+  /// Keeps more keys from now on.
+  void widen(std::size_t capacity) {
+    capacity_ = std::max(capacity, capacity_);
+    if (keys_.size() < capacity_ + 1) keys_.resize(capacity_ + 1);
+  }
   std::size_t size() const { return size_; }
   std::span<const WalkKey> keys() const { return {keys_.data(), size_}; }
   /// Keys from here on are not kept.
   WalkKey bound() const { return size_ == capacity_ ? keys_[size_ - 1] : ~WalkKey{0}; }
 
+  /// Distances beyond are not kept.
+  float bound_distance() const { return size_ == capacity_ ? walk_distance(keys_[size_ - 1]) : __builtin_inff(); }
+
   void insert(WalkKey key) {
     if (key >= bound()) return;
     WalkKey* const first = keys_.data();
-    WalkKey* const place = std::upper_bound(first, first + size_, key);
-    const std::size_t at = static_cast<std::size_t>(place - first);
-    std::memmove(place + 1, place, (size_ - at) * sizeof(WalkKey));
+    WalkKey* const place = first + rank_of(key);
+    std::memmove(place + 1, place, static_cast<std::size_t>(first + size_ - place) * sizeof(WalkKey));
     *place = key;
     size_ = std::min(size_ + 1, capacity_);
-    next_ = std::min(next_, at);
+    next_ = std::min(next_, static_cast<std::size_t>(place - first));
   }
 
   /// The nearest key that was not taken yet, 0 when there is none.
@@ -62,48 +69,86 @@ class WalkPool {
     while (next_ < size_ && (keys_[next_] & 1)) ++next_;
     return next_ < size_ ? keys_[next_++] |= 1 : 0;
   }
-  /// The key that would be taken next; 0 when there is none.
+  /// The key that would be taken next, or one above all where there is none.
   WalkKey peek_next() const {
     for (std::size_t i = next_; i < size_; ++i)
       if (!(keys_[i] & 1)) return keys_[i];
-    return 0;
+    return ~WalkKey{0};
+  }
+  /// Calls visit(key) for the first `count` keys that would be taken next.
+  template <class Visit>
+  void peek(std::size_t count, Visit&& visit) const {
+    for (std::size_t i = next_; i < size_ && count; ++i)
+      if (!(keys_[i] & 1)) {
+        visit(keys_[i]);
+        --count;
+      }
   }
 
  private:
+  /// How many keys are smaller: halving without branches, since nobody could predict them.
+  std::size_t rank_of(WalkKey key) const {
+    const WalkKey* at = keys_.data();
+    for (std::size_t n = size_; n > 0;) {
+      const std::size_t half = (n + 1) / 2;
+      at += at[half - 1] < key ? half : 0;
+      n -= half;
+    }
+    return static_cast<std::size_t>(at - keys_.data());
+  }
+
   std::vector<WalkKey> keys_;
   std::size_t capacity_ = 0, size_ = 0, next_ = 0;  // all before next_ were taken
 };
 
-/// Which nodes a walk has met. The bits stay allocated for the thread's next walk; only the words touched are cleared.
-class VisitedNodes {
+/// Which nodes a walk has met, in the order it met them. The memory stays for the thread's next walk; only bits that were set are cleared.
+class MetNodes {
  public:
   void reset(std::size_t n_nodes) {
-    for (const std::uint32_t word : touched_) words_[word] = 0;
-    touched_.clear();
+    for (const std::uint32_t node : part(0, size_)) words_[node >> 6] = 0;
+    size_ = 0;
+    n_nodes_ = n_nodes;
     if (words_.size() < (n_nodes + 63) / 64) words_.resize((n_nodes + 63) / 64);
   }
+  std::size_t size() const { return size_; }
+  /// Valid until more are inserted.
+  std::span<const std::uint32_t> part(std::size_t first, std::size_t end) const { return {nodes_.data() + first, end - first}; }
+
   /// False when the node was already there.
   bool insert(std::uint32_t node) {
-    std::uint64_t& word = words_[node >> 6];
-    const std::uint64_t bit = std::uint64_t{1} << (node & 63);
-    if (word & bit) return false;
-    if (!word) touched_.push_back(node >> 6);
-    word |= bit;
-    return true;
+    const std::size_t before = size_;
+    insert_slots({&node, 1});
+    return size_ != before;
+  }
+  /// Inserts nodes up to the first number that is none, and returns how many there were. Without branches on what was there already.
+  std::size_t insert_slots(std::span<const std::uint32_t> slots) {
+    if (nodes_.size() < size_ + slots.size()) nodes_.resize(2 * (size_ + slots.size()));
+    std::uint64_t* const words = words_.data();
+    std::uint32_t* const nodes = nodes_.data();
+    std::size_t size = size_, used = 0;
+    for (; used < slots.size() && slots[used] < n_nodes_; ++used) {
+      const std::uint32_t node = slots[used];
+      const std::uint64_t word = words[node >> 6];
+      nodes[size] = node;
+      size += ~word >> (node & 63) & 1;
+      words[node >> 6] = word | std::uint64_t{1} << (node & 63);
+    }
+    size_ = size;
+    return used;
   }
 
  private:
   std::vector<std::uint64_t> words_;
-  std::vector<std::uint32_t> touched_;
+  std::vector<std::uint32_t> nodes_;
+  std::size_t size_ = 0, n_nodes_ = 0;
 };
 
 /// What a walk works with; one per thread, kept from query to query.
 struct WalkMemory {
   WalkPool pool, accepted;
-  VisitedNodes visited;
-  std::vector<std::uint32_t> fresh, before;
+  MetNodes met;
+  std::vector<std::uint32_t> rows, survivors;
   std::vector<float> distances;
-  std::vector<std::uint32_t> rows, seeds;  // seeds: 0, 1, 2, …
   QueryState query;
 
   static WalkMemory& of_thread() {
