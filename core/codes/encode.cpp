@@ -161,6 +161,15 @@ CodePlanes Ladder::encode(const VectorBlock& rows, std::span<const std::uint32_t
   return planes;
 }
 
+/// Whether so much off a row's factors adds visibly to the row's own error.
+bool Ladder::shows(RowFactors lost, RowFactors row) const {
+  // Of the error bound a quarter is taken for the usual error, and products of codes lie within a third of their largest.
+  const float noise = 0.25f * noise_[1] * row.scale, product = 7.5f * std::sqrt(static_cast<float>(code_dims())) / 5;
+  const bool is_l2 = transform_.metric() == Metric::l2;
+  const float length = is_l2 ? 2 * std::sqrt(std::max(row.add, 0.0f)) : std::sqrt(transform_.mean_square());
+  return lost.add > noise * length || lost.scale * product > noise;
+}
+
 void Ladder::pack_factors(const std::vector<RowFactors>& factors, CodePlanes& planes) const {
   RowFactors largest;
   for (const RowFactors& row : factors) {
@@ -169,14 +178,10 @@ void Ladder::pack_factors(const std::vector<RowFactors>& factors, CodePlanes& pl
   }
   const RowFactors units{unit_for(largest.add), unit_for(largest.scale)};
   // Half precision is out of the question where it adds visibly to a row's own error, for a query about as far from the mean as the row.
-  const bool is_l2 = transform_.metric() == Metric::l2;
-  const float mean_length = std::sqrt(transform_.mean_square());
   std::size_t too_coarse = 0;
   for (const RowFactors& row : factors) {
-    const float lost = std::fabs(row.add) * 0x1p-12f, noise = 0.25f * noise_[1] * row.scale;
-    const bool add_shows = is_l2 ? lost > 2 * noise * std::sqrt(std::max(row.add, 0.0f)) : lost > noise * mean_length;
     const bool scale_shows = row.scale > 0 && row.scale < units.scale * 0x1p-14f;
-    too_coarse += add_shows || scale_shows;
+    too_coarse += scale_shows || shows({std::fabs(row.add) * 0x1p-12f, 0}, row);
   }
   const bool fits = too_coarse <= factors.size() / 1000;
   planes.view.format = fits ? FactorFormat::float16 : FactorFormat::float32;

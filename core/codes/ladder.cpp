@@ -149,6 +149,18 @@ void Ladder::score4_block(const QueryState& state, const CodeView& codes, std::u
   if (count) score_high(state, codes, nullptr, first, count, out);
 }
 
+void Ladder::score4_packed(const QueryState& state, const CodeView& codes, const PackedFactors& form, const std::uint32_t* ids,
+                           const std::uint32_t* packed, std::size_t count, float* out) const {
+  if (!count) return;
+  CodeQuery query = query_of(state, 15, form.bytes == 4 ? codes.units : RowFactors{1, 1});
+  query.add_low = form.low.add;
+  query.add_step = form.step.add;
+  query.scale_low = form.low.scale;
+  query.scale_step = form.step.scale;
+  const CodeRows rows{codes.high, nullptr, stride_, nullptr, ids, 0, packed};
+  (form.bytes == 4 ? kernels().code_scores_packed_half : kernels().code_scores_packed_byte)(query, rows, count, out);
+}
+
 void Ladder::score8(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t count, float* out) const {
   if (!count) return;
   const CodeRows rows{codes.high, codes.low, stride_, reinterpret_cast<const std::uint8_t*>(codes.fine), ids, 0};
@@ -176,14 +188,44 @@ float Ladder::scale_of(const CodeView& codes, CodeLevel level, std::uint32_t row
     std::memcpy(&scale, codes.blocks + row / kCodeBlockRows * block_bytes_ + std::size_t{code_dims()} * 4 + (kCodeBlockRows + row % kCodeBlockRows) * 4, 4);
     return scale;
   }
+  return factors_of(codes, row).scale;
+}
+
+RowFactors Ladder::factors_of(const CodeView& codes, std::uint32_t row) const {
+  RowFactors factors;
   if (codes.format == FactorFormat::float32) {
-    RowFactors factors;
     std::memcpy(&factors, codes.factors + row * sizeof factors, sizeof factors);
-    return factors.scale;
+    return factors;
   }
-  std::uint16_t half;
-  std::memcpy(&half, codes.factors + std::size_t{row} * 4 + 2, 2);
-  return half_to_float(half) * codes.units.scale;
+  std::uint16_t pair[2];
+  std::memcpy(pair, codes.factors + row * sizeof pair, sizeof pair);
+  return {half_to_float(pair[0]) * codes.units.add, half_to_float(pair[1]) * codes.units.scale};
+}
+
+PackedFactors Ladder::packing_of(const CodeView& codes) const {
+  if (codes.format != FactorFormat::float16 || !codes.rows) return {};
+  RowFactors low = factors_of(codes, 0), high = low;
+  for (std::uint32_t row = 1; row < codes.rows; ++row) {
+    const RowFactors factors = factors_of(codes, row);
+    low = {std::min(low.add, factors.add), std::min(low.scale, factors.scale)};
+    high = {std::max(high.add, factors.add), std::max(high.scale, factors.scale)};
+  }
+  const RowFactors step{(high.add - low.add) / 255, (high.scale - low.scale) / 255};
+  std::size_t too_coarse = 0;
+  for (std::uint32_t row = 0; row < codes.rows; ++row) too_coarse += shows({step.add / 2, step.scale / 2}, factors_of(codes, row));
+  if (too_coarse <= codes.rows / 1000) return {2, low, step};
+  return {4, {}, {}};
+}
+
+std::uint32_t Ladder::packed_factors(const CodeView& codes, const PackedFactors& form, std::uint32_t row) const {
+  std::uint32_t packed = 0;
+  if (form.bytes == 4) std::memcpy(&packed, codes.factors + std::size_t{row} * 4, 4);
+  if (form.bytes != 2) return packed;
+  const RowFactors factors = factors_of(codes, row);
+  const auto byte_of = [](float value, float low, float step) {
+    return step > 0 ? static_cast<std::uint32_t>(std::clamp((value - low) / step + 0.5f, 0.0f, 255.0f)) : 0u;
+  };
+  return byte_of(factors.add, form.low.add, form.step.add) | byte_of(factors.scale, form.low.scale, form.step.scale) << 8;
 }
 
 CodeView Ladder::view_of(const CodeSections& sections, const std::string& what) const {

@@ -53,6 +53,13 @@ enum class FactorFormat : std::uint8_t { float16, float32 };
 /// Bytes of one row's factors.
 constexpr std::size_t factor_bytes(FactorFormat format) { return format == FactorFormat::float16 ? 4 : 8; }
 
+/// How the factors of the 4-bit code are packed where they lie beside whatever names a row (the links of a graph) instead of in a plane:
+/// as the plane has them, or in one byte each where nobody would see the difference.
+struct PackedFactors {
+  std::uint32_t bytes = 0;  // of one row: 4 for two float16, 2 for two bytes, 0 where neither is fine enough
+  RowFactors low, step;     // of bytes: low + step * byte
+};
+
 /// Where the planes of some rows lie; null for those that were not made. Valid as long as what owns the bytes.
 struct CodeView {
   std::uint32_t rows = 0;
@@ -141,6 +148,9 @@ class Ladder {
   void score4(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t count, float* out) const;
   /// out[i] = estimated distance of row first + i.
   void score4_block(const QueryState& state, const CodeView& codes, std::uint32_t first, std::size_t count, float* out) const;
+  /// As score4, with the factors of row ids[i] in packed[i] instead of the plane's.
+  void score4_packed(const QueryState& state, const CodeView& codes, const PackedFactors& form, const std::uint32_t* ids,
+                     const std::uint32_t* packed, std::size_t count, float* out) const;
   /// As score4, by the 8-bit code.
   void score8(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t count, float* out) const;
   /// out[i] = estimated distance of row i of one block; errors[i], unless null, is its bound. Rows beyond the last give base distances.
@@ -150,6 +160,10 @@ class Ladder {
   CodeView view_of(const CodeSections& sections, const std::string& what) const;
   /// The scale of row `row`'s 4-bit or 8-bit code, for QueryState::error_of.
   float scale_of(const CodeView& codes, CodeLevel level, std::uint32_t row) const;
+
+  /// How these factors are best packed, and those of one row.
+  PackedFactors packing_of(const CodeView& codes) const;
+  std::uint32_t packed_factors(const CodeView& codes, const PackedFactors& form, std::uint32_t row) const;
 
   std::string to_bytes() const;
   /// Throws CorruptionError naming `what` where the bytes are no ladder.
@@ -161,6 +175,8 @@ class Ladder {
   void encode_rows(const VectorBlock& rows, std::span<const std::uint32_t> order, std::uint32_t first, std::uint32_t count, CodePlanes& planes,
                    RowFactors* factors) const;
   void pack_factors(const std::vector<RowFactors>& factors, CodePlanes& planes) const;
+  RowFactors factors_of(const CodeView& codes, std::uint32_t row) const;
+  bool shows(RowFactors lost, RowFactors row) const;
   CodeQuery query_of(const QueryState& state, std::int32_t offset, RowFactors units) const;
   void score_high(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t first, std::size_t count, float* out) const;
 

@@ -33,6 +33,7 @@ void check_header(const GraphHeader& header, std::size_t size, std::uint32_t n_r
   if (header.format < kGraphFormat) fail("format " + std::to_string(header.format) + " is no longer walked");
   if (header.rows != n_rows) fail("is over " + std::to_string(header.rows) + " rows, the segment has " + std::to_string(n_rows));
   if (header.links < 2 || header.links > kGraphLinksMax) fail(std::to_string(header.links) + " links per node, expected 2 to " + std::to_string(kGraphLinksMax));
+  if (header.link_factors > 4) fail(std::to_string(header.link_factors) + " bytes of factors beside a link, expected at most 4");
   if (header.nodes > header.rows || header.nodes > kGraphNodesMax || header.entries > header.nodes || (header.nodes && !header.entries) ||
       header.groups > header.nodes || header.duplicates > header.rows - header.nodes || header.duplicates < header.groups || header.codes > size)
     fail("counts of rows, nodes, entries and duplicates contradict each other");
@@ -58,7 +59,8 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   graph.n_links_ = header.links;
   graph.row_of_node_ = part(layout.row_of_node, header.nodes);
   graph.node_of_row_ = part(layout.node_of_row, header.rows);
-  graph.links_ = part(layout.links, std::size_t{header.nodes} * header.links);
+  graph.link_stride_ = layout.link_stride;
+  graph.link_blocks_ = {buffer.data() + layout.links, header.nodes * layout.link_stride};
   graph.n_entries_ = header.entries;
   graph.group_nodes_ = part(layout.group_nodes, header.groups);
   graph.group_starts_ = part(layout.group_starts, header.groups ? std::size_t{header.groups} + 1 : 0);
@@ -68,6 +70,8 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
     graph.has_group_ = {reinterpret_cast<const std::uint64_t*>(buffer.data() + layout.has_group), (std::size_t{header.nodes} + 63) / 64};
   graph.check_small_parts();
   if (header.codes) graph.codes_ = GraphCodes::open({buffer.data() + layout.codes, header.codes}, header.nodes);
+  if (header.link_factors != (graph.codes_ ? graph.codes_->packing().bytes : 0))
+    fail(std::to_string(header.link_factors) + " bytes of factors beside a link, its codes have others");
   graph.buffer_ = std::move(buffer);
   return graph;
 }
@@ -83,7 +87,7 @@ void Graph::check_small_parts() const {
     if (row >= n_rows_) fail("a duplicate is row " + std::to_string(row) + " of " + std::to_string(n_rows_));
 }
 
-std::size_t Graph::hot_bytes() const { return row_of_node_.size_bytes() + links_.size_bytes() + (codes_ ? codes_->hot_bytes() : 0); }
+std::size_t Graph::hot_bytes() const { return row_of_node_.size_bytes() + link_blocks_.size() + (codes_ ? codes_->hot_bytes() : 0); }
 
 std::uint32_t Graph::row_of(std::uint32_t node) const {
   const std::uint32_t row = row_of_node_[node];
@@ -98,7 +102,7 @@ std::uint32_t Graph::node_of(std::uint32_t row) const {
 }
 
 std::span<const std::uint32_t> Graph::links_of(std::uint32_t node) const {
-  const auto slots = links_.subspan(static_cast<std::size_t>(node) * n_links_, n_links_);
+  const auto slots = link_slots(node);
   std::size_t used = 0;
   for (; used < slots.size() && slots[used] != kNone; ++used)
     if (slots[used] >= n_nodes_) fail("node " + std::to_string(node) + " links to node " + std::to_string(slots[used]) + " of " + std::to_string(n_nodes_));
@@ -112,6 +116,18 @@ Graph::Copies Graph::copies_of(std::uint32_t node) const {
   const auto group = static_cast<std::size_t>(found - group_nodes_.begin());
   const std::uint32_t start = group_starts_[group], near = near_starts_[group], end = group_starts_[group + 1];
   return {duplicates_.subspan(start, near - start), duplicates_.subspan(near, end - near)};
+}
+
+void Graph::check_link_factors() const {
+  const PackedFactors& packing = codes_->packing();
+  for (std::uint32_t node = 0; node < n_nodes_; ++node) {
+    const auto links = links_of(node);
+    for (std::size_t i = 0; i < links.size(); ++i) {
+      const std::uint32_t expected = codes_->ladder().packed_factors(codes_->view(), packing, links[i]);
+      if (std::memcmp(&expected, link_factors(node) + i * packing.bytes, packing.bytes))
+        fail("node " + std::to_string(node) + " has other factors beside its link to node " + std::to_string(links[i]) + " than that node");
+    }
+  }
 }
 
 void Graph::verify() const {
@@ -136,6 +152,7 @@ void Graph::verify() const {
   for (std::uint32_t row = 0; row < n_rows_; ++row)
     if (!taken[row] && node_of_row_[row] != kNone) fail("row " + std::to_string(row) + " is said to be a node but is none");
   if (!n_nodes_) return;
+  if (codes_) check_link_factors();
 
   std::vector<bool> reached(n_nodes_);
   std::vector<std::uint32_t> queue{0};

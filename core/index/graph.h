@@ -10,10 +10,11 @@
 // the rows themselves.
 //
 //   header 64     magic "VICGRAPH", u32 format, u32 rows, u32 nodes, u32 links per node R, u32 entries, u32 groups of copies, u32 copies,
-//                 u32 0, u64 size of the buffer, u64 size of the codes, 8 bytes 0
+//                 u32 bytes of factors beside a link, u64 size of the buffer, u64 size of the codes, 8 bytes 0
 //   row_of_node   u32 * nodes      the row a node stands for
 //   node_of_row   u32 * rows       the node that stands for a row; kNone for a row without a vector. Read by scans, not by walks
-//   links         u32 * nodes * R  nodes, nearest first; kNone fills the end
+//   links         nodes blocks     u32 * R nodes, nearest first, kNone fills the end; then for each of them the factors of its code, packed
+//                                  (graph_codes.h), so that a walk has them with the link. Each block is padded to a multiple of 64
 //   group_nodes   u32 * groups     nodes that stand for several rows, ascending
 //   group_starts  u32 * (groups + 1), absent without groups
 //   near_starts   u32 * groups     where among the copies of each group the near ones begin
@@ -107,13 +108,14 @@ class Graph {
   /// Null for a graph without codes.
   const GraphCodes* codes() const { return codes_.get(); }
   void prefetch_links(std::uint32_t node) const {
-    const std::uint32_t* links = links_.data() + static_cast<std::size_t>(node) * n_links_;
-    for (std::size_t i = 0; i < n_links_; i += 16) __builtin_prefetch(links + i);
+    for (std::size_t line = 0; line < link_stride_; line += 64) __builtin_prefetch(link_block(node) + line);
   }
   /// The links of a node as they lie there, unchecked: nodes, and from the first number that is none only kNone, unless damaged.
   std::span<const std::uint32_t> link_slots(std::uint32_t node) const {
-    return links_.subspan(static_cast<std::size_t>(node) * n_links_, n_links_);
+    return {reinterpret_cast<const std::uint32_t*>(link_block(node)), n_links_};
   }
+  /// The packed factors of the codes of these links, one behind the other; nothing where codes are not packed.
+  const std::uint8_t* link_factors(std::uint32_t node) const { return link_block(node) + 4 * std::size_t{n_links_}; }
   void prefetch_row_of(std::uint32_t node) const { __builtin_prefetch(row_of_node_.data() + node); }
   bool stands_for_several(std::uint32_t node) const { return !has_group_.empty() && (has_group_[node >> 6] >> (node & 63) & 1); }
   bool has_near_copies() const { return !near_starts_.empty(); }
@@ -124,12 +126,16 @@ class Graph {
   Copies copies_of(std::uint32_t node) const;
 
  private:
+  const std::uint8_t* link_block(std::uint32_t node) const { return link_blocks_.data() + node * link_stride_; }
   void check_small_parts() const;
+  void check_link_factors() const;
   void check_block(const VectorBlock& block) const;
 
   Blob buffer_;
   std::uint32_t n_rows_ = 0, n_nodes_ = 0, n_links_ = 0, n_entries_ = 0;
-  std::span<const std::uint32_t> row_of_node_, node_of_row_, links_, group_nodes_, group_starts_, near_starts_, duplicates_;
+  std::span<const std::uint32_t> row_of_node_, node_of_row_, group_nodes_, group_starts_, near_starts_, duplicates_;
+  Bytes link_blocks_;
+  std::size_t link_stride_ = 0;
   std::span<const std::uint64_t> has_group_;
   std::shared_ptr<const GraphCodes> codes_;  // null: walks go by rows
 };

@@ -260,13 +260,15 @@ class Writer {
   /// `codes`: as GraphCodes::build makes them.
   std::vector<std::uint8_t> write(std::span<const std::uint8_t> codes) && {
     header_.codes = codes.size();
+    const auto opened = codes.empty() ? nullptr : GraphCodes::open(codes, header_.nodes);
+    if (opened) header_.link_factors = opened->packing().bytes;
     const GraphLayout layout(header_);
     header_.size = layout.size;
     buffer_.resize(layout.size);
     std::memcpy(buffer_.data(), &header_, sizeof header_);
     std::ranges::copy(network_.rows, part<std::uint32_t>(layout.row_of_node));
     static_assert(LinkTable::kFree == Graph::kNone);
-    std::ranges::copy(network_.links, part<std::uint32_t>(layout.links));
+    for (std::uint32_t node = 0; node < header_.nodes; ++node) write_links(node, opened.get(), part<std::uint8_t>(layout.links + node * layout.link_stride));
     std::ranges::copy(codes, part<std::uint8_t>(layout.codes));
     write_nodes(part<std::uint32_t>(layout.node_of_row));
     write_groups(layout);
@@ -288,6 +290,18 @@ class Writer {
   template <class T>
   T* part(std::size_t offset) {
     return reinterpret_cast<T*>(buffer_.data() + offset);
+  }
+
+  void write_links(std::uint32_t node, const GraphCodes* codes, std::uint8_t* block) const {
+    const auto links = std::span(network_.links).subspan(std::size_t{node} * header_.links, header_.links);
+    std::memcpy(block, links.data(), links.size_bytes());
+    if (!codes) return;
+    std::uint8_t* factors = block + links.size_bytes();
+    for (const std::uint32_t to : links) {
+      const std::uint32_t packed = to == LinkTable::kFree ? 0 : codes->ladder().packed_factors(codes->view(), codes->packing(), to);
+      std::memcpy(factors, &packed, header_.link_factors);
+      factors += header_.link_factors;
+    }
   }
 
   void write_nodes(std::uint32_t* node_of_row) const {
@@ -352,7 +366,7 @@ std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const 
 
 std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, const GraphParams& params, unsigned threads) {
   const std::size_t code = BuildSpace::bytes_per_node(dim, dtype), workers = std::max(1u, threads);
-  const std::size_t links = rows * 4 * std::size_t{params.links}, result = rows * (4 + 4 + 4 + 4) + links + 4096;
+  const std::size_t links = rows * 4 * std::size_t{params.links}, result = rows * (4 + 4 + 4 + 4 + 64) + 2 * links + 4096;
   const std::size_t grouping = rows * (16 + 4 + 2 * 12);  // keys, representatives, copies in a vector that doubles
   const std::size_t groups = rows * (4 + 2 * 12);
   const std::size_t encoding = rows * 8;

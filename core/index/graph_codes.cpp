@@ -1,6 +1,7 @@
 #include "index/graph_codes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -17,7 +18,9 @@ struct CodesHeader {
   std::uint64_t ladder, stride;
   std::uint32_t nodes, format;
   float add_unit, scale_unit;
-  std::uint8_t padding[32] = {};
+  std::uint32_t packed = 0;
+  float add_low = 0, add_step = 0, scale_low = 0, scale_step = 0;
+  std::uint8_t padding[12] = {};
 };
 static_assert(sizeof(CodesHeader) == 64);
 
@@ -61,6 +64,12 @@ std::vector<std::uint8_t> GraphCodes::build(const VectorBlock& block, std::span<
 
   CodesHeader header{trained.size(), ladder.stride(), static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(planes.view.format),
                      planes.view.units.add, planes.view.units.scale};
+  const PackedFactors packing = ladder.packing_of(planes.view);
+  header.packed = packing.bytes;
+  header.add_low = packing.low.add;
+  header.add_step = packing.step.add;
+  header.scale_low = packing.low.scale;
+  header.scale_step = packing.step.scale;
   std::vector<std::uint8_t> out(sizeof header + rounded(trained.size()) + rounded(high) + factors);
   std::uint8_t* at = out.data();
   std::memcpy(at, &header, sizeof header);
@@ -83,6 +92,9 @@ std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_
   if (header.nodes != n_nodes) fail("are of " + std::to_string(header.nodes) + " nodes, the graph has " + std::to_string(n_nodes));
   if (header.format > static_cast<std::uint32_t>(FactorFormat::float32)) fail("format " + std::to_string(header.format) + " of factors does not exist");
   const auto format = static_cast<FactorFormat>(header.format);
+  if (header.packed != 0 && header.packed != 2 && header.packed != 4) fail("have packed factors of " + std::to_string(header.packed) + " bytes, expected 0, 2 or 4");
+  for (const float number : {header.add_low, header.add_step, header.scale_low, header.scale_step})
+    if (!std::isfinite(number)) fail("have packed factors whose meaning is not a number");
   if (header.ladder > bytes.size() || header.stride > kStrideMax) fail("are larger than what holds them");
   const std::size_t high = n_nodes * header.stride, factors = n_nodes * factor_bytes(format);
   const std::size_t at_high = sizeof header + rounded(header.ladder), at_factors = at_high + rounded(high);
@@ -97,6 +109,7 @@ std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_
   sections.high = bytes.subspan(at_high, high);
   sections.factors = bytes.subspan(at_factors, factors);
   codes->view_ = codes->ladder_.view_of(sections, "codes of a graph");
+  codes->packing_ = {header.packed, {header.add_low, header.scale_low}, {header.add_step, header.scale_step}};
   codes->hot_bytes_ = high + factors;
   return codes;
 }

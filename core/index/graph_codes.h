@@ -4,10 +4,10 @@
 // small integers and bits are their own codes, l1 has none, and of rows with few dimensions the codes would be too coarse to navigate by.
 //
 //   header 64   u64 bytes of the ladder, u64 bytes from one code to the next, u32 nodes, u32 format of the factors, f32 unit of `add`,
-//               f32 unit of `scale`, zeros
+//               f32 unit of `scale`, u32 bytes of packed factors, and what these mean: f32 low and step of `add`, low and step of `scale`
 //   ladder      Ladder::to_bytes
 //   high        codes, one a node
-//   factors     one a node
+//   factors     one a node; walks read them packed beside the links, scans and rescoring from here
 // Each part starts at a multiple of 64.
 #pragma once
 #include <cstdint>
@@ -31,11 +31,13 @@ class GraphCodes {
 
   const Ladder& ladder() const { return ladder_; }
   const CodeView& view() const { return view_; }
+  const PackedFactors& packing() const { return packing_; }
   std::size_t hot_bytes() const { return hot_bytes_; }
 
  private:
   Ladder ladder_;
   CodeView view_;
+  PackedFactors packing_;
   std::size_t hot_bytes_ = 0;
 };
 

@@ -151,8 +151,8 @@ class GraphSearch {
     auto& met = memory_.met;
     const std::size_t before = met.size();
     const auto slots = graph_.link_slots(node);
-    if (const std::size_t used = met.insert_slots(slots); used < slots.size() && slots[used] != Graph::kNone) graph_.links_of(node);  // throws
-    for (const std::uint32_t fresh : met.part(before, met.size())) scorer.prefetch(fresh);
+    if (const std::size_t used = met.insert_slots(slots, graph_.link_factors(node), scorer.factor_bytes()); used < slots.size() && slots[used] != Graph::kNone) graph_.links_of(node);  // throws
+    for (const std::uint32_t fresh : met.part(before, met.size())) scorer.prefetch_met(fresh);
   }
 
   /// Scores the nodes met and not yet scored, up to the one at `end`.
@@ -160,11 +160,12 @@ class GraphSearch {
   void score_until(std::size_t end, const Scorer& scorer) {
     auto& [pool, accepted, met, rows, survivors, distances, state] = memory_;
     const auto nodes = met.part(scored_, end);
+    const std::uint32_t* factors = met.factors(scored_);
     scored_ = end;
     if (nodes.empty()) return;
     if (distances.size() < nodes.size()) distances.resize(nodes.size());
     if (survivors.size() < nodes.size()) survivors.resize(nodes.size());
-    scorer.score(nodes, distances.data());
+    scorer.score_met(nodes, factors, distances.data());
     stats_.rows_scored += nodes.size();
     const float bound = pool.bound_distance();
     std::size_t n_survivors = 0;

@@ -18,7 +18,10 @@ class RowScorer {
   RowScorer(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, WalkMemory& memory)
       : graph_(graph), query_(query), block_(block), rows_(memory.rows) {}
 
+  static constexpr std::size_t factor_bytes() { return 0; }
   void prefetch(std::uint32_t) const {}  // distances_at() does
+  void prefetch_met(std::uint32_t) const {}
+  void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t*, float* out) const { score(nodes, out); }
   void score(std::span<const std::uint32_t> nodes, float* out) const {
     rows_.clear();
     for (const std::uint32_t node : nodes) rows_.push_back(graph_.row_of(node));
@@ -43,16 +46,26 @@ class CodeScorer {
  public:
   /// Makes the query ready in `memory`, where it stays for GraphHits::rescore.
   CodeScorer(const Graph& graph, const PreparedQuery& query, WalkMemory& memory)
-      : codes_(*graph.codes()), query_(memory.query), stride_(codes_.ladder().stride()), factor_(factor_bytes(codes_.view().format)) {
+      : codes_(*graph.codes()), query_(memory.query), high_(codes_.view().high), stride_(codes_.ladder().stride()),
+        factor_(vicino::factor_bytes(codes_.view().format)) {
     codes_.ladder().prepare(static_cast<const float*>(query.values()), memory.query);
   }
 
+  /// What links bring for score_met, of each.
+  std::size_t factor_bytes() const { return codes_.packing().bytes; }
+  /// For score.
   void prefetch(std::uint32_t node) const {
-    const std::uint8_t* code = codes_.view().high + node * stride_;
-    for (std::size_t line = 0; line < stride_; line += 64) __builtin_prefetch(code + line);
+    prefetch_code(node);
     __builtin_prefetch(codes_.view().factors + node * factor_);
   }
+  /// For score_met.
+  void prefetch_met(std::uint32_t node) const { factor_bytes() ? prefetch_code(node) : prefetch(node); }
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
+  /// The same with the factors that came with links to the nodes.
+  void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* factors, float* out) const {
+    if (!factor_bytes()) return score(nodes, out);
+    codes_.ladder().score4_packed(query_, codes_.view(), codes_.packing(), nodes.data(), factors, nodes.size(), out);
+  }
   /// out[i] = distance of node i.
   void score_first(std::uint32_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), 0, count, out); }
   /// The bound of the error of a node's estimate.
@@ -61,8 +74,15 @@ class CodeScorer {
   }
 
  private:
+  // To the second cache only: there more lines may be on their way at once.
+  void prefetch_code(std::uint32_t node) const {
+    const std::uint8_t* code = high_ + node * stride_;
+    for (std::size_t line = 0; line < stride_; line += 64) __builtin_prefetch(code + line, 0, 2);
+  }
+
   const GraphCodes& codes_;
   const QueryState& query_;
+  const std::uint8_t* high_;
   std::size_t stride_, factor_;
 };
 

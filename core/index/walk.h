@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "codes/ladder.h"
@@ -114,6 +115,9 @@ class MetNodes {
   /// Valid until more are inserted.
   std::span<const std::uint32_t> part(std::size_t first, std::size_t end) const { return {nodes_.data() + first, end - first}; }
 
+  /// What came with each of them, of the last insert_slots that brought something.
+  const std::uint32_t* factors(std::size_t first) const { return factors_.data() + first; }
+
   /// False when the node was already there.
   bool insert(std::uint32_t node) {
     const std::size_t before = size_;
@@ -121,15 +125,32 @@ class MetNodes {
     return size_ != before;
   }
   /// Inserts nodes up to the first number that is none, and returns how many there were. Without branches on what was there already.
-  std::size_t insert_slots(std::span<const std::uint32_t> slots) {
-    if (nodes_.size() < size_ + slots.size()) nodes_.resize(2 * (size_ + slots.size()));
+  /// Slot i comes with the i-th of the numbers of `factor_bytes` bytes, 0, 2 or 4, that lie at `factors`.
+  std::size_t insert_slots(std::span<const std::uint32_t> slots, const std::uint8_t* factors = nullptr, std::size_t factor_bytes = 0) {
+    if (nodes_.size() < size_ + slots.size()) {
+      nodes_.resize(2 * (size_ + slots.size()));
+      factors_.resize(nodes_.size());
+    }
+    if (factor_bytes == 2) return insert_with<std::uint16_t>(slots, factors);
+    if (factor_bytes == 4) return insert_with<std::uint32_t>(slots, factors);
+    return insert_with<void>(slots, factors);
+  }
+
+ private:
+  template <class Factor>
+  std::size_t insert_with(std::span<const std::uint32_t> slots, [[maybe_unused]] const std::uint8_t* factors) {
     std::uint64_t* const words = words_.data();
-    std::uint32_t* const nodes = nodes_.data();
+    std::uint32_t *const nodes = nodes_.data(), *const kept = factors_.data();
     std::size_t size = size_, used = 0;
     for (; used < slots.size() && slots[used] < n_nodes_; ++used) {
       const std::uint32_t node = slots[used];
       const std::uint64_t word = words[node >> 6];
       nodes[size] = node;
+      if constexpr (!std::is_void_v<Factor>) {
+        Factor factor;
+        std::memcpy(&factor, factors + used * sizeof factor, sizeof factor);
+        kept[size] = factor;
+      }
       size += ~word >> (node & 63) & 1;
       words[node >> 6] = word | std::uint64_t{1} << (node & 63);
     }
@@ -137,9 +158,8 @@ class MetNodes {
     return used;
   }
 
- private:
   std::vector<std::uint64_t> words_;
-  std::vector<std::uint32_t> nodes_;
+  std::vector<std::uint32_t> nodes_, factors_;
   std::size_t size_ = 0, n_nodes_ = 0;
 };
 

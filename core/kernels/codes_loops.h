@@ -295,28 +295,43 @@ void encode_code(const float* values, std::size_t dims, bool fine, std::uint8_t*
 constexpr std::size_t kRows = 8;  // scored together
 typedef float Row8 __attribute__((vector_size(32)));
 typedef std::int32_t Dots8 __attribute__((vector_size(32)));
+typedef std::uint32_t Words8 __attribute__((vector_size(32)));
 
-enum class Form { half, full, bytes };
+enum class Form { half, full, bytes, packed_half, packed_byte };
 
-/// Eight distances from eight products and pairs of (add, scale).
+/// Eight distances from eight products.
 template <class Isa>
-inline void finish(const CodeQuery& query, const std::int32_t* dots, const float* pairs, float* out) {
-  Row8 first, second;
+inline void finish_rows(const CodeQuery& query, const std::int32_t* dots, Row8 adds, Row8 scales, float* out) {
   Dots8 whole;
-  __builtin_memcpy(&first, pairs, sizeof first);
-  __builtin_memcpy(&second, pairs + kRows, sizeof second);
   __builtin_memcpy(&whole, dots, sizeof whole);
-  const Row8 adds = __builtin_shufflevector(first, second, 0, 2, 4, 6, 8, 10, 12, 14);
-  const Row8 scales = __builtin_shufflevector(first, second, 1, 3, 5, 7, 9, 11, 13, 15);
   const Row8 largest = Row8{} + 3.40282347e38f;
   Row8 distances = (query.base + query.along * adds) + (query.slope * scales) * __builtin_convertvector(whole - query.offset, Row8);
   distances = distances < largest ? distances : largest;  // in this order a NaN becomes the largest, too
   __builtin_memcpy(out, &distances, sizeof distances);
 }
 
-/// Eight rows, of which row i stands at row[i].
+/// With factors as pairs of (add, scale).
+template <class Isa>
+inline void finish(const CodeQuery& query, const std::int32_t* dots, const float* pairs, float* out) {
+  Row8 first, second;
+  __builtin_memcpy(&first, pairs, sizeof first);
+  __builtin_memcpy(&second, pairs + kRows, sizeof second);
+  finish_rows<Isa>(query, dots, __builtin_shufflevector(first, second, 0, 2, 4, 6, 8, 10, 12, 14),
+                   __builtin_shufflevector(first, second, 1, 3, 5, 7, 9, 11, 13, 15), out);
+}
+
+/// The same with factors of one byte each, the two lowest of a word.
+template <class Isa>
+inline void finish_packed(const CodeQuery& query, const std::int32_t* dots, const std::uint32_t* packed, float* out) {
+  Words8 words;
+  __builtin_memcpy(&words, packed, sizeof words);
+  finish_rows<Isa>(query, dots, query.add_low + query.add_step * __builtin_convertvector(words & 255, Row8),
+                   query.scale_low + query.scale_step * __builtin_convertvector(words >> 8 & 255, Row8), out);
+}
+
+/// Eight rows, of which row i stands at row[i]; `packed` are their factors where the form has such.
 template <class Isa, Form form>
-inline void score_rows(const CodeQuery& query, const CodeRows& rows, const std::size_t (&row)[kRows], float* out) {
+inline void score_rows(const CodeQuery& query, const CodeRows& rows, const std::size_t (&row)[kRows], const std::uint32_t* packed, float* out) {
   const std::uint8_t* codes[kRows];
   std::int32_t dots[kRows];
   for (std::size_t i = 0; i < kRows; ++i) codes[i] = rows.high + row[i] * rows.stride;
@@ -328,8 +343,11 @@ inline void score_rows(const CodeQuery& query, const CodeRows& rows, const std::
     for (std::size_t i = 0; i < kRows; ++i) dots[i] = 16 * dots[i] + low[i];
   }
   for (std::size_t i = 0; i < kRows; ++i) dots[i] *= 2;
+  if constexpr (form == Form::packed_byte) return finish_packed<Isa>(query, dots, packed, out);
   float pairs[2 * kRows];
-  if constexpr (form == Form::half) {
+  if constexpr (form == Form::packed_half) {
+    Isa::halves(reinterpret_cast<const std::uint8_t*>(packed), pairs);
+  } else if constexpr (form == Form::half) {
     std::uint8_t halves[4 * kRows];
     for (std::size_t i = 0; i < kRows; ++i) __builtin_memcpy(halves + 4 * i, rows.factors + row[i] * 4, 4);
     Isa::halves(halves, pairs);
@@ -344,15 +362,17 @@ void code_scores(const CodeQuery& query, const CodeRows& rows, std::size_t count
   std::size_t row[kRows], start = 0;
   for (; start + kRows <= count; start += kRows) {
     for (std::size_t i = 0; i < kRows; ++i) row[i] = rows.rows ? rows.rows[start + i] : rows.first + start + i;
-    score_rows<Isa, form>(query, rows, row, out + start);
+    score_rows<Isa, form>(query, rows, row, rows.packed ? rows.packed + start : nullptr, out + start);
   }
   if (start == count) return;
+  std::uint32_t packed[kRows];
   for (std::size_t i = 0; i < kRows; ++i) {
     const std::size_t at = start + i < count ? start + i : count - 1;  // the last group is filled with its last row
     row[i] = rows.rows ? rows.rows[at] : rows.first + at;
+    if constexpr (form == Form::packed_half || form == Form::packed_byte) packed[i] = rows.packed[at];
   }
   float distances[kRows];
-  score_rows<Isa, form>(query, rows, row, distances);
+  score_rows<Isa, form>(query, rows, row, packed, distances);
   for (std::size_t i = 0; start + i < count; ++i) out[start + i] = distances[i];
 }
 
@@ -361,6 +381,8 @@ void fill_table(Kernels& table) {
   table.code_scores_half = code_scores<Isa, Form::half>;
   table.code_scores_float = code_scores<Isa, Form::full>;
   table.code_scores_byte = code_scores<Isa, Form::bytes>;
+  table.code_scores_packed_half = code_scores<Isa, Form::packed_half>;
+  table.code_scores_packed_byte = code_scores<Isa, Form::packed_byte>;
   table.code_block_sums = Isa::block_sums;
   table.rotate = rotate<Isa>;
   table.encode_code = encode_code<Isa>;

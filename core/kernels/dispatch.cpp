@@ -83,6 +83,8 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("take_bounds"), table.take_bounds, source.take_bounds);
   visit(std::string("row_sums"), table.row_sums, source.row_sums);
   visit(std::string("code_scores_half"), table.code_scores_half, source.code_scores_half);
+  visit(std::string("code_scores_packed_half"), table.code_scores_packed_half, source.code_scores_packed_half);
+  visit(std::string("code_scores_packed_byte"), table.code_scores_packed_byte, source.code_scores_packed_byte);
   visit(std::string("code_scores_float"), table.code_scores_float, source.code_scores_float);
   visit(std::string("code_scores_byte"), table.code_scores_byte, source.code_scores_byte);
   visit(std::string("code_block_sums"), table.code_block_sums, source.code_block_sums);

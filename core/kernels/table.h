@@ -74,6 +74,8 @@ struct CodeQuery {
   std::size_t row_bytes = 0;           // nibbles of one row: a multiple of 32
   std::int32_t offset = 0;             // taken off the whole dot, which is twice the dot product of nibbles (or of bytes for both planes)
   float base = 0, along = 0, slope = 0;
+  // What factors of one byte each stand for: low + step * byte.
+  float add_low = 0, add_step = 0, scale_low = 0, scale_step = 0;
 };
 /// Rows of nibbles and their factors. Row i stands for rows[i], or for `first` + i where `rows` is null.
 struct CodeRows {
@@ -83,8 +85,10 @@ struct CodeRows {
   const std::uint8_t* factors = nullptr;
   const std::uint32_t* rows = nullptr;
   std::size_t first = 0;
+  const std::uint32_t* packed = nullptr;  // instead of `factors`: those of row i in packed[i], two float16, or two bytes
 };
-/// out[i] = estimated distance of row i < count. One kernel for factors in float16, one for float32, one for both planes (float32).
+/// out[i] = estimated distance of row i < count. One kernel for factors in float16, one for float32, one for both planes (float32), and
+/// two for packed factors.
 using CodeScores = void (*)(const CodeQuery& query, const CodeRows& rows, std::size_t count, float* out);
 /// sums[row] = sum of the table's entries that the nibbles of row < 32 of a block select. 64 bytes of block and table for 16 dimensions.
 using CodeBlockSums = void (*)(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums);
@@ -141,6 +145,8 @@ struct Kernels {
   CodeScores code_scores_half = nullptr;
   CodeScores code_scores_float = nullptr;
   CodeScores code_scores_byte = nullptr;
+  CodeScores code_scores_packed_half = nullptr;
+  CodeScores code_scores_packed_byte = nullptr;
   CodeBlockSums code_block_sums = nullptr;
   Rotate rotate = nullptr;
   EncodeCode encode_code = nullptr;

@@ -65,14 +65,17 @@ TEST(code_scores_are_the_same_bits_on_every_set) {
         std::memcpy(factors.data() + i * 4, &value, 4);
       }
       const std::vector<std::int8_t> codes = query_codes(row_bytes, random, extreme);
-      const CodeQuery query{codes.data(), row_bytes, 12345, 0.5f, -1.25f, 0.001f};
+      const CodeQuery query{codes.data(), row_bytes, 12345, 0.5f, -1.25f, 0.001f, -3, 0.03f, 0.5f, 0.01f};
       std::vector<std::uint32_t> ids(70);
       for (std::uint32_t& id : ids) id = random.below(n_rows);
+      std::vector<std::uint32_t> packed(70);
+      for (std::uint32_t& pair : packed) pair = (0x3c00 + random.below(2000)) << 16 | (0x3c00 + random.below(2000));
       for (std::size_t count = 0; count <= ids.size(); ++count)
         for (const bool gathered : {false, true}) {
-          const CodeRows rows{high.data(), low.data(), stride, factors.data(), gathered ? ids.data() : nullptr, 3};
+          const CodeRows rows{high.data(), low.data(), stride, factors.data(), gathered ? ids.data() : nullptr, 3, packed.data()};
           for (const Kernels& set : wide_sets()) {
-            for (const auto member : {&Kernels::code_scores_half, &Kernels::code_scores_float, &Kernels::code_scores_byte}) {
+            for (const auto member : {&Kernels::code_scores_half, &Kernels::code_scores_float, &Kernels::code_scores_byte,
+                                      &Kernels::code_scores_packed_half, &Kernels::code_scores_packed_byte}) {
               std::vector<float> found(count), expected(count);
               (set.*member)(query, rows, count, found.data());
               (scalar.*member)(query, rows, count, expected.data());

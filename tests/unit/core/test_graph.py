@@ -197,8 +197,8 @@ def test_a_graph_of_another_size_is_refused() -> None:
 def test_a_newer_format_is_refused_as_such() -> None:
     vectors = gaussians(100)
     graph = bytearray(_core.build_graph(vectors, "l2"))
-    graph[8] = 4
-    with pytest.raises(FormatError, match="format 4, this version reads up to 3; upgrade"):
+    graph[8] = 5
+    with pytest.raises(FormatError, match="format 5, this version reads up to 4; upgrade"):
         _core.graph_search(bytes(graph), vectors, vectors[:1], 1, 8, "l2")
 
 
