@@ -17,8 +17,6 @@ constexpr std::size_t kHopsPerCheck = 64;
 constexpr std::size_t kDescent = 8;
 // A walk begins at this share of its beam, but at so many entries at least.
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
-// The links of the nodes that will be expanded next are asked for.
-constexpr std::size_t kLinksAhead = 3;
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
 constexpr std::size_t kSlackMin = 10;
 // A scan keeps so many times k rows, and so many more, for rescoring: codes of 4 bits place the nearest ten of a hundred thousand within
@@ -141,7 +139,6 @@ class GraphSearch {
       ++stats_.hops;
       const std::size_t before = met.size();
       meet_links(walk_node(nearest), scorer);
-      pool.peek(kLinksAhead, [&](WalkKey key) { graph_.prefetch_links(walk_node(key)); });
       score_until(hops <= kDescent ? met.size() : before, scorer);
     }
   }
@@ -173,16 +170,9 @@ class GraphSearch {
       survivors[n_survivors] = static_cast<std::uint32_t>(i);
       n_survivors += distances[i] <= bound;
     }
-    WalkKey next = pool.peek_next();
-    for (std::size_t s = 0; s < n_survivors; ++s) {
-      const std::size_t i = survivors[s];
-      const WalkKey key = walk_key(distances[i], nodes[i]);
-      if (key < next) {
-        next = key;
-        graph_.prefetch_links(nodes[i]);
-      }
-      pool.insert(key);
-    }
+    // All their links are asked for, though only a third of them will be expanded: the next node is often the newest.
+    for (std::size_t s = 0; s < n_survivors; ++s) graph_.prefetch_links(nodes[survivors[s]]);
+    for (std::size_t s = 0; s < n_survivors; ++s) pool.insert(walk_key(distances[survivors[s]], nodes[survivors[s]]));
     if (allowed_) accept(nodes);
   }
 

@@ -70,21 +70,6 @@ class WalkPool {
     while (next_ < size_ && (keys_[next_] & 1)) ++next_;
     return next_ < size_ ? keys_[next_++] |= 1 : 0;
   }
-  /// The key that would be taken next, or one above all where there is none.
-  WalkKey peek_next() const {
-    for (std::size_t i = next_; i < size_; ++i)
-      if (!(keys_[i] & 1)) return keys_[i];
-    return ~WalkKey{0};
-  }
-  /// Calls visit(key) for the first `count` keys that would be taken next.
-  template <class Visit>
-  void peek(std::size_t count, Visit&& visit) const {
-    for (std::size_t i = next_; i < size_ && count; ++i)
-      if (!(keys_[i] & 1)) {
-        visit(keys_[i]);
-        --count;
-      }
-  }
 
  private:
   /// How many keys are smaller: halving without branches, since nobody could predict them.

@@ -14,7 +14,7 @@ struct Avx2Codes {
   static constexpr std::size_t kFloats = 8;
 
   static void nibble_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::size_t row_bytes, std::int32_t* dots) {
-    for (std::size_t r = 0; r < code_loops::kRows; r += 4) four_dots(rows + r, query, row_bytes, dots + r);
+    four_dots(rows, query, row_bytes, dots);
   }
 
   static void halves(const std::uint8_t* bytes, float* out) {

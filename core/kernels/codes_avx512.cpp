@@ -12,23 +12,14 @@ struct Avx512Codes {
   static constexpr std::size_t kFloats = 16;
 
   static void nibble_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::size_t row_bytes, std::int32_t* dots) {
-    constexpr std::size_t n = code_loops::kRows;
-    __m512i sums[n];
-    for (std::size_t r = 0; r < n; ++r) sums[r] = _mm512_setzero_si512();
-    std::size_t i = 0;
-    for (; i + 64 <= row_bytes; i += 64) {
-      const __m512i low = _mm512_loadu_si512(query + 2 * i), high = _mm512_loadu_si512(query + 2 * i + 64);
-      for (std::size_t r = 0; r < n; ++r) sums[r] = add_line(sums[r], _mm512_loadu_si512(rows[r] + i), low, high);
+    // The usual sizes are unrolled: a walk calls this for one dozen rows after the other.
+    switch (row_bytes) {
+      case 64: return lines_dots<1>(rows, query, dots);
+      case 128: return lines_dots<2>(rows, query, dots);
+      case 192: return lines_dots<3>(rows, query, dots);
+      case 384: return lines_dots<6>(rows, query, dots);
+      default: return any_dots(rows, query, row_bytes, dots);
     }
-    if (i < row_bytes) {
-      // The query is zero beyond the half line.
-      const __m512i low = _mm512_loadu_si512(query + 2 * i), high = _mm512_loadu_si512(query + 2 * i + 64);
-      for (std::size_t r = 0; r < n; ++r) {
-        const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[r] + i));
-        sums[r] = add_line(sums[r], _mm512_zextsi256_si512(codes), low, high);
-      }
-    }
-    for (std::size_t r = 0; r < n; r += 4) four_totals(sums + r, dots + r);
   }
 
   static void halves(const std::uint8_t* bytes, float* out) {
@@ -63,6 +54,38 @@ struct Avx512Codes {
   }
 
  private:
+  template <std::size_t lines>
+  static void lines_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::int32_t* dots) {
+    __m512i sums[4];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < 4; ++r) {
+      sums[r] = _mm512_setzero_si512();
+#pragma GCC unroll 8
+      for (std::size_t i = 0; i < lines; ++i)
+        sums[r] = add_line(sums[r], _mm512_loadu_si512(rows[r] + 64 * i), _mm512_loadu_si512(query + 128 * i), _mm512_loadu_si512(query + 128 * i + 64));
+    }
+    four_totals(sums, dots);
+  }
+
+  static void any_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::size_t row_bytes, std::int32_t* dots) {
+    __m512i sums[4];
+    for (std::size_t r = 0; r < 4; ++r) sums[r] = _mm512_setzero_si512();
+    std::size_t i = 0;
+    for (; i + 64 <= row_bytes; i += 64) {
+      const __m512i low = _mm512_loadu_si512(query + 2 * i), high = _mm512_loadu_si512(query + 2 * i + 64);
+      for (std::size_t r = 0; r < 4; ++r) sums[r] = add_line(sums[r], _mm512_loadu_si512(rows[r] + i), low, high);
+    }
+    if (i < row_bytes) {
+      // The query is zero beyond the half line.
+      const __m512i low = _mm512_loadu_si512(query + 2 * i), high = _mm512_loadu_si512(query + 2 * i + 64);
+      for (std::size_t r = 0; r < 4; ++r) {
+        const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[r] + i));
+        sums[r] = add_line(sums[r], _mm512_zextsi256_si512(codes), low, high);
+      }
+    }
+    four_totals(sums, dots);
+  }
+
   /// Two rounds of pairwise addition leave four totals in each 128-bit lane.
   static void four_totals(const __m512i* sums, std::int32_t* totals) {
     const __m512i first = _mm512_add_epi32(_mm512_unpacklo_epi32(sums[0], sums[1]), _mm512_unpackhi_epi32(sums[0], sums[1]));

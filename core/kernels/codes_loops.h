@@ -5,7 +5,7 @@
 //
 // An instruction set is a struct in an anonymous namespace. It offers
 //   kFloats      lanes of a register
-//   nibble_dots  dots[i] = <nibbles of rows[i], query> for i < 8
+//   nibble_dots  dots[i] = <nibbles of rows[i], query> for i < 4
 //   halves       32 bytes of float16 to 16 floats
 //   block_sums   as CodeBlockSums
 #pragma once
@@ -293,6 +293,7 @@ void encode_code(const float* values, std::size_t dims, bool fine, std::uint8_t*
 // ---- scoring
 
 constexpr std::size_t kRows = 8;  // scored together
+constexpr std::size_t kDots = 4;  // multiplied together
 typedef float Row8 __attribute__((vector_size(32)));
 typedef std::int32_t Dots8 __attribute__((vector_size(32)));
 typedef std::uint32_t Words8 __attribute__((vector_size(32)));
@@ -329,17 +330,25 @@ inline void finish_packed(const CodeQuery& query, const std::int32_t* dots, cons
                    query.scale_low + query.scale_step * __builtin_convertvector(words >> 8 & 255, Row8), out);
 }
 
-/// Eight rows, of which row i stands at row[i]; `packed` are their factors where the form has such.
+template <class Isa>
+inline void nibble_dots(const std::uint8_t* plane, std::size_t stride, const CodeQuery& query, const std::size_t (&row)[kRows], std::size_t count,
+                        std::int32_t* dots) {
+  for (std::size_t r = 0; r < count; r += kDots) {
+    const std::uint8_t* codes[kDots];
+    for (std::size_t i = 0; i < kDots; ++i) codes[i] = plane + row[r + i] * stride;
+    Isa::nibble_dots(codes, query.codes, query.row_bytes, dots + r);
+  }
+}
+
+/// Eight rows, of which row i stands at row[i] and `count` are wanted; `packed` are their factors where the form has such.
 template <class Isa, Form form>
-inline void score_rows(const CodeQuery& query, const CodeRows& rows, const std::size_t (&row)[kRows], const std::uint32_t* packed, float* out) {
-  const std::uint8_t* codes[kRows];
-  std::int32_t dots[kRows];
-  for (std::size_t i = 0; i < kRows; ++i) codes[i] = rows.high + row[i] * rows.stride;
-  Isa::nibble_dots(codes, query.codes, query.row_bytes, dots);
+inline void score_rows(const CodeQuery& query, const CodeRows& rows, const std::size_t (&row)[kRows], std::size_t count, const std::uint32_t* packed,
+                       float* out) {
+  std::int32_t dots[kRows] = {};
+  nibble_dots<Isa>(rows.high, rows.stride, query, row, count, dots);
   if constexpr (form == Form::bytes) {
-    std::int32_t low[kRows];
-    for (std::size_t i = 0; i < kRows; ++i) codes[i] = rows.low + row[i] * rows.stride;
-    Isa::nibble_dots(codes, query.codes, query.row_bytes, low);
+    std::int32_t low[kRows] = {};
+    nibble_dots<Isa>(rows.low, rows.stride, query, row, count, low);
     for (std::size_t i = 0; i < kRows; ++i) dots[i] = 16 * dots[i] + low[i];
   }
   for (std::size_t i = 0; i < kRows; ++i) dots[i] *= 2;
@@ -362,7 +371,7 @@ void code_scores(const CodeQuery& query, const CodeRows& rows, std::size_t count
   std::size_t row[kRows], start = 0;
   for (; start + kRows <= count; start += kRows) {
     for (std::size_t i = 0; i < kRows; ++i) row[i] = rows.rows ? rows.rows[start + i] : rows.first + start + i;
-    score_rows<Isa, form>(query, rows, row, rows.packed ? rows.packed + start : nullptr, out + start);
+    score_rows<Isa, form>(query, rows, row, kRows, rows.packed ? rows.packed + start : nullptr, out + start);
   }
   if (start == count) return;
   std::uint32_t packed[kRows];
@@ -372,7 +381,7 @@ void code_scores(const CodeQuery& query, const CodeRows& rows, std::size_t count
     if constexpr (form == Form::packed_half || form == Form::packed_byte) packed[i] = rows.packed[at];
   }
   float distances[kRows];
-  score_rows<Isa, form>(query, rows, row, packed, distances);
+  score_rows<Isa, form>(query, rows, row, count - start, packed, distances);
   for (std::size_t i = 0; start + i < count; ++i) out[start + i] = distances[i];
 }
 

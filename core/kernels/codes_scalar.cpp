@@ -12,7 +12,7 @@ struct Portable {
   static constexpr std::size_t kFloats = 4;  // the baseline of every processor we run on has registers of four
 
   static void nibble_dots(const std::uint8_t* const* rows, const std::int8_t* query, std::size_t row_bytes, std::int32_t* dots) {
-    for (std::size_t r = 0; r < code_loops::kRows; ++r) {
+    for (std::size_t r = 0; r < code_loops::kDots; ++r) {
       std::int32_t total = 0;
       for (std::size_t i = 0; i < row_bytes; ++i) {
         const std::int8_t* line = query + i / 64 * 128 + i % 64;
