@@ -107,7 +107,7 @@ class GraphSearch {
   /// Walks begin at the nearest entries.
   template <class Scorer>
   void score_entries(const Scorer& scorer) {
-    auto& [pool, accepted, met, rows, survivors, distances, state] = memory_;
+    auto& [pool, accepted, met, rows, survivors, keys, distances, state] = memory_;
     const std::uint32_t count = graph_.n_entries();
     if (distances.size() < count) distances.resize(count);
     scorer.score_first(count, distances.data());
@@ -155,13 +155,14 @@ class GraphSearch {
   /// Scores the nodes met and not yet scored, up to the one at `end`.
   template <class Scorer>
   void score_until(std::size_t end, const Scorer& scorer) {
-    auto& [pool, accepted, met, rows, survivors, distances, state] = memory_;
+    auto& [pool, accepted, met, rows, survivors, keys, distances, state] = memory_;
     const auto nodes = met.part(scored_, end);
     const std::uint32_t* factors = met.factors(scored_);
     scored_ = end;
     if (nodes.empty()) return;
     if (distances.size() < nodes.size()) distances.resize(nodes.size());
     if (survivors.size() < nodes.size()) survivors.resize(nodes.size());
+    if (keys.size() < nodes.size()) keys.resize(nodes.size());
     scorer.score_met(nodes, factors, distances.data());
     stats_.rows_scored += nodes.size();
     const float bound = pool.bound_distance();
@@ -171,8 +172,12 @@ class GraphSearch {
       n_survivors += distances[i] <= bound;
     }
     // All their links are asked for, though only a third of them will be expanded: the next node is often the newest.
-    for (std::size_t s = 0; s < n_survivors; ++s) graph_.prefetch_links(nodes[survivors[s]]);
-    for (std::size_t s = 0; s < n_survivors; ++s) pool.insert(walk_key(distances[survivors[s]], nodes[survivors[s]]));
+    for (std::size_t s = 0; s < n_survivors; ++s) {
+      const std::size_t i = survivors[s];
+      graph_.prefetch_links(nodes[i]);
+      keys[s] = walk_key(distances[i], nodes[i]);
+    }
+    pool.insert_all(std::span(keys).first(n_survivors));
     if (allowed_) accept(nodes);
   }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "codes/ladder.h"
+#include "index/graph_layout.h"
 
 namespace vicino {
 
@@ -65,6 +66,25 @@ class WalkPool {
     next_ = std::min(next_, static_cast<std::size_t>(place - first));
   }
 
+  /// The same of a few keys at once; sorts them. Their ranks are found side by side and what lies behind them moves only once.
+  void insert_all(std::span<WalkKey> keys) {
+    sort_few(keys);
+    ranks_.resize(std::max(ranks_.size(), keys.size()));
+    for (std::size_t i = 0; i < keys.size(); ++i) ranks_[i] = rank_of(keys[i]);
+    WalkKey* const first = keys_.data();
+    std::size_t end = size_;  // of what has not moved yet
+    for (std::size_t i = keys.size(); i-- > 0;) {
+      const std::size_t rank = ranks_[i], place = rank + i;
+      if (place < capacity_) {
+        std::memmove(first + place + 1, first + rank, std::min(end - rank, capacity_ - place - 1) * sizeof(WalkKey));
+        first[place] = keys[i];
+      }
+      end = rank;
+    }
+    size_ = std::min(size_ + keys.size(), capacity_);
+    if (!keys.empty()) next_ = std::min(next_, ranks_[0]);
+  }
+
   /// The nearest key that was not taken yet, 0 when there is none.
   WalkKey take_next() {
     while (next_ < size_ && (keys_[next_] & 1)) ++next_;
@@ -83,7 +103,18 @@ class WalkPool {
     return static_cast<std::size_t>(at - keys_.data());
   }
 
+  static void sort_few(std::span<WalkKey> keys) {
+    if (keys.size() > kGraphLinksMax) return std::ranges::sort(keys);
+    for (std::size_t i = 1; i < keys.size(); ++i) {
+      const WalkKey key = keys[i];
+      std::size_t at = i;
+      for (; at > 0 && keys[at - 1] > key; --at) keys[at] = keys[at - 1];
+      keys[at] = key;
+    }
+  }
+
   std::vector<WalkKey> keys_;
+  std::vector<std::size_t> ranks_;
   std::size_t capacity_ = 0, size_ = 0, next_ = 0;  // all before next_ were taken
 };
 
@@ -153,6 +184,7 @@ struct WalkMemory {
   WalkPool pool, accepted;
   MetNodes met;
   std::vector<std::uint32_t> rows, survivors;
+  std::vector<WalkKey> keys;
   std::vector<float> distances;
   QueryState query;
 
