@@ -104,7 +104,10 @@ class WalkPool {
   }
 
   static void sort_few(std::span<WalkKey> keys) {
-    if (keys.size() > kGraphLinksMax) return std::ranges::sort(keys);
+    if (keys.size() > kGraphLinksMax) {
+      std::ranges::sort(keys);
+      return;
+    }
     for (std::size_t i = 1; i < keys.size(); ++i) {
       const WalkKey key = keys[i];
       std::size_t at = i;
