@@ -2,7 +2,6 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <optional>
 
@@ -11,7 +10,6 @@
 #include "bind/search_arrays.h"
 #include "index/graph.h"
 #include "index/scan.h"
-#include "util/row_memory.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -89,18 +87,12 @@ nb::tuple graph_search(const nb::bytes& bytes, const Array& vectors, const Array
   return nb::make_tuple(rows, distances, stats.rows_scored);
 }
 
-Graph copied(const nb::bytes& bytes, std::uint32_t n_rows) {
-  auto memory = allocate_rows(bytes.size());
-  std::memcpy(memory.get(), bytes.data(), bytes.size());
-  return Graph::open(Blob({memory.get(), bytes.size()}, memory), n_rows);
-}
-
-/// A graph and its vectors, held open for search after search.
+/// A graph and its vectors, held open for search after search as a segment holds them.
 class SearchableGraph {
  public:
   SearchableGraph(nb::bytes bytes, Array vectors, const std::string& metric_name)
       : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
-        graph_(copied(bytes_, held_.block.rows)) {}
+        graph_(open(bytes_, held_.block.rows).in_memory()) {}
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed) const {
     check_k(k);

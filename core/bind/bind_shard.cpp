@@ -214,6 +214,10 @@ void bind_state(nb::module_& m) {
         s.replace_fields(segment_at(*s.snapshot(), key).with_fields(fields), bound);
       }, "key"_a, "fields"_a, "bound"_a)
       .def("next_key", &ShardState::next_key)
+      .def("keep_graphs_in_memory", [](ShardState& s) {
+        nb::gil_scoped_release unlocked;
+        s.keep_graphs_in_memory();
+      })
       .def_prop_ro("memory_bytes", [](const ShardState& s) {
         nb::gil_scoped_release unlocked;
         return s.memory_bytes();

@@ -6,6 +6,7 @@
 #include "index/graph.h"
 #include "index/graph_layout.h"
 #include "util/errors.h"
+#include "util/row_memory.h"
 
 namespace vicino {
 
@@ -69,11 +70,34 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   if (header.groups)
     graph.has_group_ = {reinterpret_cast<const std::uint64_t*>(buffer.data() + layout.has_group), (std::size_t{header.nodes} + 63) / 64};
   graph.check_small_parts();
-  if (header.codes) graph.codes_ = GraphCodes::open({buffer.data() + layout.codes, header.codes}, header.nodes);
+  graph.codes_bytes_ = {buffer.data() + layout.codes, header.codes};
+  if (header.codes) graph.codes_ = GraphCodes::open(graph.codes_bytes_, header.nodes);
   if (header.link_factors != (graph.codes_ ? graph.codes_->packing().bytes : 0))
     fail(std::to_string(header.link_factors) + " bytes of factors beside a link, its codes have others");
   graph.buffer_ = std::move(buffer);
   return graph;
+}
+
+Graph Graph::in_memory() const {
+  // Codes at even lines: a code of two lines then lies in one pair, which the hardware fetches together.
+  constexpr std::size_t pair = 128;
+  const auto rounded = [](std::size_t bytes) { return (bytes + pair - 1) / pair * pair; };
+  const std::size_t before_codes = codes_ ? static_cast<std::size_t>(codes_->view().high - codes_bytes_.data()) % pair : 0;
+  const std::size_t links = rounded(row_of_node_.size_bytes()), codes = rounded(links + link_blocks_.size()) + (pair - before_codes) % pair;
+  const std::size_t size = codes + codes_bytes_.size();
+  const std::shared_ptr<std::uint8_t[]> memory = allocate_rows(size);
+  std::memcpy(memory.get(), row_of_node_.data(), row_of_node_.size_bytes());
+  std::memcpy(memory.get() + links, link_blocks_.data(), link_blocks_.size());
+  std::memcpy(memory.get() + codes, codes_bytes_.data(), codes_bytes_.size());
+
+  Graph copy = *this;
+  copy.row_of_node_ = {reinterpret_cast<const std::uint32_t*>(memory.get()), row_of_node_.size()};
+  copy.link_blocks_ = {memory.get() + links, link_blocks_.size()};
+  copy.codes_bytes_ = {memory.get() + codes, codes_bytes_.size()};
+  if (codes_) copy.codes_ = GraphCodes::open(copy.codes_bytes_, n_nodes_);
+  copy.memory_ = memory;
+  copy.memory_bytes_ = size;
+  return copy;
 }
 
 void Graph::check_small_parts() const {

@@ -74,6 +74,11 @@ class Graph {
   /// Whether the buffer holds a graph of a format that is no longer walked.
   static bool is_outdated(const Blob& buffer);
 
+  /// The same graph, with all that a walk reads copied into memory of large pages. The buffer is kept for the rest.
+  Graph in_memory() const;
+  /// Memory of that copy, 0 for a graph that reads from its buffer alone.
+  std::size_t memory_bytes() const { return memory_bytes_; }
+
   /// Offers `nearest` allowed rows near the query, as first_row + row; bit i of `allowed` is row i, null allows all. The walk goes
   /// through rows that are not allowed too. ef: beam width, at least k for k good hits; work grows about linearly with it.
   /// Adds to `stats`. Safe to call from many threads. Throws Cancelled, and CorruptionError when it meets a damaged link.
@@ -137,7 +142,10 @@ class Graph {
   Bytes link_blocks_;
   std::size_t link_stride_ = 0;
   std::span<const std::uint64_t> has_group_;
+  Bytes codes_bytes_;
   std::shared_ptr<const GraphCodes> codes_;  // null: walks go by rows
+  std::shared_ptr<const std::uint8_t[]> memory_;
+  std::size_t memory_bytes_ = 0;
 };
 
 }  // namespace vicino

@@ -58,6 +58,8 @@ class Rows {
   virtual bool covers(std::uint32_t slot) const = 0;
 
   virtual const Graph* graph(std::uint32_t slot) const = 0;
+  /// The same to be searched: see HeldGraph.
+  virtual const Graph* walked_graph(std::uint32_t slot) const { return graph(slot); }
   virtual const FieldIndex* index(std::string_view path) const = 0;
   /// Anonymous memory held, in bytes; mapped files do not count.
   virtual std::size_t memory_bytes() const = 0;

@@ -150,7 +150,7 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
     const std::size_t position = task.position;
     EntryStats stats{task.entry->rows->key(), task.entry->rows->size(), task.candidates, Strategy::none, 0, 0};
     if (task.candidates) {
-      const Graph* graph = task.entry->rows->graph(column.slot);
+      const Graph* graph = task.entry->rows->walked_graph(column.slot);
       stats.strategy = Strategy::scan;
       if (prefers_walk(task, graph, request)) {
         stats.strategy = Strategy::walk;

@@ -67,7 +67,7 @@ void Segment::set_graph(const Container& container) {
   const auto found = columns_.find(slot);
   if (found == columns_.end()) meta.fail("a graph for slot " + std::to_string(slot) + ", which has no vectors here");
   // A graph of an older format stays unused until maintenance has built a new one; the column is scanned meanwhile.
-  if (Blob graph = container.section("graph"); !Graph::is_outdated(graph)) found->second.graph = std::make_shared<Graph>(Graph::open(std::move(graph), size()));
+  if (Blob graph = container.section("graph"); !Graph::is_outdated(graph)) found->second.graph = std::make_shared<HeldGraph>(Graph::open(std::move(graph), size()));
   found->second.containers.push_back(container);
 }
 
@@ -229,7 +229,17 @@ const MultiIndex* Segment::multi_index(std::uint32_t slot) const {
 
 const Graph* Segment::graph(std::uint32_t slot) const {
   const auto found = columns_.find(slot);
-  return found == columns_.end() ? nullptr : found->second.graph.get();
+  return found == columns_.end() || !found->second.graph ? nullptr : &found->second.graph->graph();
+}
+
+const Graph* Segment::walked_graph(std::uint32_t slot) const {
+  const auto found = columns_.find(slot);
+  return found == columns_.end() || !found->second.graph ? nullptr : &found->second.graph->walked();
+}
+
+void Segment::keep_graphs_in_memory() const {
+  for (const auto& [slot, column] : columns_)
+    if (column.graph) column.graph->keep_in_memory();
 }
 
 const FieldIndex* Segment::index(std::string_view path) const {
@@ -239,7 +249,7 @@ const FieldIndex* Segment::index(std::string_view path) const {
 
 std::size_t Segment::memory_bytes() const {
   std::size_t bytes = sizeof(Segment);
-  for (const auto& [slot, column] : columns_) bytes += column.presence ? column.presence->n_words() * 8 : 0;
+  for (const auto& [slot, column] : columns_) bytes += (column.presence ? column.presence->n_words() * 8 : 0) + (column.graph ? column.graph->memory_bytes() : 0);
   for (const auto& [slot, column] : values_) bytes += column.terms ? column.terms->memory_bytes() : 0;
   return bytes;
 }

@@ -13,6 +13,7 @@
 #include <map>
 #include <string>
 
+#include "index/held_graph.h"
 #include "shard/id_map.h"
 #include "shard/rows.h"
 #include "sparse/sealed_terms.h"
@@ -52,6 +53,9 @@ class Segment final : public Rows {
   const MultiIndex* multi_index(std::uint32_t slot) const override;
   bool covers(std::uint32_t slot) const override { return terms(slot) != nullptr; }
   const Graph* graph(std::uint32_t slot) const override;
+  const Graph* walked_graph(std::uint32_t slot) const override;
+  /// Graphs are copied into memory when they are first searched.
+  void keep_graphs_in_memory() const;
   const FieldIndex* index(std::string_view path) const override;
   std::size_t memory_bytes() const override;
 
@@ -60,7 +64,7 @@ class Segment final : public Rows {
     ColumnSpec spec;
     VectorBlock block;
     std::shared_ptr<const Bitmap> presence;  // null: all rows
-    std::shared_ptr<const Graph> graph;      // null: scanned
+    std::shared_ptr<HeldGraph> graph;        // null: scanned
     std::vector<Container> containers;
   };
   struct Values {

@@ -42,6 +42,7 @@ ShardState::Working ShardState::make_head() {
 
 void ShardState::add_segment(std::shared_ptr<const Segment> segment, const Container* tombstones, const Container* patch) {
   std::lock_guard guard(mutex_);
+  welcome(*segment);
   auto working = std::make_unique<Working>();
   const std::uint32_t n = segment->size();
   for (const auto& other : working_)
@@ -276,6 +277,7 @@ void ShardState::adopt(std::vector<Entry> entries) {
 void ShardState::install(const Rewrite& rewrite, std::shared_ptr<const Segment> output, bool advances_base) {
   std::lock_guard guard(mutex_);
   expect_published("install");
+  if (output) welcome(*output);
   std::vector<std::uint64_t> keys;
   for (const std::size_t position : rewrite.inputs()) keys.push_back(rewrite.snapshot().entries()[position].rows->key());
 
@@ -312,6 +314,7 @@ void ShardState::install(const Rewrite& rewrite, std::shared_ptr<const Segment> 
 void ShardState::replace(std::shared_ptr<const Segment> segment) {
   std::lock_guard guard(mutex_);
   expect_published("replace");
+  welcome(*segment);
   change_all([&](std::vector<Entry>& entries, std::uint64_t) {
     if (const std::size_t at = position_of(entries, segment->key()); at < entries.size()) entries[at].rows = segment;
   });
@@ -320,6 +323,7 @@ void ShardState::replace(std::shared_ptr<const Segment> segment) {
 void ShardState::replace_fields(std::shared_ptr<const Segment> segment, std::uint64_t bound) {
   std::lock_guard guard(mutex_);
   expect_published("replace_fields");
+  welcome(*segment);
   const auto current = snapshot();
   const std::size_t position = position_of(current->entries(), segment->key());
   if (position == current->entries().size()) throw InvalidArgument("replace_fields: the segment is gone");
@@ -339,6 +343,17 @@ void ShardState::replace_fields(std::shared_ptr<const Segment> segment, std::uin
     }
     entry.updated = entry.n_updated ? std::make_shared<const Bitmap>(std::move(updated)) : nullptr;
   });
+}
+
+void ShardState::welcome(const Segment& segment) const {
+  if (keeps_graphs_) segment.keep_graphs_in_memory();
+}
+
+void ShardState::keep_graphs_in_memory() {
+  std::lock_guard guard(mutex_);
+  keeps_graphs_ = true;
+  for (const auto& working : working_)
+    if (!working->head) static_cast<const Segment&>(*working->entry.rows).keep_graphs_in_memory();
 }
 
 std::size_t ShardState::memory_bytes() const {

@@ -70,7 +70,9 @@ class ShardState {
   std::shared_ptr<const Snapshot> base() const { std::lock_guard guard(mutex_); return base_; }
 
   std::uint64_t next_key() { std::lock_guard guard(mutex_); return next_key_++; }
-  /// Anonymous memory of heads, bitmaps and overlays.
+  /// Graphs of present and later segments are copied into memory when they are first searched.
+  void keep_graphs_in_memory();
+  /// Anonymous memory of heads, bitmaps, overlays and graphs copied.
   std::size_t memory_bytes() const;
 
  private:
@@ -100,10 +102,12 @@ class ShardState {
   void adopt(std::vector<Entry> entries);
   void change_all(const EntryChange& change);
   void expect_published(const char* what) const;
+  void welcome(const Segment& segment) const;
 
   mutable std::recursive_mutex mutex_;
   std::uint64_t version_, published_version_;
   bool lenient_;
+  bool keeps_graphs_ = false;
   std::uint64_t next_key_ = 1;
   std::shared_ptr<Head> head_;
   std::vector<std::unique_ptr<Working>> working_;  // the head's is the last one

@@ -117,6 +117,8 @@ class Shard:
         self.state = open_state(journal, manifest)
         self.segments = {files.key: files for files in manifest.segments}
         budget.track(self, lambda: self.state.memory_bytes)
+        if budget.limit is None:  # under a limit graphs are read from their files, which the system may page out
+            self.state.keep_graphs_in_memory()
         try:
             self._replay()
         except BaseException:
