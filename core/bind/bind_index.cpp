@@ -133,6 +133,7 @@ nb::dict graph_stats(const nb::bytes& bytes, std::uint32_t n_rows) {
   stats["nodes"] = graph.n_nodes();
   stats["entries"] = graph.n_entries();
   stats["links"] = n_links;
+  stats["link_factor_bytes"] = graph.link_factor_bytes();
   stats["bytes"] = graph.size_bytes();
   return stats;
 }

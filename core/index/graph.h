@@ -95,6 +95,8 @@ class Graph {
 
   std::uint32_t n_rows() const { return n_rows_; }
   std::uint32_t n_nodes() const { return n_nodes_; }
+  /// Bytes of a code's factors beside each link.
+  std::uint32_t link_factor_bytes() const { return codes_ ? codes_->packing().bytes : 0; }
   /// Nodes 0 to this are where walks begin.
   std::uint32_t n_entries() const { return n_entries_; }
   std::size_t size_bytes() const { return buffer_.size(); }

@@ -315,3 +315,38 @@ def test_damaged_codes_are_refused_or_harmless(at: int) -> None:
     with contextlib.suppress(CorruptionError, FormatError):
         found, _, _ = _core.graph_search(bytes(graph), rows, queries, 5, 32, "l2")
     assert np.all((found >= -1) & (found < len(rows)))
+
+
+def test_factors_of_one_byte_lie_beside_links_where_nobody_sees_the_difference() -> None:
+    vectors = gaussians(3000, dim=64)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert _core.graph_stats(_core.build_graph(unit, "cosine"), 3000)["link_factor_bytes"] == 2
+
+
+def test_factors_of_rows_of_many_lengths_are_kept_finer() -> None:
+    lengths = np.logspace(-1, 1, 3000, dtype=np.float32)[:, None]
+    assert _core.graph_stats(_core.build_graph(gaussians(3000, dim=64) * lengths, "l2"), 3000)["link_factor_bytes"] == 4
+
+
+def test_rows_that_are_their_own_codes_have_no_factors() -> None:
+    assert _core.graph_stats(_core.build_graph(gaussians(500, dim=16), "l2"), 500)["link_factor_bytes"] == 0
+
+
+def test_damaged_factors_beside_a_link_are_noticed() -> None:
+    graph = bytearray(_core.build_graph(gaussians(500, dim=64), "cosine"))
+    parts = 64 + 2 * ((4 * 500 + 63) // 64 * 64)  # the header, rows of nodes, nodes of rows
+    graph[parts + 32 * 4] ^= 0xFF  # behind the 32 links of the first node
+    with pytest.raises(CorruptionError, match="node 0 has other factors beside its link to node"):
+        _core.graph_stats(bytes(graph), 500)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "l1"])
+def test_a_graph_copied_into_memory_answers_as_in_its_buffer(metric: str) -> None:
+    vectors, queries = gaussians(3000, dim=72), gaussians(20, dim=72, seed=8)
+    vectors[100:130] = vectors[5]
+    graph = _core.build_graph(vectors, metric)
+    found = _core.SearchableGraph(graph, vectors, metric).search(queries, 10, 40)
+    expected = _core.graph_search(graph, vectors, queries, 10, 40, metric)
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found[1], expected[1])
+    assert found[2] == expected[2]
