@@ -10,7 +10,7 @@ import numpy as np
 
 import vicino
 from benchmarks.ann.filters import Condition, Fields
-from benchmarks.ann.peer import Database, Peer, batches
+from benchmarks.ann.peer import Database, Peer, batches, steps
 from benchmarks.ann.synthetic import Rows
 from vicino import _core
 
@@ -67,6 +67,45 @@ class GraphIndex(_Own):
 
     def size_bytes(self) -> dict[str, int]:
         return {"hot": self._graph.hot_bytes, "total": self._size + self._rows.nbytes, "rescored": self._rows.nbytes}
+
+
+class IvfIndex(_Own):
+    """Inverted lists over one segment's vectors; a setting is the number of lists probed. Rows are scored as far as the codes' error asks."""
+
+    def __init__(self, metric: str, dim: int, threads: int, kind: str = "flat", **options: Any) -> None:
+        super().__init__(metric, dim, threads)
+        self._kind, self._options = kind, options
+
+    def build(self, rows: Rows) -> None:
+        self._rows = rows
+        built = _core.build_ivf(rows, self._metric, self._kind, threads=self.threads, **self._options)
+        self._size = len(built)
+        self._index = _core.IvfIndex(built, rows, self._metric)
+
+    def settings(self) -> Sequence[int]:
+        return steps(1, self._index.nlist, 1.2)
+
+    def use(self, setting: int) -> None:
+        self._lists = setting
+
+    def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
+        if threads == 1:
+            return self._index.search(queries, k, self._lists)[0]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as pool:
+            parts = pool.map(lambda part: self._index.search(part, k, self._lists)[0], np.array_split(queries, threads))
+            return np.concatenate(list(parts))
+
+    def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
+        return self._index.search(query[None], k, self._lists, allowed=self._masks[condition])[0][0]
+
+    def rows_scored(self, queries: Rows, k: int) -> float:
+        return self._index.search(queries, k, self._lists)[2]["rows_scored"] / len(queries)
+
+    def size_bytes(self) -> dict[str, int]:
+        hot = self._index.hot_bytes + (self._rows.nbytes if self._kind == "flat" else 0)
+        return {"hot": hot, "total": self._size + self._rows.nbytes, "rescored": self._rows.nbytes}
 
 
 class FlatIndex(_Own):

@@ -78,7 +78,6 @@ Ivf Ivf::open(Blob buffer, std::uint32_t n_rows) {
   ivf.space_ = ClusterSpace(static_cast<Metric>(header.metric), static_cast<Dtype>(header.dtype), header.dim, header.unit, mean);
   ivf.centroids_ = {header.lists, at(static_cast<const std::int8_t*>(nullptr), layout.centroids), at(floats, layout.norms), at(floats, layout.scales),
                     at(floats, layout.extras), at(static_cast<const std::int32_t*>(nullptr), layout.sums)};
-  ivf.spreads_ = {at(floats, layout.spreads), header.lists};
   ivf.values_ = {at(floats, layout.values), header.values / sizeof(float)};
   ivf.starts_ = {at(static_cast<const std::uint64_t*>(nullptr), layout.starts), std::size_t{header.lists} + 1};
   ivf.rows_ = {at(static_cast<const std::uint32_t*>(nullptr), layout.rows), header.entries};
@@ -98,7 +97,7 @@ Ivf Ivf::open(Blob buffer, std::uint32_t n_rows) {
 
 void Ivf::check_small_parts() const {
   // A damaged code or sum gives a wrong order, never a stray read; a number that is none would spoil every order.
-  for (const float* part : {centroids_.norms, centroids_.scales, centroids_.extras, spreads_.data()})
+  for (const float* part : {centroids_.norms, centroids_.scales, centroids_.extras})
     if (!all_finite({part, n_lists_})) fail("hold a centroid that is not finite");
   if (!all_finite(values_)) fail("hold a centroid that is not finite");
   for (std::uint32_t list = 0; list < n_lists_; ++list)

@@ -16,7 +16,6 @@
 //   mean         f32 * dim               of the cluster space
 //   centroids    i8 * lists * stride     codes of the cluster space
 //   norms, scales, extras, sums          4 bytes * lists each
-//   spreads      f32 * lists             mean squared distance of a list's rows from its centroid when it was built
 //   values       f32 * lists * width     centroids as floats; only with a graph over them
 //   starts       u64 * (lists + 1)       list i is entries starts[i] .. starts[i + 1]
 //   rows         u32 * entries           rows of each list, ascending
@@ -128,7 +127,7 @@ class Ivf {
   float trained_distance_ = 0, mean_distance_ = 0;
   ClusterSpace space_;
   PointView centroids_;
-  std::span<const float> spreads_, values_;
+  std::span<const float> values_;
   std::span<const std::uint64_t> starts_;
   std::span<const std::uint32_t> rows_;
   std::shared_ptr<const Graph> graph_;       // over the centroids; null: all are scored

@@ -51,11 +51,9 @@ class IvfBuilder {
     const RowsToAssign from{space_, block_, rows_};
     const std::size_t mean = std::max<std::size_t>(1, rows_.size() / std::max<std::size_t>(1, centroids.size()));
     lists_ = assign_rows(from, std::move(centroids), kCapRatio * mean, params_.seed, threads_, cancel_, progress);
-    spreads_ = mean_distances();
-    float trained_distance = mean_;
-    if (trained) trained_distance = static_cast<float>(trained->trained_distance());
+    mean_ = mean_distance();
     if (params_.copies) add_copies(from, lists_, threads_, cancel_);
-    return write(trained_distance);
+    return write(trained ? static_cast<float>(trained->trained_distance()) : mean_);
   }
 
  private:
@@ -66,18 +64,11 @@ class IvfBuilder {
     return train_centroids(space_.encode(block_, sample, threads_, cancel_), n_lists, space_.center(), params_.seed, threads_, cancel_);
   }
 
-  /// Of each list; mean_ becomes that of all rows.
-  std::vector<float> mean_distances() {
-    std::vector<float> means(lists_.size());
+  /// Of rows from the centroids of their lists.
+  float mean_distance() const {
     double total = 0;
-    for (std::size_t c = 0; c < lists_.size(); ++c) {
-      double sum = 0;
-      for (std::size_t i = lists_.starts[c]; i < lists_.starts[c + 1]; ++i) sum += lists_.distances[i];
-      total += sum;
-      means[c] = static_cast<float>(sum / static_cast<double>(lists_.starts[c + 1] - lists_.starts[c]));
-    }
-    mean_ = lists_.rows.empty() ? 0 : static_cast<float>(total / static_cast<double>(lists_.rows.size()));
-    return means;
+    for (const float distance : lists_.distances) total += distance;
+    return lists_.rows.empty() ? 0 : static_cast<float>(total / static_cast<double>(lists_.rows.size()));
   }
 
   /// Centroids as rows of floats, under dot with their further coordinate.
@@ -150,7 +141,6 @@ class IvfBuilder {
     put(layout.scales, centroids.scales, centroids.size());
     put(layout.extras, centroids.extras, centroids.size());
     put(layout.sums, centroids.sums, centroids.size());
-    put(layout.spreads, spreads_, spreads_.size());
     put(layout.values, values, values.size());
     put(layout.starts, lists_.starts, lists_.starts.size());
     put(layout.rows, lists_.rows, lists_.rows.size());
@@ -167,8 +157,7 @@ class IvfBuilder {
   const Cancel& cancel_;
   ClusterSpace space_;
   Lists lists_;
-  std::vector<float> spreads_;
-  float mean_ = 0;
+  float mean_ = 0;  // squared distance of a row from the centroid of its list
 };
 
 }  // namespace

@@ -39,7 +39,6 @@ struct IvfLayout {
     place(scales, 4 * lists);
     place(extras, 4 * lists);
     place(sums, 4 * lists);
-    place(spreads, 4 * lists);
     place(values, header.values);
     place(starts, 8 * (lists + 1));
     place(rows, 4 * header.entries);
@@ -48,7 +47,7 @@ struct IvfLayout {
     size = end;
   }
   // Lists and dimensions are below 2^32 and 2^17, entries below 2^33, and the reader bounds the others by the buffer: no sum overflows.
-  std::size_t mean, centroids, norms, scales, extras, sums, spreads, values, starts, rows, graph, codes, size;
+  std::size_t mean, centroids, norms, scales, extras, sums, values, starts, rows, graph, codes, size;
 };
 
 /// Dimensions of a centroid as floats: under dot its further coordinate is one of them.

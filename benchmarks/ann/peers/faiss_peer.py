@@ -80,6 +80,17 @@ class FaissIvfFlat(_Faiss):
         return faiss.SearchParametersIVF(nprobe=setting, **chosen)
 
 
+class FaissIvfHnsw(FaissIvfFlat):
+    """A graph over the centroids."""
+
+    def _spec(self) -> str:
+        return f"IVF{self._lists}_HNSW{GRAPH_LINKS},Flat"
+
+    def _parameters(self, setting: Any, **chosen: Any) -> Any:
+        walk = faiss.SearchParametersHNSW(efSearch=2 * setting + 32)
+        return faiss.SearchParametersIVF(nprobe=setting, quantizer_params=walk, **chosen)
+
+
 class FaissIvfPq(_Faiss):
     has_filter = False
 
