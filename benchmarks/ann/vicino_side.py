@@ -70,7 +70,7 @@ class GraphIndex(_Own):
 
 
 class IvfIndex(_Own):
-    """Inverted lists over one segment's vectors; a setting is the number of lists probed. Rows are scored as far as the codes' error asks."""
+    """Inverted lists over one segment's vectors; a setting is the number of lists probed. Rows are scored as far as codes err."""
 
     def __init__(self, metric: str, dim: int, threads: int, kind: str = "flat", **options: Any) -> None:
         super().__init__(metric, dim, threads)

@@ -41,8 +41,10 @@ void make_byte_table(const ProductShape& shape, ProductQuery& query) {
   for (std::size_t s = 0; s < shape.subvectors; ++s) {
     const float* products = query.products.data() + s * n;
     const float least = *std::min_element(products, products + n);
-    for (std::size_t c = 0; c < n; ++c)
-      query.table[s * n + c] = static_cast<std::uint8_t>(std::min((products[c] - least) / query.step + 0.5f, 255.0f));
+    for (std::size_t c = 0; c < n; ++c) {
+      const float steps = (products[c] - least) / query.step + 0.5f;
+      query.table[s * n + c] = static_cast<std::uint8_t>(steps > 0 ? (steps < 255 ? steps : 255) : 0);  // what is no number becomes 0
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def bits(n: int, n_bytes: int = 16) -> np.ndarray:
     return np.random.default_rng(2).integers(0, 256, (n, n_bytes), dtype=np.uint8)
 
 
-def opened(vectors: np.ndarray, metric: str, kind: str = "flat", **options: object) -> _core.IvfIndex:
+def opened(vectors: np.ndarray, metric: str, kind: str = "flat", **options: Any) -> _core.IvfIndex:
     index = _core.IvfIndex(_core.build_ivf(vectors, metric, kind, **options), vectors, metric)
     index.verify()
     return index
@@ -345,9 +346,10 @@ def test_distance_from_the_centroids_shows_that_rows_have_drifted() -> None:
         ({"metric": "hamming"}, "vectors must be|does not go with"),
     ],
 )
-def test_wrong_parameters_are_named(options: dict[str, object], message: str) -> None:
+def test_wrong_parameters_are_named(options: dict[str, Any], message: str) -> None:
+    chosen: dict[str, Any] = {"metric": "l2", **options}
     with pytest.raises(InvalidArgument, match=message):
-        _core.build_ivf(gaussians(100), **({"metric": "l2"} | options))
+        _core.build_ivf(gaussians(100), **chosen)
 
 
 def test_centroids_of_other_rows_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from vicino.errors import CorruptionError, FormatError
 
 VECTORS = np.random.default_rng(1).standard_normal((200, 16), dtype=np.float32)
 WIDE = np.random.default_rng(2).standard_normal((200, 64), dtype=np.float32)
-CASES = [
+CASES: list[tuple[str, str, np.ndarray, dict[str, Any]]] = [
     ("flat", "l2", VECTORS, {"graph": True}),
     ("flat", "dot", VECTORS, {"graph": True, "copies": 1}),
     ("coded", "cosine", WIDE, {}),
@@ -28,7 +29,8 @@ def search(case: int, buffer: bytes) -> None:
     """Opens, searches every way and verifies; what is found are rows."""
     _, metric, vectors, _ = CASES[case]
     index = _core.IvfIndex(buffer, vectors, metric)
-    for options in ({}, {"rescore": 20}, {"allowed": np.arange(200) % 3 == 0}):
+    ways: list[dict[str, Any]] = [{}, {"rescore": 20}, {"allowed": np.arange(200) % 3 == 0}]
+    for options in ways:
         rows, distances, _ = index.search(vectors[:2], 10, 2, **options)
         assert rows.max() < 200
         assert not np.isnan(distances).any()
