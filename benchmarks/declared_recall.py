@@ -2,9 +2,9 @@
 
 Answers: calibrates many times over, each time with a sample of its own (rows that are held out, as the engine takes them when it knows no
 queries, or real queries), and judges each choice by ten thousand queries that no calibration has seen: the share of calibrations whose true
-recall is below the target, and the time of the processor that searches take, as a multiple of the cheapest effort that meets the target
-(distances computed are given beside it: a scan computes many and each costs little). Without a filter and under random filters that keep
-50 to 2 % of the rows. The selection itself is the engine's: `vicino.recall.curve` and `bound`.
+recall is below the target, and the cost of searches as a multiple of the cheapest effort that meets the target: in distances computed
+where both walk, in processor time where one of them scans. Without a filter and under random filters that keep 50 to 2 % of the rows. The
+selection itself is the engine's: `vicino.recall.curve` and `bound`.
 Does not answer: how fast searches are (`ann` has the peers), or what filters that correlate with the query do.
 
 Every effort is measured once for every query; a calibration then is a choice of queries, so that hundreds of them cost little.
@@ -57,11 +57,24 @@ class Table:
     scan_seconds: float
 
     def step(self, effort: int, queries: npt.NDArray[np.int64]) -> Step:
-        """As the engine measures a step, from the queries of one calibration. Beyond the table everything is scanned."""
-        if effort > self.efforts[-1]:
-            return Step(effort, histogram(np.ones(len(queries)), K), float(self.candidates))
-        at = next(place for place, known in enumerate(self.efforts) if known >= effort)
+        """As the engine measures a step, from the queries of one calibration; the last effort stands for every larger one."""
+        at = self.place(effort)
         return Step(effort, histogram(self.recalls[queries, at], K), float(self.scored[at]))
+
+    def place(self, effort: int) -> int:
+        """Where in the table an effort is, or the next larger one."""
+        return next((place for place, known in enumerate(self.efforts) if known >= effort), len(self.efforts) - 1)
+
+    def costs(self, chosen: int, cheapest: int) -> float:
+        """How many times as much one setting costs as another; the last place is the exact scan.
+
+        Counted in distances where both walk, which is exact; in processor time where one scans, since a distance costs a scan less.
+        """
+        walks = np.append(self.scored < SCAN_SHARE * self.candidates, False)
+        if walks[chosen] and walks[cheapest]:
+            return float(self.scored[chosen] / self.scored[cheapest])
+        seconds = np.append(self.seconds, self.scan_seconds)
+        return float(seconds[chosen] / seconds[cheapest])
 
 
 def table(snapshot: Any, column: Any, sample: Sample, share: float, seed: int) -> Table:
@@ -95,33 +108,27 @@ def choose(calibrating: Table, target: float, queries: npt.NDArray[np.int64]) ->
 
 def repeats(calibrating: Table, judging: Table, target: float, n: int, random: np.random.Generator, *, is_split: bool) -> dict[str, Any]:
     """Many calibrations for one target. is_split: both tables are of the same queries; each calibration keeps half of them from judging."""
-    truth, cost, distances = [], [], []
+    truth, cost = [], []
     for _ in range(n):
         order = random.permutation(len(calibrating.recalls))
         asked = order[: min(sample_size(target), len(order) // 2 if is_split else len(order))]
         judges = order[len(order) // 2 :] if is_split else slice(None)
         true_recall = np.append(judging.recalls[judges].mean(axis=0), 1.0)
-        spent = np.append(judging.seconds, judging.scan_seconds)
-        computed = np.append(judging.scored, judging.candidates)
         step = choose(calibrating, target, asked)
-        at = len(judging.efforts)
-        if step is not None and step.effort <= judging.efforts[-1]:
-            at = judging.efforts.index(step.effort)
+        at = len(judging.efforts) if step is None else judging.place(step.effort)
         truth.append(float(true_recall[at]))
-        cost.append(float(spent[at] / spent[true_recall >= target].min()))
-        distances.append(float(computed[at] / computed[true_recall >= target].min()))
+        cost.append(judging.costs(at, int(np.argmax(true_recall >= target))))
     return {
         "target": target,
         "below": float(np.mean(np.array(truth) < target)),
         "true_recall": {"min": min(truth), "median": float(np.median(truth))},
         "cost": {"median": float(np.median(cost)), "mean": float(np.mean(cost)), "max": max(cost)},
-        "distances": {"median": float(np.median(distances)), "max": max(distances)},
     }
 
 
-def cases(name: str, n: int, n_queries: int, n_repeats: int) -> list[dict[str, Any]]:
+def cases(name: str, n: int, n_queries: int, n_repeats: int, shares: Sequence[float] = SHARES) -> list[dict[str, Any]]:
     rows, queries = _rows_and_queries(name, n, n_queries)
-    random, found = np.random.default_rng(SEED), []
+    found: list[dict[str, Any]] = []
     with vicino.open() as database:
         metric: Any = "l2" if name == "l2sift128" else "cosine"
         collection = database.create_collection("rows", dim=rows.shape[1], metric=metric)
@@ -132,7 +139,8 @@ def cases(name: str, n: int, n_queries: int, n_repeats: int) -> list[dict[str, A
         snapshot, column = collection._shard.snapshot(), core_column(collection.settings, "vector")
         given = Sample(np.ascontiguousarray(queries).view(np.uint8).reshape(len(queries), -1), "given")
         held_out = draw(snapshot, column, np.zeros((0, 1), np.uint8), n_queries, SEED)
-        for share in SHARES:
+        for share in shares:
+            random = np.random.default_rng([SEED, round(1000 * share)])
             judging = table(snapshot, column, given, share, SEED + 1)
             by_source = {"rows": (table(snapshot, column, held_out, share, SEED + 2), False), "queries": (judging, True)}
             for source, (calibrating, is_split) in by_source.items():

@@ -143,7 +143,8 @@ def extended(curve: Curve, target: float, measure: Measure, *, cost_max: float) 
     exact_above = curve.exact_above or steps[-1].scored >= cost_max
     while not exact_above and not all(step.low >= target for step in _last(steps)):
         effort = next(grid)
-        if not _is_same(steps[-1].effort, effort, curve, measure):
+        exact_above = effort > cost_max  # a beam of so many candidates cannot compute fewer distances than that
+        if not exact_above and not _is_same(steps[-1].effort, effort, curve, measure):
             steps.append(measure(effort, curve.n))
             exact_above = steps[-1].scored >= cost_max
     below = [effort for effort in _up_to(curve.k, steps[0].effort) if effort < steps[0].effort]
@@ -158,7 +159,7 @@ def _first(curve: Curve, target: float, measure: Measure, cost_max: float) -> li
         if number % 2:
             continue
         seen = measure(effort, min(SCREENED, curve.n))
-        if seen.recall >= target - SCREEN_MARGIN or seen.scored >= cost_max:
+        if seen.recall >= target - SCREEN_MARGIN or seen.scored >= cost_max or effort > cost_max:
             return [measure(effort, curve.n)]
     raise AssertionError("the grid has no end")
 

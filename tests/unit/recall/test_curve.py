@@ -72,6 +72,14 @@ def test_beyond_the_cost_of_a_scan_nothing_is_chosen():
     assert curve.answers(0.95)
 
 
+def test_a_walk_that_has_seen_all_it_can_is_given_up():
+    """Nodes that nothing leads to are not found by the widest beam."""
+    measure, _ = measured(lambda effort: min(0.94, halving(effort)), scored=lambda effort: min(500.0, 10.0 * effort))
+    curve = extended(Curve(10, 1.0, 1000), 0.95, measure, cost_max=1000.0)
+    assert curve.exact_above
+    assert curve.chosen(0.95) is None
+
+
 def test_a_curve_that_effort_does_not_change_is_flat():
     measure, _ = measured(lambda _effort: 1.0, scored=lambda _effort: 500.0)
     curve = extended(Curve(10, 0.01, 1000), 0.95, measure, cost_max=1e9)
