@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks import all as everything
-from benchmarks import default_search, import_time, ingest, maxsim, multi, open_time, overhead, report, text_speed
+from benchmarks import declared_recall, default_search, import_time, ingest, maxsim, multi, open_time, overhead, report, text_speed
+from benchmarks.ann import data
 from benchmarks.environments import PACKAGES, MissingPeer
 from benchmarks.passages import DOCUMENTATION
 
@@ -54,6 +55,14 @@ def test_default_search(places: Path) -> None:
     assert len(found["segments"]) >= 3
     assert all(case["recall_at_10"] > 0.9 for name, case in found.items() if name != "segments")
     assert found["filter keeps 1 %"]["matching"] < 200
+
+
+def test_declared_recall(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "CACHE", places / "ann")
+    declared_recall.main(["--n", "5000", "--queries", "300", "--repeats", "3", "--sets", "l2sift128"])
+    found = written(places, "declared_recall")["cases"]
+    assert len(found) == len(declared_recall.SHARES) * len(declared_recall.TARGETS) * 2
+    assert all(case["true_recall"]["min"] > case["target"] - 0.03 for case in found)
 
 
 def test_open_time(places: Path) -> None:

@@ -5,6 +5,7 @@ import vicino
 from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.limits import Limits
+from vicino.recall.calibration import Need, calibrated
 from vicino.recall.measuring import distances_of, recalls
 from vicino.recall.sampling import draw, masks
 
@@ -84,3 +85,28 @@ def test_masks_keep_their_share(walked):
     snapshot, _ = walked
     assert [mask.count for mask in masks(snapshot, 0.05, 1)] == [200] * 4
     assert masks(snapshot, 1.0, 1) == [None]
+
+
+def test_the_same_seed_calibrates_the_same(walked):
+    snapshot, column = walked
+    none, needs = np.zeros((0, 1), np.uint8), [Need(10, 1.0, 0.9), Need(10, 0.2, 0.9)]
+    first, second = (calibrated(None, snapshot, column, needs, none, seed=4, cancel=_core.Cancel()) for _ in range(2))
+    assert first.to_json() == second.to_json()
+    assert not first.missing(10, 0.2, 0.9)
+
+
+def test_a_cancelled_calibration_ends(walked):
+    snapshot, column = walked
+    cancel = _core.Cancel()
+    cancel.cancel()
+    with pytest.raises(KeyboardInterrupt):
+        calibrated(None, snapshot, column, [Need(10, 1.0, 0.9)], np.zeros((0, 1), np.uint8), seed=4, cancel=cancel)
+
+
+def test_a_calibration_keeps_what_it_knows_of_the_same_segments(walked):
+    snapshot, column = walked
+    none = np.zeros((0, 1), np.uint8)
+    first = calibrated(None, snapshot, column, [Need(10, 1.0, 0.9)], none, seed=4, cancel=_core.Cancel())
+    second = calibrated(first, snapshot, column, [Need(1, 1.0, 0.9)], none, seed=5, cancel=_core.Cancel())
+    assert second.curves[10, 1.0] is not None
+    assert second.curves[10, 1.0].to_json() == first.curves[10, 1.0].to_json()
