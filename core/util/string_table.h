@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "util/arena.h"
@@ -31,7 +32,7 @@ class StringTable {
     const std::uint64_t hash = hash_of(text);
     Slot& slot = slots_[place_of(text, hash)];
     if (slot.id == kNone) {
-      slot = {static_cast<std::uint32_t>(hash >> 32), static_cast<std::uint32_t>(strings_.size())};
+      slot = {hash, static_cast<std::uint32_t>(text.size()), static_cast<std::uint32_t>(strings_.size())};
       strings_.push_back(keep(text));
     }
     return slot.id;
@@ -39,8 +40,12 @@ class StringTable {
 
  private:
   struct Slot {
-    std::uint32_t tag = 0, id = kNone;
+    std::uint64_t hash = 0;
+    std::uint32_t size = 0, id = kNone;
   };
+  /// Of strings of one such size no two have the same hash: every step of it can be undone. They need not be looked at, which saves waiting for two
+  /// places in memory.
+  static constexpr std::size_t kToldByHash = 8;
 
   static std::uint64_t hash_of(std::string_view text) { return hash_bytes({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}); }
 
@@ -49,18 +54,20 @@ class StringTable {
     const std::size_t mask = slots_.size() - 1;
     for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
       const Slot& slot = slots_[at];
-      if (slot.id == kNone || (slot.tag == hash >> 32 && strings_[slot.id] == text)) return at;
+      if (slot.id == kNone) return at;
+      if (slot.hash == hash && slot.size == text.size() && (text.size() <= kToldByHash || strings_[slot.id] == text)) return at;
     }
   }
 
   void grow() {
-    slots_.assign(slots_.empty() ? 1024 : slots_.size() * 2, Slot{});
-    for (std::uint32_t id = 0; id < strings_.size(); ++id) {
-      const std::uint64_t hash = hash_of(strings_[id]);
-      std::size_t at = hash & (slots_.size() - 1);
-      while (slots_[at].id != kNone) at = (at + 1) & (slots_.size() - 1);
-      slots_[at] = {static_cast<std::uint32_t>(hash >> 32), id};
+    std::vector<Slot> grown(slots_.empty() ? 1024 : slots_.size() * 2);
+    for (const Slot& slot : slots_) {
+      if (slot.id == kNone) continue;
+      std::size_t at = slot.hash & (grown.size() - 1);
+      while (grown[at].id != kNone) at = (at + 1) & (grown.size() - 1);
+      grown[at] = slot;
     }
+    slots_ = std::move(grown);
   }
 
   std::string_view keep(std::string_view text) {
