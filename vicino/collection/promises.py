@@ -17,7 +17,7 @@ from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.jobs import Job
 from vicino.collection.schema import Settings
-from vicino.errors import Error
+from vicino.errors import CorruptionError, Error
 from vicino.recall import file as recall_file
 from vicino.recall.calibration import WIDENING_MAX, Calibration, Choice, Need, Walked, calibrated
 from vicino.recall.live import WIDENING_STEP, KeptQueries, Watch
@@ -134,7 +134,11 @@ class Promises:
         with self._lock:
             if name == self._loaded:
                 return
-            recorded = recall_file.read(open_container(self._shard.journal, name, recall_file.KIND))
+            try:
+                recorded = recall_file.read(open_container(self._shard.journal, name, recall_file.KIND))
+            except CorruptionError as error:
+                # Nothing is lost that cannot be measured again, and until then promised searches scan; `Database.check` names the file.
+                self.last_error, recorded = error, recall_file.Recorded()
             # What this process has measured itself is at least as new as what its own file says.
             self._calibrations = {**recorded.calibrations, **(self._calibrations if self._record is not None else {})}
             for slot, rows in recorded.kept.items():

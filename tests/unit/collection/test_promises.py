@@ -154,6 +154,20 @@ def test_a_calibration_is_there_after_reopening(tmp_path):
         assert db["rows"].settings.vectors["vector"].spec.recall == 0.9
 
 
+def test_a_damaged_calibration_is_measured_again(tmp_path):
+    with vicino.open(tmp_path / "data", limits=LIMITS) as db:
+        filled(db, 2000, recall=0.9).optimize()
+    (damaged,) = (tmp_path / "data").glob("c-*/*.recall")
+    content = bytearray(damaged.read_bytes())
+    content[4100] ^= 1
+    damaged.write_bytes(content)
+    with vicino.open(tmp_path / "data", limits=LIMITS) as db:
+        assert not db.check().is_sound
+        db["rows"].optimize()
+        assert not db["rows"].search(rows(1)[0]).plan.promise.pending
+        assert db.check().is_sound
+
+
 def test_a_reading_process_has_the_calibration_of_the_writer(tmp_path):
     with vicino.open(tmp_path / "data", limits=LIMITS) as db:
         filled(db, recall=0.9).optimize()
