@@ -1,6 +1,5 @@
 """A graph is copied into memory by the first search that walks it, and counted; under a memory limit it stays in its file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import vicino
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database whose one graph takes some five megabytes."""
     path = tmp_path_factory.mktemp("graphs") / "database"
     with vicino.open(path) as database:
@@ -19,7 +18,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for start in range(0, len(vectors), 6000):
             rows.upsert(ids=range(start, start + 6000), vectors=vectors[start : start + 6000])
         rows.optimize()
-    yield path
+    return path
 
 
 def memory_of_a_search(database: vicino.Database) -> int:
