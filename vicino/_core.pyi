@@ -145,10 +145,16 @@ class SearchableGraph:
 
     def __init__(self, graph: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> None: ...
 
-    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple:
+    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, share: float = 0.0, scored_max: int | None = None) -> tuple:
         """
-        Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together.
+        Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together; how many walks gave up because their filter was opposed (`share`, of matching rows, 0: not watched), and because of `scored_max`.
         """
+
+    def search_two_hop(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> tuple:
+        """The same by a walk over matching rows."""
+
+    def scan(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple:
+        """The same by the codes of all allowed rows."""
 
     @property
     def hot_bytes(self) -> int:

@@ -2,6 +2,7 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include "bind/search_arrays.h"
 #include "index/graph.h"
 #include "index/scan.h"
+#include "index/two_hop.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -94,29 +96,64 @@ class SearchableGraph {
       : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
         graph_(open(bytes_, held_.block.rows).in_memory()) {}
 
-  nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed) const {
-    check_k(k);
-    check_queries(queries, held_.block, metric_);
-    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
-    SearchStats stats;
-    {
-      const nb::gil_scoped_release release;
-      const Cancel cancel(std::nullopt);
-      const auto bits = bits_of(allowed, held_.block.rows);
-      const auto prepared = prepare(queries, held_.block, metric_);
-      for (std::size_t q = 0; q < prepared.size(); ++q) {
-        TopK nearest(k);
-        graph_.search(prepared[q], held_.block, allowed ? bits.data() : nullptr, ef, nearest, stats, cancel);
-        write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
-      }
-    }
-    return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored, stats.hops);
+  nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed, double share,
+                   std::optional<std::uint64_t> scored_max) const {
+    const WalkLimits limits{share, scored_max.value_or(~std::uint64_t{0})};
+    return search_each(queries, k, allowed, [&](const Asked& asked, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
+      return graph_.search(asked.query, held_.block, asked.allowed, ef, nearest, stats, cancel, 0, limits);
+    });
+  }
+
+  nb::tuple search_two_hop(const Array& queries, std::size_t k, std::size_t ef, const Mask& allowed) const {
+    return search_each(queries, k, allowed, [&](const Asked& asked, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
+      vicino::search_two_hop(graph_, asked.query, held_.block, asked.allowed, asked.candidates, ef, nearest, stats, cancel);
+      return WalkEnd::finished;
+    });
+  }
+
+  nb::tuple scan(const Array& queries, std::size_t k, const std::optional<Mask>& allowed) const {
+    return search_each(queries, k, allowed, [&](const Asked& asked, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
+      graph_.scan(asked.query, held_.block, asked.allowed, asked.candidates, nearest, stats, cancel);
+      return WalkEnd::finished;
+    });
   }
 
   std::size_t hot_bytes() const { return graph_.hot_bytes(); }
 
  private:
+  struct Asked {
+    const PreparedQuery& query;
+    const std::uint64_t* allowed;
+    std::size_t candidates;  // rows that are allowed
+  };
+
+  /// Asks query after query; `ask` returns how its search ended.
+  template <class Ask>
+  nb::tuple search_each(const Array& queries, std::size_t k, const std::optional<Mask>& allowed, Ask&& ask) const {
+    check_k(k);
+    check_queries(queries, held_.block, metric_);
+    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
+    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+    SearchStats stats;
+    std::uint64_t n_opposed = 0, n_over_budget = 0;
+    {
+      const nb::gil_scoped_release release;
+      const Cancel cancel(std::nullopt);
+      const auto bits = bits_of(allowed, held_.block.rows);
+      std::size_t candidates = allowed ? 0 : held_.block.rows;
+      for (const std::uint64_t word : bits) candidates += static_cast<std::size_t>(std::popcount(word));
+      const auto prepared = prepare(queries, held_.block, metric_);
+      for (std::size_t q = 0; q < prepared.size(); ++q) {
+        TopK nearest(k);
+        const WalkEnd end = ask(Asked{prepared[q], allowed ? bits.data() : nullptr, candidates}, nearest, stats, cancel);
+        n_opposed += end == WalkEnd::opposed;
+        n_over_budget += end == WalkEnd::over_budget;
+        write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
+      }
+    }
+    return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored, stats.hops, n_opposed, n_over_budget);
+  }
+
   nb::bytes bytes_;
   Array array_;
   Metric metric_;
@@ -149,8 +186,12 @@ std::size_t build_bytes(std::uint32_t n_rows, std::uint32_t dim, const std::stri
 void bind_index(nb::module_& m) {
   nb::class_<SearchableGraph>(m, "SearchableGraph", "A graph with its vectors, opened once; for measurements.")
       .def(nb::init<nb::bytes, Array, const std::string&>(), "graph"_a, "vectors"_a, "metric"_a)
-      .def("search", &SearchableGraph::search, "queries"_a, "k"_a, "ef"_a, "allowed"_a = nb::none(),
-           "Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together.")
+      .def("search", &SearchableGraph::search, "queries"_a, "k"_a, "ef"_a, "allowed"_a = nb::none(), "share"_a = 0.0,
+           "scored_max"_a = nb::none(),
+           "Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together; how many "
+           "walks gave up because their filter was opposed (`share`, of matching rows, 0: not watched), and because of `scored_max`.")
+      .def("search_two_hop", &SearchableGraph::search_two_hop, "queries"_a, "k"_a, "ef"_a, "allowed"_a, "The same by a walk over matching rows.")
+      .def("scan", &SearchableGraph::scan, "queries"_a, "k"_a, "allowed"_a = nb::none(), "The same by the codes of all allowed rows.")
       .def_prop_ro("hot_bytes", &SearchableGraph::hot_bytes, "What a walk reads.");
   m.def("exact_search", &exact_search, "vectors"_a, "queries"_a, "k"_a, "metric"_a, "allowed"_a = nb::none(), "timeout_s"_a = nb::none(),
         "Rows (n, k) int64 and public distances (n, k) float32, nearest first; padded with -1 and +inf.");

@@ -113,10 +113,8 @@ void Graph::check_small_parts() const {
 
 std::size_t Graph::hot_bytes() const { return row_of_node_.size_bytes() + link_blocks_.size() + (codes_ ? codes_->hot_bytes() : 0); }
 
-std::uint32_t Graph::row_of(std::uint32_t node) const {
-  const std::uint32_t row = row_of_node_[node];
-  if (row >= n_rows_) fail("node " + std::to_string(node) + " is row " + std::to_string(row) + " of " + std::to_string(n_rows_));
-  return row;
+void Graph::refuse_row_of(std::uint32_t node) const {
+  fail("node " + std::to_string(node) + " is row " + std::to_string(row_of_node_[node]) + " of " + std::to_string(n_rows_));
 }
 
 std::uint32_t Graph::node_of(std::uint32_t row) const {

@@ -66,6 +66,15 @@ std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const 
 /// Upper bound of the memory a build allocates, its result included, the block not.
 std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, const GraphParams& params, unsigned threads);
 
+/// When a walk under a filter gives up, so that its caller takes another way (walk_guard.h).
+struct WalkLimits {
+  double share = 0;  // of rows that match in the whole graph: where far fewer match near the query, the walk ends. 0: it is not watched
+  std::uint64_t scored_max = ~std::uint64_t{0};  // rows
+};
+
+/// How a walk ended. Only one that finished has offered anything.
+enum class WalkEnd : std::uint8_t { finished, opposed, over_budget };
+
 class Graph {
  public:
   Graph() = default;
@@ -82,8 +91,8 @@ class Graph {
   /// Offers `nearest` allowed rows near the query, as first_row + row; bit i of `allowed` is row i, null allows all. The walk goes
   /// through rows that are not allowed too. ef: beam width, at least k for k good hits; work grows about linearly with it.
   /// Adds to `stats`. Safe to call from many threads. Throws Cancelled, and CorruptionError when it meets a damaged link.
-  void search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
-              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0) const;
+  WalkEnd search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
+                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const WalkLimits& limits = {}) const;
 
   /// The same by scoring every allowed row, and rescoring the nearest; only over codes. `candidates`: how many rows are allowed.
   void scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
@@ -104,8 +113,14 @@ class Graph {
   std::size_t hot_bytes() const;
   /// Links of a node, checked.
   std::span<const std::uint32_t> links_of(std::uint32_t node) const;
+  /// Throws InvalidArgument unless the block has the rows of this graph, CorruptionError unless they have the dimensions of its codes.
+  void check_block(const VectorBlock& block) const;
   /// The row a node stands for, checked.
-  std::uint32_t row_of(std::uint32_t node) const;
+  std::uint32_t row_of(std::uint32_t node) const {
+    const std::uint32_t row = row_of_node_[node];
+    if (row >= n_rows_) refuse_row_of(node);
+    return row;
+  }
 
   /// The node that stands for a row, checked; kNone for a row without a vector.
   std::uint32_t node_of(std::uint32_t row) const;
@@ -136,7 +151,7 @@ class Graph {
   const std::uint8_t* link_block(std::uint32_t node) const { return link_blocks_.data() + node * link_stride_; }
   void check_small_parts() const;
   void check_link_factors() const;
-  void check_block(const VectorBlock& block) const;
+  [[noreturn]] void refuse_row_of(std::uint32_t node) const;
 
   Blob buffer_;
   std::uint32_t n_rows_ = 0, n_nodes_ = 0, n_links_ = 0, n_entries_ = 0;

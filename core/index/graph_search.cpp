@@ -5,6 +5,7 @@
 
 #include "index/graph_walk.h"
 #include "index/hidden_node.h"
+#include "index/walk_guard.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -29,26 +30,14 @@ constexpr std::uint32_t kWordsPerCheck = 1024;
 class GraphSearch {
  public:
   GraphSearch(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, TopK& nearest,
-              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row)
+              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits = {})
       : graph_(graph), query_(query), block_(block), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel),
-        memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel) {}
+        memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel), guard_(limits, stats) {}
 
-  void run(std::size_t ef) {
-    if (graph_.has_codes()) {
-      const CodeScorer scorer(graph_, query_, memory_);
-      begin(ef);
-      score_entries(scorer);
-      walk(scorer);
-      if (!is_undecided(scorer)) hits_.rescore(found(), scorer);
-      else walk_by_rows(ef);
-    } else {
-      begin(ef);
-      const RowScorer scorer(graph_, query_, block_, memory_);
-      score_entries(scorer);
-      walk(scorer);
-      hits_.offer(found());
-    }
-    hits_.offer_near_copies(memory_.pool.keys());
+  WalkEnd run(std::size_t ef) {
+    const WalkEnd end = graph_.has_codes() ? walk_by_codes(ef) : walk_by_rows(ef);
+    if (end == WalkEnd::finished) hits_.offer_near_copies(memory_.pool.keys());
+    return end;
   }
 
   /// Scores the codes of all allowed rows, and the nearest of these exactly.
@@ -85,14 +74,34 @@ class GraphSearch {
     return keys.size() > k_ && walk_distance(keys.back()) - walk_distance(keys.front()) < scorer.error_of(walk_node(keys.front()));
   }
 
+  WalkEnd walk_by_codes(std::size_t ef) {
+    const CodeScorer scorer(graph_, query_, memory_);
+    begin(ef);
+    score_entries(scorer);
+    if (const WalkEnd end = walk(scorer); end != WalkEnd::finished) return end;
+    if (is_undecided(scorer)) return go_on_by_rows(ef);
+    hits_.rescore(found(), scorer);
+    return WalkEnd::finished;
+  }
+
+  WalkEnd walk_by_rows(std::size_t ef) {
+    const RowScorer scorer(graph_, query_, block_, memory_);
+    begin(ef);
+    score_entries(scorer);
+    const WalkEnd end = walk(scorer);
+    if (end == WalkEnd::finished) hits_.offer(found());
+    return end;
+  }
+
   /// From what the codes have found, by the rows themselves.
-  void walk_by_rows(std::size_t ef) {
+  WalkEnd go_on_by_rows(std::size_t ef) {
     std::vector<std::uint32_t> seeds;
     for (const WalkKey key : memory_.pool.keys()) seeds.push_back(walk_node(key));
     begin(ef);
     memory_.met.insert_slots(seeds);
-    walk(RowScorer(graph_, query_, block_, memory_));
-    hits_.offer(found());
+    const WalkEnd end = walk(RowScorer(graph_, query_, block_, memory_));
+    if (end == WalkEnd::finished) hits_.offer(found());
+    return end;
   }
 
   void begin(std::size_t ef) {
@@ -125,14 +134,14 @@ class GraphSearch {
 
   /// From the nodes met so far, those scored being in the pool.
   template <class Scorer>
-  void walk(const Scorer& scorer) {
+  WalkEnd walk(const Scorer& scorer) {
     auto& pool = memory_.pool;
     auto& met = memory_.met;
     for (std::size_t hops = 1;; ++hops) {
       if (hops % kHopsPerCheck == 0) cancel_.check();
       const WalkKey nearest = pool.take_next();
       if (!nearest) {
-        if (scored_ == met.size()) break;
+        if (scored_ == met.size()) return WalkEnd::finished;
         score_until(met.size(), scorer);
         continue;
       }
@@ -140,6 +149,7 @@ class GraphSearch {
       const std::size_t before = met.size();
       meet_links(walk_node(nearest), scorer);
       score_until(hops <= kDescent ? met.size() : before, scorer);
+      if (const WalkEnd end = guard_.verdict(); end != WalkEnd::finished) return end;
     }
   }
 
@@ -178,7 +188,9 @@ class GraphSearch {
       keys[s] = walk_key(distances[i], nodes[i]);
     }
     pool.insert_all(std::span(keys).first(n_survivors));
-    if (allowed_) accept(nodes);
+    if (!allowed_) return;
+    accept(nodes);
+    guard_.see(nodes, hits_);
   }
 
   void accept(std::span<const std::uint32_t> nodes) {
@@ -211,6 +223,7 @@ class GraphSearch {
   const Cancel& cancel_;
   WalkMemory& memory_;
   GraphHits hits_;
+  WalkGuard guard_;
 };
 
 }  // namespace
@@ -223,12 +236,12 @@ void Graph::check_block(const VectorBlock& block) const {
                           std::to_string(block.dim) + "; rebuild the graph of this segment");
 }
 
-void Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
-                   SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
+WalkEnd Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
+                      SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits) const {
   check_block(block);
-  if (!n_nodes_) return;
+  if (!n_nodes_) return WalkEnd::finished;
   cancel.check();
-  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row).run(std::max(ef, nearest.k()));
+  return GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, limits).run(std::max(ef, nearest.k()));
 }
 
 void Graph::scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
