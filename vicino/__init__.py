@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vicino import models as models
     from vicino.collection.check import CheckReport
     from vicino.collection.collection import Collection
+    from vicino.collection.index_spec import IndexSpec
     from vicino.collection.jobs import Job
     from vicino.collection.record import Record
     from vicino.collection.schema import Schema, VectorSpec
@@ -86,6 +87,7 @@ __all__ = [
     "Groups",
     "Hit",
     "If",
+    "IndexSpec",
     "Instant",
     "Job",
     "Like",
@@ -179,6 +181,7 @@ _HOMES = {
     "Text": "vicino.query.parts",
     "TextSpec": "vicino.collection.value_specs",
     "Value": "vicino.query.formula",
+    "IndexSpec": "vicino.collection.index_spec",
     "VectorSpec": "vicino.collection.schema",
     "Verification": "vicino.collection.verifying",
     "Why": "vicino.query.why",

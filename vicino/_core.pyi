@@ -548,7 +548,7 @@ class Snapshot:
     def match_within(self, filter: Filter, slots: Mapping[str, int], within: Matches | None, cancel: Cancel) -> Matches:
         """Those of `within` (None: all live rows) that meet the condition."""
 
-    def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel, held_out: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple:
+    def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel, held_out: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, nprobe: int = 0) -> tuple:
         """
         As `search`, but only (locators, public distances) of every query, and the statistics of every entry. held_out: per query the locator of a row that walks do not meet on their way, -1 for none.
         """
@@ -569,7 +569,7 @@ class Snapshot:
 
     def walked(self, slot: int) -> tuple:
         """
-        (key, rows, live rows) of every segment that has a graph over a vector.
+        (key, rows, live rows) of every segment that has an index over a vector.
         """
 
     def find(self, ids: list) -> NDArray[numpy.int64]:
@@ -606,7 +606,7 @@ class Snapshot:
     def n_uncovered(self, slot: int) -> int:
         """Live records that a text index does not hold yet."""
 
-    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615) -> tuple:
+    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615, nprobe: int = 0) -> tuple:
         """
         (ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are asked for and all of them together take at most `documents_bytes_max`.
         """
@@ -629,7 +629,10 @@ class Snapshot:
 
     def patch(self, entry: int) -> tuple: ...
 
-    def build_graph(self, key: int, slot: int, threads: int, cancel: Cancel) -> bytes: ...
+    def build_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False) -> tuple:
+        """
+        The index over one vector of a sealed segment: name of its section, and bytes.
+        """
 
     def build_index(self, key: int, path: str, kind: str, cancel: Cancel) -> bytes: ...
 
@@ -648,6 +651,9 @@ class Snapshot:
         """
         (locators, scores, stats) of the k records of the largest dot product, best first.
         """
+
+def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False) -> int:
+    """Upper bound of the memory that building the index of a vector takes."""
 
 class Rewrite:
     """The live rows of some entries as the sections of new files."""
@@ -744,7 +750,9 @@ class ShardState:
 
     def install(self, rewrite: Rewrite, output: Segment | None, advances_base: bool) -> None: ...
 
-    def attach_graph(self, key: int, graph: Container) -> None: ...
+    def drop_vector_index(self, key: int, slot: int) -> None: ...
+
+    def attach_vector_index(self, key: int, index: Container) -> None: ...
 
     def attach_terms(self, key: int, terms: Container) -> None: ...
 

@@ -200,8 +200,12 @@ void bind_state(nb::module_& m) {
         nb::gil_scoped_release unlocked;
         s.install(rewrite, std::move(output), advances_base);
       }, "rewrite"_a, "output"_a.none(), "advances_base"_a)
-      .def("attach_graph", [](ShardState& s, std::uint64_t key, const Container& graph) { s.replace(segment_at(*s.snapshot(), key).with_graph(graph)); },
-           "key"_a, "graph"_a)
+      .def("drop_vector_index", [](ShardState& s, std::uint64_t key, std::uint32_t slot) {
+        s.replace(segment_at(*s.snapshot(), key).without_vector_index(slot));
+      }, "key"_a, "slot"_a)
+      .def("attach_vector_index", [](ShardState& s, std::uint64_t key, const Container& index) {
+        s.replace(segment_at(*s.snapshot(), key).with_vector_index(index));
+      }, "key"_a, "index"_a)
       .def("attach_terms", [](ShardState& s, std::uint64_t key, const Container& terms) { s.replace(segment_at(*s.snapshot(), key).with_terms(terms)); },
            "key"_a, "terms"_a)
       .def("attach_index", [](ShardState& s, std::uint64_t key, const Container& index) { s.replace(segment_at(*s.snapshot(), key).with_index(index)); },

@@ -16,7 +16,6 @@
 #include "bind/shard_types.h"
 #include "bind/values.h"
 #include "filter/facet.h"
-#include "index/graph.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -56,6 +55,7 @@ const char* name_of(Strategy strategy) {
     case Strategy::none: return "none";
     case Strategy::scan: return "scan";
     case Strategy::walk: return "graph";
+    case Strategy::lists: return "lists";
     case Strategy::scan_codes: return "scan of codes";
     case Strategy::walk_then_scan: return "graph, then scan";
     case Strategy::postings: return "postings";
@@ -77,8 +77,8 @@ nb::dict to_dict(const EntryStats& stats) {
 }
 
 nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
-                 const Matches* matches, bool documents, const Cancel& cancel, std::size_t documents_bytes_max) {
-  const SearchRequest request{spec_of(column), k, ef, exact};
+                 const Matches* matches, bool documents, const Cancel& cancel, std::size_t documents_bytes_max, std::size_t nprobe) {
+  const SearchRequest request{spec_of(column), k, ef, nprobe, exact};
   const Dtype query_dtype = request.column.dtype == Dtype::float16 ? Dtype::float32 : request.column.dtype;
   const std::size_t width = row_bytes(query_dtype, request.column.dim);
   if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
@@ -124,7 +124,10 @@ nb::list entry_infos(const Snapshot& snapshot) {
     info["sealed"] = dynamic_cast<const Segment*>(entry.rows.get()) != nullptr;
     info["memory_bytes"] = entry.rows->memory_bytes() + entry.overlay->memory_bytes();
     nb::dict columns;
-    for (const ColumnSpec& spec : entry.rows->columns()) columns[nb::int_(spec.slot)] = entry.rows->graph(spec.slot) != nullptr;
+    for (const ColumnSpec& spec : entry.rows->columns()) {
+      const VectorIndex* index = entry.rows->vector_index(spec.slot);
+      columns[nb::int_(spec.slot)] = index ? nb::cast(index->made()) : nb::none();
+    }
     info["columns"] = columns;
     infos.append(info);
   }
@@ -215,11 +218,16 @@ nb::bytes tombstone_words(const Snapshot& snapshot, std::size_t entry) {
   return to_bytes(Bytes{reinterpret_cast<const std::uint8_t*>(dead.words()), dead.n_words() * 8});
 }
 
-nb::bytes build_segment_graph(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel) {
+VectorIndexParams params_of(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies) {
+  return {kind, nlist, subvectors, bits, copies};
+}
+
+nb::tuple build_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel,
+                                        const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies) {
   const Segment& segment = segment_at(snapshot, key);
   const auto chunks = segment.chunks(slot);
   if (chunks.empty()) throw InvalidArgument("the segment has no vectors in slot " + std::to_string(slot));
-  std::vector<std::uint8_t> graph;
+  BuiltIndex built;
   {
     nb::gil_scoped_release unlocked;
     std::vector<std::uint32_t> rows;
@@ -228,9 +236,9 @@ nb::bytes build_segment_graph(const Snapshot& snapshot, std::uint64_t key, std::
     Metric metric = Metric::l2;
     for (const ColumnSpec& spec : segment.columns())
       if (spec.slot == slot) metric = spec.metric;
-    graph = build_graph(chunks[0].block, rows, metric, GraphParams{}, threads, cancel, nullptr);
+    built = build_vector_index(params_of(kind, nlist, subvectors, bits, copies), chunks[0].block, rows, metric, threads, cancel);
   }
-  return to_bytes(Bytes{graph.data(), graph.size()});
+  return nb::make_tuple(built.section, to_bytes(Bytes{built.bytes.data(), built.bytes.size()}));
 }
 
 nb::bytes build_segment_index(const Snapshot& snapshot, std::uint64_t key, const std::string& path, const std::string& kind, const Cancel& cancel) {
@@ -286,9 +294,9 @@ void bind_snapshot(nb::module_& m) {
       .def("walked", [](const Snapshot& s, std::uint32_t slot) {
         nb::list found;
         for (const Entry& entry : s.entries())
-          if (entry.rows->graph(slot)) found.append(nb::make_tuple(entry.rows->key(), entry.rows->size(), entry.n_live));
+          if (entry.rows->vector_index(slot)) found.append(nb::make_tuple(entry.rows->key(), entry.rows->size(), entry.n_live));
         return nb::tuple(found);
-      }, "slot"_a, "(key, rows, live rows) of every segment that has a graph over a vector.")
+      }, "slot"_a, "(key, rows, live rows) of every segment that has an index over a vector.")
       .def("find", [](const Snapshot& s, const nb::list& ids) {
         std::vector<std::int64_t> found;
         for (nb::handle id : ids) {
@@ -345,7 +353,7 @@ void bind_snapshot(nb::module_& m) {
       }, "slot"_a, "locators"_a, "Stored bytes of a sparse or multi-vector, empty where there is none.")
       .def("n_uncovered", &Snapshot::n_uncovered, "slot"_a, "Live records that a text index does not hold yet.")
       .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a,
-           "documents_bytes_max"_a = std::numeric_limits<std::size_t>::max(),
+           "documents_bytes_max"_a = std::numeric_limits<std::size_t>::max(), "nprobe"_a = 0,
            "(ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are "
            "asked for and all of them together take at most `documents_bytes_max`.")
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
@@ -361,12 +369,20 @@ void bind_snapshot(nb::module_& m) {
         const Overlay::Image image = s.entries().at(entry).overlay->image(s.version());
         return nb::make_tuple(to_bytes(image.rows), to_bytes(image.versions), to_bytes(image.offsets), to_bytes(image.documents));
       }, "entry"_a)
-      .def("build_graph", &build_segment_graph, "key"_a, "slot"_a, "threads"_a, "cancel"_a)
+      .def("build_vector_index", &build_segment_index_of_vector, "key"_a, "slot"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0,
+           "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "The index over one vector of a sealed segment: name of its section, and bytes.")
       .def("build_index", &build_segment_index, "key"_a, "path"_a, "kind"_a, "cancel"_a)
       .def("verify", [](const Snapshot& s, std::uint64_t key) {
         nb::gil_scoped_release unlocked;
         segment_at(s, key).verify();
       }, "key"_a, "Checks every checksum, offset, id and document of a sealed segment.");
+
+  m.def("vector_index_build_bytes", [](const Column& column, std::size_t rows, unsigned threads, const std::string& kind, std::uint32_t nlist,
+                                       std::uint32_t subvectors, std::uint32_t bits, bool copies) {
+    const ColumnSpec spec = spec_of(column);
+    return vector_index_build_bytes(params_of(kind, nlist, subvectors, bits, copies), rows, spec.dim, spec.dtype, spec.metric, threads);
+  }, "column"_a, "rows"_a, "threads"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false,
+        "Upper bound of the memory that building the index of a vector takes.");
 }
 
 }  // namespace vicino::bind

@@ -102,7 +102,7 @@ class HeadView final : public Rows {
   const TermIndex* terms(std::uint32_t slot) const override;
   const MultiIndex* multi_index(std::uint32_t) const override { return nullptr; }
   bool covers(std::uint32_t slot) const override;
-  const Graph* graph(std::uint32_t) const override { return nullptr; }
+  const VectorIndex* vector_index(std::uint32_t) const override { return nullptr; }
   const FieldIndex* index(std::string_view) const override { return nullptr; }
   std::size_t memory_bytes() const override { return head_->memory_bytes(); }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "filter/field_index.h"
-#include "index/graph.h"
+#include "shard/vector_index.h"
 #include "kernels/vectors.h"
 #include "maxsim/index.h"
 #include "shard/batch.h"
@@ -57,9 +57,8 @@ class Rows {
   /// Whether every row that could have a value in the slot has had the chance: a text index that was made later covers rows once it is built.
   virtual bool covers(std::uint32_t slot) const = 0;
 
-  virtual const Graph* graph(std::uint32_t slot) const = 0;
-  /// The same to be searched: see HeldGraph.
-  virtual const Graph* walked_graph(std::uint32_t slot) const { return graph(slot); }
+  /// Null: the column is scanned.
+  virtual const VectorIndex* vector_index(std::uint32_t slot) const = 0;
   virtual const FieldIndex* index(std::string_view path) const = 0;
   /// Anonymous memory held, in bytes; mapped files do not count.
   virtual std::size_t memory_bytes() const = 0;

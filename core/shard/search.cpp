@@ -22,7 +22,11 @@ namespace {
 constexpr std::size_t kDefaultEf = 64;
 constexpr std::size_t kQueriesPerCheck = 1024;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
-constexpr std::size_t kCodedScanMin = 8;  // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
+constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says
+constexpr std::size_t kProbedMin = 8;
+constexpr std::size_t kBeamPerList = 4;      // a beam so many times as wide as lists are scanned finds about as much
+constexpr std::size_t kListsMin = 100;       // times k: of fewer rows a scan costs less than finding their lists
+constexpr std::size_t kCodedScanMin = 8;     // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
 
 /// One entry's part in one search call.
 struct Task {
@@ -115,12 +119,94 @@ bool walk_task(const Task& task, std::uint64_t all_candidates, const Graph& grap
   return hits.size() + (held_out != Graph::kNone) >= std::min<std::size_t>(request.k, task.candidates);
 }
 
-bool prefers_walk(const Task& task, const Graph* graph, const SearchRequest& request) {
-  if (!graph || request.exact) return false;
-  const double n = task.entry->rows->size();
-  const double wanted = static_cast<double>(std::max(request.k, request.ef)) / 10.0;  // the constants were measured at k = 10
-  return task.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
-}
+/// One entry's search for all queries: how it is done is decided once, from the number of candidates.
+class EntrySearch {
+ public:
+  EntrySearch(const Task& task, const SearchRequest& request, std::uint64_t all_candidates, std::span<const PreparedQuery> queries,
+              std::span<TopK> best, EntryStats& stats, const Cancel& cancel)
+      : task_(task), request_(request), all_candidates_(all_candidates), queries_(queries), best_(best), stats_(stats), cancel_(cancel) {
+    const VectorIndex* index = task.entry->rows->vector_index(request.column.slot);
+    if (!index || request.exact) return;
+    graph_ = index->graph();
+    lists_ = index->lists();
+  }
+
+  void run() {
+    if (prefers_walk()) {
+      stats_.strategy = Strategy::walk;
+      for (std::size_t i = 0; i < queries_.size(); ++i)
+        if (!walk_task(task_, all_candidates_, *graph_, queries_[i], request_, held_out_row(task_, request_, i), best_[i], stats_, cancel_))
+          scan_instead(i);
+    } else if (lists_ && prefers_lists()) {
+      stats_.strategy = Strategy::lists;
+      for (std::size_t i = 0; i < queries_.size(); ++i) probe(i);
+    } else if (graph_ && graph_->has_codes() && task_.candidates > kCodedScanMin * request_.k) {
+      stats_.strategy = Strategy::scan_codes;
+      for (std::size_t i = 0; i < queries_.size(); ++i) scan_codes(task_, *graph_, queries_[i], best_[i], stats_, cancel_);
+    } else {
+      stats_.strategy = Strategy::scan;
+      scan_task(task_, queries_, best_, cancel_);
+      count_rows(std::uint64_t{task_.candidates} * queries_.size(), stats_);
+    }
+  }
+
+ private:
+  bool prefers_walk() const {
+    if (!graph_) return false;
+    const double n = task_.entry->rows->size();
+    const double wanted = static_cast<double>(std::max(request_.k, request_.ef)) / 10.0;  // the constants were measured at k = 10
+    return task_.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
+  }
+
+  /// Lists score all candidates of those they scan; a scan of the candidates alone, in order, is cheaper unless they leave out most.
+  bool prefers_lists() const { return task_.candidates > kListsMin * request_.k && 2 * nprobe() < lists_->nlist(); }
+
+  /// The neighbors of a query lie in the more lists the fewer rows match.
+  std::size_t nprobe() const {
+    std::size_t wanted = request_.nprobe;
+    if (!wanted && request_.ef) wanted = request_.ef / kBeamPerList;
+    if (!wanted) {
+      const double share = std::cbrt(static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
+      const double depth = std::sqrt(static_cast<double>(std::max<std::size_t>(request_.k, 10)) / 10.0);
+      wanted = std::max(kProbedMin, static_cast<std::size_t>(kProbedShare * lists_->nlist() * share * depth));
+    }
+    const double matching = static_cast<double>(task_.candidates) / task_.entry->rows->size();
+    return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(wanted) / std::sqrt(matching)));
+  }
+
+  void probe(std::size_t i) {
+    SearchStats stats;
+    const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
+    lists_->search(queries_[i], task_.chunks[0].block, task_.allowed ? task_.allowed->words() : nullptr, {nprobe(), 0}, best_[i], stats, cancel_, first);
+    count(stats, lists_->kind() != IvfKind::flat, stats_);
+  }
+
+  /// The walk starved under the filter: the rows that match are scanned, so that `limit` is honoured. Hits already offered would come a
+  /// second time, so this entry starts again with the others' hits kept.
+  void scan_instead(std::size_t i) {
+    stats_.strategy = Strategy::walk_then_scan;
+    TopK others(request_.k);
+    for (const Hit& hit : std::move(best_[i]).take_sorted())
+      if (static_cast<std::size_t>(hit.row >> 32) != task_.position) others.offer(hit);
+    best_[i] = std::move(others);
+    if (graph_->has_codes()) {
+      scan_codes(task_, *graph_, queries_[i], best_[i], stats_, cancel_);
+    } else {
+      scan_task(task_, queries_.subspan(i, 1), best_.subspan(i, 1), cancel_);
+      count_rows(task_.candidates, stats_);
+    }
+  }
+
+  const Task& task_;
+  const SearchRequest& request_;
+  std::uint64_t all_candidates_;
+  std::span<const PreparedQuery> queries_;
+  std::span<TopK> best_;
+  EntryStats& stats_;
+  const Cancel& cancel_;
+  const Graph* graph_ = nullptr;
+  const Ivf* lists_ = nullptr;
+};
 
 }  // namespace
 
@@ -147,37 +233,8 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
   }
   for (const Task& task : tasks) {
     const auto start = Cancel::Clock::now();
-    const std::size_t position = task.position;
     EntryStats stats{task.entry->rows->key(), task.entry->rows->size(), task.candidates, Strategy::none, 0, 0};
-    if (task.candidates) {
-      const Graph* graph = task.entry->rows->walked_graph(column.slot);
-      stats.strategy = Strategy::scan;
-      if (prefers_walk(task, graph, request)) {
-        stats.strategy = Strategy::walk;
-        for (std::size_t i = 0; i < n_queries; ++i) {
-          if (walk_task(task, all_candidates, *graph, prepared[i], request, held_out_row(task, request, i), best[i], stats, cancel)) continue;
-          // The walk starved under the filter: the rows that match are scanned, so that `limit` is honoured. Hits already offered would
-          // come a second time, so this entry starts again with the others' hits kept.
-          stats.strategy = Strategy::walk_then_scan;
-          TopK others(request.k);
-          for (const Hit& hit : std::move(best[i]).take_sorted())
-            if (static_cast<std::size_t>(hit.row >> 32) != position) others.offer(hit);
-          best[i] = std::move(others);
-          if (graph->has_codes()) {
-            scan_codes(task, *graph, prepared[i], best[i], stats, cancel);
-          } else {
-            scan_task(task, {&prepared[i], 1}, {&best[i], 1}, cancel);
-            count_rows(task.candidates, stats);
-          }
-        }
-      } else if (graph && graph->has_codes() && !request.exact && task.candidates > kCodedScanMin * request.k) {
-        stats.strategy = Strategy::scan_codes;
-        for (std::size_t i = 0; i < n_queries; ++i) scan_codes(task, *graph, prepared[i], best[i], stats, cancel);
-      } else {
-        scan_task(task, prepared, best, cancel);
-        count_rows(std::uint64_t{task.candidates} * n_queries, stats);
-      }
-    }
+    if (task.candidates) EntrySearch(task, request, all_candidates, prepared, best, stats, cancel).run();
     stats.seconds = std::chrono::duration<double>(Cancel::Clock::now() - start).count();
     outcome.stats.push_back(stats);
   }

@@ -6,7 +6,7 @@
 namespace vicino {
 
 std::shared_ptr<const Segment> Segment::open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
-                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes,
+                                             const std::vector<Container>& vector_indexes, const std::vector<Container>& indexes,
                                              const std::vector<Container>& values, const std::vector<Container>& terms,
                                              const std::vector<Container>& multis) {
   std::shared_ptr<Segment> segment(new Segment(key));
@@ -14,7 +14,7 @@ std::shared_ptr<const Segment> Segment::open(std::uint64_t key, const Container&
   segment->ids_container_ = ids;
   segment->set_fields(fields);
   for (const Container& container : vectors) segment->add_vectors(container);
-  for (const Container& container : graphs) segment->set_graph(container);
+  for (const Container& container : vector_indexes) segment->set_vector_index(container);
   for (const Container& container : indexes) segment->add_index(container);
   for (const Container& container : values) segment->add_values(container);
   for (const Container& container : terms) segment->set_terms(container);
@@ -61,13 +61,13 @@ void Segment::add_vectors(const Container& container) {
   if (!columns_.emplace(column.spec.slot, column).second) meta.fail("a second vector file for slot " + std::to_string(column.spec.slot));
 }
 
-void Segment::set_graph(const Container& container) {
+void Segment::set_vector_index(const Container& container) {
   ByteReader meta(container.section("meta").bytes(), container.name() + ", section meta");
   const auto slot = meta.read<std::uint32_t>();
   const auto found = columns_.find(slot);
-  if (found == columns_.end()) meta.fail("a graph for slot " + std::to_string(slot) + ", which has no vectors here");
+  if (found == columns_.end()) meta.fail("an index for slot " + std::to_string(slot) + ", which has no vectors here");
   // A graph of an older format stays unused until maintenance has built a new one; the column is scanned meanwhile.
-  if (Blob graph = container.section("graph"); !Graph::is_outdated(graph)) found->second.graph = std::make_shared<HeldGraph>(Graph::open(std::move(graph), size()));
+  found->second.index = VectorIndex::open(container, size());
   found->second.containers.push_back(container);
 }
 
@@ -124,9 +124,15 @@ std::shared_ptr<const Segment> Segment::with_fields(const Container& fields) con
   return copy;
 }
 
-std::shared_ptr<const Segment> Segment::with_graph(const Container& graph) const {
+std::shared_ptr<const Segment> Segment::with_vector_index(const Container& index) const {
   std::shared_ptr<Segment> copy(new Segment(*this));
-  copy->set_graph(graph);
+  copy->set_vector_index(index);
+  return copy;
+}
+
+std::shared_ptr<const Segment> Segment::without_vector_index(std::uint32_t slot) const {
+  std::shared_ptr<Segment> copy(new Segment(*this));
+  if (const auto found = copy->columns_.find(slot); found != copy->columns_.end()) found->second.index = nullptr;
   return copy;
 }
 
@@ -160,8 +166,10 @@ void Segment::verify() const {
   ids_.verify();
   fields_container_.verify();
   for (std::uint32_t row = 0; row < size(); ++row) validate_document(document(row));
-  for (const auto& [slot, column] : columns_)
+  for (const auto& [slot, column] : columns_) {
     for (const Container& container : column.containers) container.verify();
+    if (column.index) column.index->verify();
+  }
   for (const auto& [path, index] : indexes_) index.container.verify();
   for (const auto& [slot, column] : values_) {
     for (const Container& container : column.containers) container.verify();
@@ -227,19 +235,14 @@ const MultiIndex* Segment::multi_index(std::uint32_t slot) const {
   return found == values_.end() ? nullptr : found->second.multi.get();
 }
 
-const Graph* Segment::graph(std::uint32_t slot) const {
+const VectorIndex* Segment::vector_index(std::uint32_t slot) const {
   const auto found = columns_.find(slot);
-  return found == columns_.end() || !found->second.graph ? nullptr : &found->second.graph->graph();
-}
-
-const Graph* Segment::walked_graph(std::uint32_t slot) const {
-  const auto found = columns_.find(slot);
-  return found == columns_.end() || !found->second.graph ? nullptr : &found->second.graph->walked();
+  return found == columns_.end() ? nullptr : found->second.index.get();
 }
 
 void Segment::keep_graphs_in_memory() const {
   for (const auto& [slot, column] : columns_)
-    if (column.graph) column.graph->keep_in_memory();
+    if (column.index) column.index->keep_in_memory();
 }
 
 const FieldIndex* Segment::index(std::string_view path) const {
@@ -249,7 +252,7 @@ const FieldIndex* Segment::index(std::string_view path) const {
 
 std::size_t Segment::memory_bytes() const {
   std::size_t bytes = sizeof(Segment);
-  for (const auto& [slot, column] : columns_) bytes += (column.presence ? column.presence->n_words() * 8 : 0) + (column.graph ? column.graph->memory_bytes() : 0);
+  for (const auto& [slot, column] : columns_) bytes += (column.presence ? column.presence->n_words() * 8 : 0) + (column.index ? column.index->memory_bytes() : 0);
   for (const auto& [slot, column] : values_) bytes += column.terms ? column.terms->memory_bytes() : 0;
   return bytes;
 }

@@ -7,7 +7,7 @@
 //   .values   meta (u32 slot, u32 dim, u8 kind, u8 dtype, u8 metric, u8 0, u32 n), offsets u64[n + 1], bytes (value_column.h); not for text
 //   .terms    meta (the same), sections of sparse/sealed_terms.h; for text and sparse
 //   .multi    meta (the same), index (maxsim/index.h)
-//   .graph    meta (u32 slot), graph (index/graph.h)
+//   .graph    vector_index.h
 //   .index    path (UTF-8), index (filter/field_index.h)
 #pragma once
 #include <map>
@@ -25,12 +25,13 @@ class Segment final : public Rows {
  public:
   /// Throws CorruptionError when the containers do not fit together.
   static std::shared_ptr<const Segment> open(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,
-                                             const std::vector<Container>& graphs, const std::vector<Container>& indexes,
+                                             const std::vector<Container>& vector_indexes, const std::vector<Container>& indexes,
                                              const std::vector<Container>& values = {}, const std::vector<Container>& terms = {},
                                              const std::vector<Container>& multis = {});
   /// The same rows with one part replaced or added; parts not named are shared.
   std::shared_ptr<const Segment> with_fields(const Container& fields) const;
-  std::shared_ptr<const Segment> with_graph(const Container& graph) const;
+  std::shared_ptr<const Segment> with_vector_index(const Container& index) const;
+  std::shared_ptr<const Segment> without_vector_index(std::uint32_t slot) const;
   std::shared_ptr<const Segment> with_terms(const Container& terms) const;
   std::shared_ptr<const Segment> with_index(const Container& index) const;
   std::shared_ptr<const Segment> without_indexes(const std::string& path) const;
@@ -52,8 +53,7 @@ class Segment final : public Rows {
   const TermIndex* terms(std::uint32_t slot) const override;
   const MultiIndex* multi_index(std::uint32_t slot) const override;
   bool covers(std::uint32_t slot) const override { return terms(slot) != nullptr; }
-  const Graph* graph(std::uint32_t slot) const override;
-  const Graph* walked_graph(std::uint32_t slot) const override;
+  const VectorIndex* vector_index(std::uint32_t slot) const override;
   /// Graphs are copied into memory when they are first searched.
   void keep_graphs_in_memory() const;
   const FieldIndex* index(std::string_view path) const override;
@@ -64,7 +64,7 @@ class Segment final : public Rows {
     ColumnSpec spec;
     VectorBlock block;
     std::shared_ptr<const Bitmap> presence;  // null: all rows
-    std::shared_ptr<HeldGraph> graph;        // null: scanned
+    std::shared_ptr<const VectorIndex> index;  // null: scanned
     std::vector<Container> containers;
   };
   struct Values {
@@ -79,7 +79,7 @@ class Segment final : public Rows {
   Segment(const Segment&) = default;
   void set_fields(const Container& container);
   void add_vectors(const Container& container);
-  void set_graph(const Container& container);
+  void set_vector_index(const Container& container);
   void add_index(const Container& container);
   void add_values(const Container& container);
   void set_terms(const Container& container);

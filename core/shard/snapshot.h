@@ -45,7 +45,7 @@ struct Matches {
   EvaluateStats stats;
 };
 
-enum class Strategy : std::uint8_t { none, scan, scan_codes, walk, walk_then_scan, postings };
+enum class Strategy : std::uint8_t { none, scan, scan_codes, walk, walk_then_scan, lists, postings };
 
 /// What a search did in one entry.
 struct EntryStats {
@@ -61,7 +61,8 @@ struct EntryStats {
 struct SearchRequest {
   ColumnSpec column;
   std::size_t k = 10;
-  std::size_t ef = 0;    // 0: chosen from k
+  std::size_t ef = 0;      // beam of walks; 0: chosen from k
+  std::size_t nprobe = 0;  // lists that are scanned; 0: chosen from their number, or from ef
   bool exact = false;    // scan everything
   std::span<const Locator> held_out{};  // empty, or per query a row that is searched as if it were not there; kNowhere: none
 };

@@ -231,7 +231,7 @@ class ShardModel:
 
         return finish
 
-    def _build_graph(self, base: _core.Snapshot, sealed: list[int]) -> Callable[[], None]:
+    def _build_vector_index(self, base: _core.Snapshot, sealed: list[int]) -> Callable[[], None]:
         entry = base.entries[self.chance.choice(sealed)]
         slot = self.chance.choice(list(entry["columns"]))
         graph = base.build_graph(entry["key"], slot, 1, _core.Cancel())

@@ -20,7 +20,7 @@ from vicino.collection.readable import ReadableCollection
 from vicino.collection.record import Record
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id, with_new_texts
 from vicino.collection.room import within_limit
-from vicino.collection.schema import AnyVectorSpec, Settings, VectorSpec
+from vicino.collection.schema import AnyVectorSpec, Index, Settings, VectorSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Committed, Shard
 from vicino.collection.value_specs import TextSpec
@@ -401,6 +401,15 @@ class Collection(ReadableCollection[T]):
             return replace(settings.with_recall(name, recall), keep_queries=kept, recall_checks=share)
 
         writes.change_settings(declared)
+        return self._settings_changed()
+
+    def set_index(self, index: Index, *, vector: str | None = None) -> Job:
+        """Gives a vector another index: a kind such as "ivf_pq", or an `IndexSpec` with parameters.
+
+        Segments are indexed anew in the background, which the job returned waits for; until then they are searched by what they have.
+        """
+        writes, name = self._writable(), self._searcher.target(vector).name
+        writes.change_settings(lambda settings: settings.with_vector_index(name, index))
         return self._settings_changed()
 
     def _settings_changed(self) -> Job:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from vicino import _core
-from vicino.collection.schema import Settings
+from vicino.collection.schema import Settings, VectorSlot
 from vicino.collection.value_specs import MultiSpec, SparseSpec, ValueSpec
 from vicino.segment.files import Column, ValueColumns
 
 
 def core_column(settings: Settings, name: str) -> Column:
     """A dense vector: slot, dim, dtype and metric."""
-    entry = settings.vectors[name]
+    return core_slot(settings.vectors[name])
+
+
+def core_slot(entry: VectorSlot) -> Column:
+    """The same of a vector whose name does not matter."""
     return (entry.slot, entry.spec.dim, getattr(_core.Dtype, entry.spec.dtype), getattr(_core.Metric, entry.spec.metric))
 
 

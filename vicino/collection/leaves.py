@@ -29,7 +29,8 @@ def _ranking(locators: Any, distances: Any, metric: str) -> Ranking:
 
 def _dense(run: Any, part: p.Dense, k: int, matches: Any, stage: Stage) -> Ranking:
     target = run.searcher.target(part.vector)
-    return _nearest(run, target, run.searcher.row(part.x, target), k, matches, stage, exact=part.exact, ef=part.ef, recall=part.recall)
+    row = run.searcher.row(part.x, target)
+    return _nearest(run, target, row, k, matches, stage, exact=part.exact, ef=part.ef, nprobe=part.nprobe, recall=part.recall)
 
 
 def _nearest(
@@ -42,12 +43,13 @@ def _nearest(
     *,
     exact: bool = False,
     ef: int | None = None,
+    nprobe: int | None = None,
     recall: float | None = None,
 ) -> Ranking:
     exact = exact or run.exact
     choice = None if exact else run.searcher.promise(run.snapshot, target, k, matches, recall, ef)
-    effort, exact = (ef or 0, exact) if choice is None else (choice.effort, choice.exact)
-    ((locators, distances),), stats = run.snapshot.search_rows(target.column, row, k, effort, exact, matches, run.cancel)
+    effort, nprobe, exact = target.effort(ef, nprobe, exact, choice)
+    ((locators, distances),), stats = run.snapshot.search_rows(target.column, row, k, effort, exact, matches, run.cancel, nprobe=nprobe)
     stage.candidates = sum([entry["rows_scored"] for entry in stats])
     stage.details, stage.stats = {"vector": target.name, "metric": target.spec.metric}, stats
     if choice is not None:

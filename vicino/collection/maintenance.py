@@ -13,15 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 from vicino import _core
-from vicino.collection.core_columns import columns_of, slots_of, values_of
+from vicino.collection.core_columns import columns_of, core_slot, slots_of, values_of
 from vicino.collection.jobs import Job, Scheduler
 from vicino.collection.limits import Limits
 from vicino.collection.policy import (
     Action,
-    BuildGraph,
     BuildIndex,
     BuildTerms,
+    BuildVectorIndex,
     Checkpoint,
+    DropVectorIndex,
     Merge,
     RewriteFields,
     SegmentState,
@@ -38,12 +39,12 @@ from vicino.segment.files import (
     open_container,
     open_segment,
     write_fields,
-    write_graph,
     write_index,
     write_patch,
     write_segment,
     write_terms,
     write_tombstones,
+    write_vector_index,
 )
 from vicino.storage.manifest import HistoryEntry
 
@@ -211,21 +212,24 @@ class Maintenance:
             base = self.shard.state.base().entries
             now = {entry["key"]: entry for entry in self.shard.state.snapshot().entries}
             segments = dict(self.shard.segments)
+        made = {entry.slot: entry.spec.index_spec.made for entry in self.shard.settings.vectors.values() if not entry.spec.index_spec.is_flat}
 
         def state(entry: Mapping[str, Any]) -> SegmentState:
             key, latest = entry["key"], now[entry["key"]]
-            files = _with_usable_graphs(segments[key], entry)
+            files = _with_usable_indexes(segments[key], entry, made)
             return SegmentState(files, entry["live"], entry["updated"], latest["live"], latest["updated"])
 
         return [state(entry) for entry in base if entry["sealed"]]
 
-    def _graph_slots(self) -> list[int]:
-        return [entry.slot for entry in self.shard.settings.vectors.values() if entry.spec.index != "flat"]
+    def _slots(self, *, flat: bool) -> list[int]:
+        """Of the vectors that are scanned, or of those that have an index."""
+        return [entry.slot for entry in self.shard.settings.vectors.values() if entry.spec.index_spec.is_flat == flat]
 
     def _next(self) -> Action | None:
         return next_action(
             self._segment_states(),
-            graph_slots=self._graph_slots(),
+            indexed_slots=self._slots(flat=False),
+            flat_slots=self._slots(flat=True),
             indexes=self.shard.settings.indexes,
             texts=self._texts_wanted(),
             texts_of_base={entry.slot for entry in self.shard.manifest.settings.texts.values()},
@@ -249,8 +253,10 @@ class Maintenance:
                     self._rewrite_fields(action, job)
                 case Checkpoint():
                     self._checkpoint(job)
-                case BuildGraph():
-                    self._build_graph(action, job)
+                case BuildVectorIndex():
+                    self._build_vector_index(action, job)
+                case DropVectorIndex():
+                    self._drop_vector_index(action)
                 case BuildIndex():
                     self._build_index(action, job)
                 case BuildTerms():
@@ -293,22 +299,33 @@ class Maintenance:
         self.shard.freeze()
         self._wait_for_seals(job)
 
-    def _build_graph(self, action: BuildGraph, job: Job) -> None:
+    def _build_vector_index(self, action: BuildVectorIndex, job: Job) -> None:
         shard = self.shard
         files = shard.segments[action.key]
         entry = next((entry for entry in shard.settings.vectors.values() if entry.slot == action.slot), None)
         if entry is None:  # dropped since the action was chosen
             return
-        needed = _core.graph_build_bytes(files.rows, entry.spec.dim, entry.spec.dtype, self._threads)
-        with shard.budget.reserve(needed, f"building the graph of {files.rows} rows", optional=True):
-            graph = shard.state.base().build_graph(action.key, action.slot, self._threads, job.cancel_token)
-            name = write_graph(shard.journal, action.slot, graph)
-            del graph
+        column, index = core_slot(entry), entry.spec.index_spec
+        needed = _core.vector_index_build_bytes(column, files.rows, self._threads, **index.build_options())
+        with shard.budget.reserve(needed, f"indexing {files.rows} vectors", optional=True):
+            section, built = shard.state.base().build_vector_index(
+                action.key, action.slot, self._threads, job.cancel_token, **index.build_options()
+            )
+            name = write_vector_index(shard.journal, action.slot, section, built, index.made)
+            del built
         container = open_container(shard.journal, name, "graph")
         with self._install_lock:
             with shard.writer:
-                shard.state.attach_graph(action.key, container)
+                shard.state.attach_vector_index(action.key, container)
             shard.segments[action.key] = shard.segments[action.key].with_graph(action.slot, name)
+            self._write_manifest()
+
+    def _drop_vector_index(self, action: DropVectorIndex) -> None:
+        shard = self.shard
+        with self._install_lock:
+            with shard.writer:
+                shard.state.drop_vector_index(action.key, action.slot)
+            shard.segments[action.key] = shard.segments[action.key].without_graph(action.slot)
             self._write_manifest()
 
     def _build_index(self, action: BuildIndex, job: Job) -> None:
@@ -426,6 +443,7 @@ class Maintenance:
             self.last_error = error
 
 
-def _with_usable_graphs(files: SegmentFiles, entry: Mapping[str, Any]) -> SegmentFiles:
-    """The files without graphs of a format that is no longer walked: those are built anew."""
-    return replace(files, graphs={slot: name for slot, name in files.graphs.items() if entry["columns"][slot]})
+def _with_usable_indexes(files: SegmentFiles, entry: Mapping[str, Any], made: Mapping[int, str]) -> SegmentFiles:
+    """The files without those of vector indexes that are built anew: of a format no longer searched, or made otherwise than asked for."""
+    found = entry["columns"]
+    return replace(files, graphs={slot: name for slot, name in files.graphs.items() if found[slot] is not None and made.get(slot, found[slot]) == found[slot]})

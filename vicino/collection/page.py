@@ -22,12 +22,14 @@ def check_page(limit: int, offset: int) -> int:
     return int(limit) + int(offset)
 
 
-def check_numbers(min_score: float | None, ef: int | None, timeout: float | None) -> None:
+def check_numbers(min_score: float | None, ef: int | None, timeout: float | None, nprobe: int | None = None) -> None:
     """Raises InvalidArgument for what is no number or lies out of range; None is always fine."""
     if min_score is not None and (not _is_number(min_score) or math.isnan(min_score)):
         raise InvalidArgument(f"min_score must be a number, got {min_score!r}")
     if ef is not None and (not _is_whole(ef) or not 1 <= ef <= EF_MAX):
         raise InvalidArgument(f"ef must be an integer between 1 and {EF_MAX}, got {ef!r}")
+    if nprobe is not None and (not _is_whole(nprobe) or not 1 <= nprobe <= EF_MAX):
+        raise InvalidArgument(f"nprobe must be an integer between 1 and {EF_MAX}, got {nprobe!r}")
     if timeout is not None and (not _is_number(timeout) or not timeout >= 0):
         raise InvalidArgument(f"timeout must be a number of seconds, 0 or more, got {timeout!r}")
 

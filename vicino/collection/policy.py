@@ -1,7 +1,7 @@
 """What maintenance does next, as a pure function of what there is.
 
 Sizes fall into classes, each `merge_fan_in` times as large as the one below, the smallest being what a head seals to. A class that holds
-`merge_fan_in` segments is merged. Merging goes before building graphs, so that no graph is built for a segment about to go.
+`merge_fan_in` segments is merged. Merging goes before building indexes, so that none is built for a segment about to go.
 """
 
 from __future__ import annotations
@@ -34,7 +34,15 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildGraph:
+class BuildVectorIndex:
+    key: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropVectorIndex:
+    """The vector is to be scanned from now on."""
+
     key: int
     slot: int
 
@@ -54,7 +62,7 @@ class BuildTerms:
     slot: int
 
 
-Action = Merge | RewriteFields | Checkpoint | BuildGraph | BuildIndex | BuildTerms
+Action = Merge | RewriteFields | Checkpoint | BuildVectorIndex | DropVectorIndex | BuildIndex | BuildTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +92,17 @@ def size_class(rows: int, limits: Limits) -> int:
 def next_action(
     segments: Sequence[SegmentState],
     *,
-    graph_slots: Iterable[int],
+    indexed_slots: Iterable[int],
     indexes: Mapping[str, str],
     limits: Limits,
+    flat_slots: Collection[int] = (),
     failed: frozenset[Action] = frozenset(),
     texts: Iterable[int] = (),
     texts_of_base: Collection[int] = (),
 ) -> Action | None:
     """The most useful action, None when all is well.
 
-    graph_slots: vectors that want a graph. indexes: path -> kind wanted. failed: actions that were tried and refused (memory); they are
+    indexed_slots: vectors that want an index; flat_slots: those that want none. indexes: path -> kind wanted. failed: actions that were tried and refused (memory); they are
     not tried again until something changes. texts: slots of the text indexes wanted; those in `texts_of_base` the base knows of.
     """
     texts = list(texts)
@@ -103,7 +112,8 @@ def next_action(
         *_merges(segments, limits),
         *(RewriteFields(s.files.key) for s in segments if s.is_overlaid(s.updated, limits)),
         *(Checkpoint() for s in segments if s.is_wasteful(s.live_now, limits) or s.is_overlaid(s.updated_now, limits)),
-        *_graphs(segments, graph_slots, limits),
+        *(DropVectorIndex(s.files.key, slot) for s in segments for slot in s.files.graphs if slot in flat_slots),
+        *_vector_indexes(segments, indexed_slots, limits),
         *(
             BuildIndex(s.files.key, path, kind)
             for s in segments
@@ -129,10 +139,10 @@ def _merges(segments: Sequence[SegmentState], limits: Limits) -> list[Merge]:
     return full + dying
 
 
-def _graphs(segments: Sequence[SegmentState], graph_slots: Iterable[int], limits: Limits) -> list[BuildGraph]:
+def _vector_indexes(segments: Sequence[SegmentState], indexed_slots: Iterable[int], limits: Limits) -> list[BuildVectorIndex]:
     wanted = [
-        (s.files.rows, BuildGraph(s.files.key, slot))
-        for slot in graph_slots
+        (s.files.rows, BuildVectorIndex(s.files.key, slot))
+        for slot in indexed_slots
         for s in segments
         if slot in s.files.vectors and slot not in s.files.graphs and s.files.rows >= limits.graph_rows_min
     ]

@@ -233,14 +233,14 @@ class ReadableCollection(Generic[T]):
         self, query: Query, *, group_by: None = None, where: Where | None = None, limit: int = 10, offset: int = 0, mode: Mode = "auto",
         vector: str | None = None, select: str | Sequence[str] | None = None, vectors: bool | str | Sequence[str] = False,
         min_score: float | None = None, diversity: float | None = None, rerank: Any = None, cursor: str | None = None, exact: bool = False,
-        ef: int | None = None, recall: float | None = None, timeout: float | None = None,
+        ef: int | None = None, nprobe: int | None = None, recall: float | None = None, timeout: float | None = None,
     ) -> Results[T]: ...  # fmt: skip
     @overload
     def search(
         self, query: Query, *, group_by: str, group_size: int = 3, lookup: Any = None, where: Where | None = None, limit: int = 10,
         offset: int = 0, mode: Mode = "auto", vector: str | None = None, select: str | Sequence[str] | None = None,
         vectors: bool | str | Sequence[str] = False, min_score: float | None = None, diversity: float | None = None, rerank: Any = None,
-        exact: bool = False, ef: int | None = None, recall: float | None = None, timeout: float | None = None,
+        exact: bool = False, ef: int | None = None, nprobe: int | None = None, recall: float | None = None, timeout: float | None = None,
     ) -> Groups[T]: ...  # fmt: skip
     @within_limit("this search")
     def search(
@@ -263,6 +263,7 @@ class ReadableCollection(Generic[T]):
         cursor: str | None = None,
         exact: bool = False,
         ef: int | None = None,
+        nprobe: int | None = None,
         recall: float | None = None,
         timeout: float | None = None,
     ) -> Results[T] | Groups[T]:
@@ -274,7 +275,7 @@ class ReadableCollection(Generic[T]):
         min_score: hits below are left out. diversity: 0 to 1, how much hits should differ (see `Diverse`). rerank: a reranker.
         group_by: a field; `limit` groups of `group_size` hits are given back as `Groups`, with the record of `lookup` (a collection) that
         has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
-        exact: every candidate is scored. ef: beam of the graph walk; larger finds more, takes longer. recall: share of the true nearest
+        exact: every candidate is scored. ef: beam of the graph walk; nprobe: inverted lists scanned; larger finds more, takes longer. recall: share of the true nearest
         records to be found, as measured; scanned exactly where that is not known yet. With both, ef is the largest beam allowed.
         Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a
         cursor whose version is gone; TimeoutError after `timeout`.
@@ -288,6 +289,7 @@ class ReadableCollection(Generic[T]):
             min_score=min_score,
             exact=exact,
             ef=ef,
+            nprobe=nprobe,
             recall=recall,
             timeout=timeout,
         )
@@ -297,7 +299,7 @@ class ReadableCollection(Generic[T]):
                 raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
             target = searcher.target(vector)
             return searcher.search(searcher.row(query, target), target, options)[0]
-        part = shaped(searcher.part(query, mode, vector, ef, options.recall), diversity, rerank, check_page(limit, offset))
+        part = shaped(searcher.part(query, mode, vector, ef, options.recall, nprobe), diversity, rerank, check_page(limit, offset))
         if group_by is not None:
             if cursor is not None:
                 raise InvalidArgument("groups have no pages; leave cursor= out")
@@ -322,14 +324,15 @@ class ReadableCollection(Generic[T]):
             cancel = _core.Cancel(asked.timeout, True)
             return searcher.search(searcher.rows(queries, target, cancel), target, asked, n_queries=len(queries), cancel=cancel)
         asked = SearchOptions(**options)
-        parts = [searcher.part(query, mode, vector, asked.ef, asked.recall) for query in queries]
+        parts = [searcher.part(query, mode, vector, asked.ef, asked.recall, asked.nprobe) for query in queries]
         n = check_page(asked.limit, asked.offset)
         return searcher.composer.search([shaped(part, diversity, rerank, n) for part in parts], asked)
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
         """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
         mode, vector = options.pop("mode", "auto"), options.pop("vector", None)
-        part = self._searcher.part(query, mode, vector, options.pop("ef", None), checked_recall(options.pop("recall", None)))
+        recall = checked_recall(options.pop("recall", None))
+        part = self._searcher.part(query, mode, vector, options.pop("ef", None), recall, options.pop("nprobe", None))
         part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), check_page(page, 0))
         return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
 

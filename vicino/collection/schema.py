@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from vicino.collection.field_type import MISSING, FieldType, declared, field_type
+from vicino.collection.index_spec import IndexSpec
 from vicino.collection.typed import class_fields, forbids_other_fields
 from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSlot, TextSpec, ValueSlot
 from vicino.errors import CorruptionError, FormatError, InvalidArgument, SchemaError, did_you_mean
@@ -19,10 +20,13 @@ from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
 DIM_MAX = 65536
 NAME_BYTES_MAX = 255
 
-_METRICS, _DTYPES, _INDEX_KINDS = get_args(Metric), get_args(Dtype), get_args(IndexKind)
+_METRICS, _DTYPES = get_args(Metric), get_args(Dtype)
 _NUMBER_METRICS = ("cosine", "dot", "l2", "l1")
 _BIT_METRICS = ("hamming", "jaccard")
 _NUMPY_DTYPES: dict[Dtype, type] = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "uint8": np.uint8, "binary": np.uint8}
+
+Index = IndexKind | IndexSpec | Mapping[str, Any]
+"""What `index=` takes: a kind, an IndexSpec, or its parameters as a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,13 @@ class VectorSpec:
     """One named vector of a collection: its length, its metric and how its numbers are stored.
 
     dim: 1 to 65536; for binary vectors, bits. Metrics cosine, dot, l2 and l1 go with float32, float16, int8 and uint8; hamming and
-    jaccard with binary. recall: share of the true neighbors that searches are promised to find; None promises nothing.
+    jaccard with binary. index: a kind, or an IndexSpec where there are parameters. recall: share of the true neighbors that searches are promised to find; None promises nothing.
     """
 
     dim: int
     metric: Metric = "cosine"
     dtype: Dtype = "float32"
-    index: IndexKind = "auto"
+    index: Index = "auto"
     recall: float | None = None
 
     def __post_init__(self) -> None:
@@ -48,13 +52,18 @@ class VectorSpec:
         object.__setattr__(self, "recall", checked_recall(self.recall))
         _check_choice("metric", self.metric, _METRICS)
         _check_choice("dtype", self.dtype, _DTYPES)
-        _check_choice("index", self.index, _INDEX_KINDS)
+        object.__setattr__(self, "index", _shortest(IndexSpec.read(self.index)))
         if (self.metric in _BIT_METRICS) != (self.dtype == "binary"):
             fitting = _BIT_METRICS if self.dtype == "binary" else _NUMBER_METRICS
             dtypes = "binary" if self.metric in _BIT_METRICS else "float32, float16, int8 or uint8"
             raise InvalidArgument(
                 f'metric "{self.metric}" does not go with dtype "{self.dtype}"; use metric {" or ".join(fitting)}, or dtype {dtypes}'
             )
+
+    @property
+    def index_spec(self) -> IndexSpec:
+        """The index with its parameters."""
+        return IndexSpec.read(self.index)
 
     @property
     def numpy_dtype(self) -> type:
@@ -74,7 +83,12 @@ class VectorSpec:
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `VectorSpec(**parts)` reads it. A recall is left out where there is none, as versions without it expect."""
         promised = {} if self.recall is None else {"recall": self.recall}
-        return {"dim": self.dim, "metric": self.metric, "dtype": self.dtype, "index": self.index, **promised}
+        return {"dim": self.dim, "metric": self.metric, "dtype": self.dtype, "index": self.index_spec.to_json(), **promised}
+
+
+def _shortest(index: IndexSpec) -> IndexKind | IndexSpec:
+    """The kind alone when it says everything."""
+    return index.kind if index == IndexSpec(index.kind) else index
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -275,6 +289,11 @@ class Settings:
     def with_recall(self, name: str, recall: float | None) -> Settings:
         """With another recall promised for one dense vector."""
         spec = replace(self.spec(name), recall=recall)
+        return replace(self, vectors={**self.vectors, name: VectorSlot(self.vectors[name].slot, spec)})
+
+    def with_vector_index(self, name: str, index: Index) -> Settings:
+        """With another index for one dense vector."""
+        spec = replace(self.spec(name), index=index)
         return replace(self, vectors={**self.vectors, name: VectorSlot(self.vectors[name].slot, spec)})
 
     def without_vector(self, name: str) -> Settings:

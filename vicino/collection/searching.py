@@ -81,6 +81,15 @@ class Target:
     spec: VectorSpec
     column: Any
 
+    def effort(self, ef: int | None, nprobe: int | None, exact: bool, choice: Choice | None) -> tuple[int, int, bool]:
+        """Beam, lists to scan, and whether every candidate is scored: as promised, else as asked, else as the index says; 0: by the engine."""
+        if choice is not None:
+            return choice.effort, 0, choice.exact
+        if ef is None and nprobe is None and type(self.spec.index) is not str:
+            index = self.spec.index_spec
+            ef, nprobe = index.ef, index.nprobe
+        return ef or 0, nprobe or 0, exact
+
 
 # Every search makes one, and a frozen dataclass takes three times as long to make as one that is not.
 @dataclass(slots=True, kw_only=True)
@@ -95,14 +104,15 @@ class SearchOptions:
     min_score: float | None = None
     exact: bool = False
     ef: int | None = None
+    nprobe: int | None = None
     recall: float | None = None
     timeout: float | None = None
 
     def __post_init__(self) -> None:
         if self.recall is not None:
             object.__setattr__(self, "recall", checked_recall(self.recall))
-        if self.min_score is not None or self.ef is not None or self.timeout is not None:
-            check_numbers(self.min_score, self.ef, self.timeout)
+        if self.min_score is not None or self.ef is not None or self.nprobe is not None or self.timeout is not None:
+            check_numbers(self.min_score, self.ef, self.timeout, self.nprobe)
 
 
 class Searcher:
@@ -220,7 +230,9 @@ class Searcher:
             self._composer = Composer(self)
         return self._composer
 
-    def part(self, query: Any, mode: Mode, vector: str | None, ef: int | None = None, recall: float | None = None) -> Any:
+    def part(
+        self, query: Any, mode: Mode, vector: str | None, ef: int | None = None, recall: float | None = None, nprobe: int | None = None
+    ) -> Any:
         """The part that a query stands for: itself, or by `mode` what the collection answers a text or a vector with."""
         from vicino.query.part import Part
         from vicino.query.parts import Dense, Fuse, Sparse, Text, text_of
@@ -229,9 +241,9 @@ class Searcher:
         if mode not in MODES:
             raise InvalidArgument(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         if isinstance(query, Part):
-            if mode != "auto" or vector is not None or ef is not None or recall is not None:
+            if mode != "auto" or vector is not None or ef is not None or recall is not None or nprobe is not None:
                 raise InvalidArgument(
-                    "mode=, vector=, ef= and recall= go with a text or a vector; a part such as Dense has its own vector=, ef= and recall="
+                    "mode=, vector=, ef=, nprobe= and recall= go with a text or a vector; a part such as Dense has its own"
                 )
             return query
         if isinstance(query, SparseVector):
@@ -239,12 +251,12 @@ class Searcher:
         if not isinstance(query, str):
             if mode not in ("auto", "dense"):
                 raise InvalidArgument(f'mode="{mode}" is for a query of words, got {type(query).__name__}')
-            return Dense(query, vector=vector, ef=ef, recall=recall)
+            return Dense(query, vector=vector, ef=ef, nprobe=nprobe, recall=recall)
         if mode == "auto":
             mode = self._mode(vector)
         if mode == "text":
             return text_of(query)
-        dense = Dense(query, vector=vector, ef=ef, recall=recall)
+        dense = Dense(query, vector=vector, ef=ef, nprobe=nprobe, recall=recall)
         return dense if mode == "dense" else Fuse([dense, Text(query)])
 
     def _mode(self, vector: str | None) -> Mode:
@@ -308,11 +320,11 @@ class Searcher:
         choice = None
         if (options.recall is not None or target.spec.recall is not None) and not options.exact:
             choice = self.promise(snapshot, target, k, matches, options.recall, options.ef)
-        effort, exact = (options.ef or 0, options.exact) if choice is None else (choice.effort, choice.exact)
+        effort, nprobe, exact = target.effort(options.ef, options.nprobe, options.exact, choice)
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
         with room.take(hits_bytes, "the hits of this search"):
             # Under a memory limit larger documents are read only when it is known how large they are.
-            found, stats = snapshot.search(target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max)
+            found, stats = snapshot.search(target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max, nprobe)
             took = self.env.monotonic() - start
             plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
             plan.promise = choice

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vicino.collection.schema import AnyVectorSpec, Schema, Settings, VectorSpec
+from vicino.collection.schema import AnyVectorSpec, Index, Schema, Settings, VectorSpec
 from vicino.collection.value_specs import TextSpec, default_text_name, replace_text
 from vicino.errors import InvalidArgument, SchemaError
-from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
+from vicino.types import DEFAULT_VECTOR, Dtype, Metric
 
 
 def load_embedder(model: Any) -> Any:
@@ -21,7 +21,7 @@ def load_embedder(model: Any) -> Any:
 
 
 def settings_of(
-    dim: int | None, metric: Metric, dtype: Dtype, index: IndexKind, vectors: Mapping[str, AnyVectorSpec] | None, embedder: Any,
+    dim: int | None, metric: Metric, dtype: Dtype, index: Index, vectors: Mapping[str, AnyVectorSpec] | None, embedder: Any,
     embed: str | Sequence[str] | None, text: Any, schema: Any, ttl: str | None, auto_index: bool,
     recall: float | None = None, keep_queries: int = 0,
 ) -> Settings:  # fmt: skip

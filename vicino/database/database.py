@@ -18,7 +18,7 @@ from vicino.collection.limits import Limits
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import ReadShard
 from vicino.collection.rescue import rescue_shard
-from vicino.collection.schema import AnyVectorSpec, Settings, VectorSpec
+from vicino.collection.schema import AnyVectorSpec, Index, Settings, VectorSpec
 from vicino.collection.searching import TextModel
 from vicino.collection.shard import Shard
 from vicino.collection.stats import CollectionStats
@@ -41,7 +41,7 @@ from vicino.storage.files import absolute, remove_tree
 from vicino.storage.journal import Journal
 from vicino.storage.lock import DatabaseLock
 from vicino.storage.pins import ReaderPins
-from vicino.types import Dtype, IndexKind, Metric, SyncLevel
+from vicino.types import Dtype, Metric, SyncLevel
 
 T = TypeVar("T")
 
@@ -156,7 +156,7 @@ class Database:
         dim: int | None = None,
         metric: Metric = "cosine",
         dtype: Dtype = "float32",
-        index: IndexKind = "auto",
+        index: Index = "auto",
         vectors: Mapping[str, AnyVectorSpec] | None = None,
         model: Any = None,
         embed: str | Sequence[str] | None = None,
@@ -170,7 +170,7 @@ class Database:
     ) -> Collection[T]:
         """Makes a collection; durable on return.
 
-        dim, metric, dtype, index: one vector named "vector". vectors: several by name, sparse (`SparseSpec`)
+        dim, metric, dtype, index: one vector named "vector"; index is a kind or an `IndexSpec`. vectors: several by name, sparse (`SparseSpec`)
         and multi-vectors (`MultiSpec`) among them. model with embed: the vector "vector" is made from
         the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see
         `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together,

@@ -31,7 +31,7 @@ EXPANSIONS_MAX = 1024
 class Dense(Part):
     """The records nearest to a vector, or to a text that the collection's model embeds. Scores are similarities, see `Hit.score`.
 
-    vector: name of the vector searched, needed when there are several. exact, ef, recall: as in `Collection.search`.
+    vector: name of the vector searched, needed when there are several. exact, ef, nprobe, recall: as in `Collection.search`.
     """
 
     tag: ClassVar[str] = "dense"
@@ -39,11 +39,13 @@ class Dense(Part):
     vector: str | None = None
     exact: bool = False
     ef: int | None = None
+    nprobe: int | None = None
     recall: float | None = None
 
     def __post_init__(self) -> None:
         ef = None if self.ef is None else whole(self.ef, "ef", 1)
-        self._set(x=numbers(self.x, "Dense"), ef=ef, recall=checked_recall(self.recall))
+        nprobe = None if self.nprobe is None else whole(self.nprobe, "nprobe", 1)
+        self._set(x=numbers(self.x, "Dense"), ef=ef, nprobe=nprobe, recall=checked_recall(self.recall))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

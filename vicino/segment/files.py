@@ -74,6 +74,9 @@ class SegmentFiles:
     def with_terms(self, slot: int, name: str) -> SegmentFiles:
         return replace(self, terms={**self.terms, slot: name})
 
+    def without_graph(self, slot: int) -> SegmentFiles:
+        return replace(self, graphs={other: name for other, name in self.graphs.items() if other != slot})
+
     def with_graph(self, slot: int, name: str) -> SegmentFiles:
         return replace(self, graphs={**self.graphs, slot: name})
 
@@ -282,10 +285,13 @@ def write_terms(journal: Journal, meta: bytes, sections: Sequence[tuple[str, byt
     return file.name
 
 
-def write_graph(journal: Journal, slot: int, graph: bytes) -> str:
+def write_vector_index(journal: Journal, slot: int, section: str, index: bytes, made: str) -> str:
+    """made: how it was asked for; an index made otherwise than asked for now is built anew."""
     with new_file(journal, "graph") as file:
         file.add("meta", slot.to_bytes(4, "little"))
-        file.add("graph", graph)
+        file.add(section, index)
+        if made:
+            file.add("made", made.encode())
     return file.name
 
 

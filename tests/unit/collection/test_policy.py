@@ -1,7 +1,7 @@
 """What maintenance does next, decided from sizes alone."""
 
 from vicino.collection.limits import Limits
-from vicino.collection.policy import BuildGraph, BuildIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action, size_class
+from vicino.collection.policy import BuildIndex, BuildVectorIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action, size_class
 from vicino.segment.files import SegmentFiles
 
 LIMITS = Limits(head_rows_max=100, merge_fan_in=4, graph_rows_min=50)
@@ -22,7 +22,7 @@ def segment(key, rows=100, *, live=None, live_now=None, updated=0, updated_now=N
 
 
 def decide(*segments, slots=(0,), indexes=None, failed=frozenset()):
-    return next_action(segments, graph_slots=slots, indexes=indexes or {}, limits=LIMITS, failed=failed)
+    return next_action(segments, indexed_slots=slots, indexes=indexes or {}, limits=LIMITS, failed=failed)
 
 
 def test_size_classes_grow_by_the_fan_in():
@@ -46,7 +46,7 @@ def test_merging_goes_before_building_graphs():
 
 
 def test_the_largest_segment_gets_its_graph_first():
-    assert decide(segment(1, graphs=False), segment(2, rows=300, graphs=False)) == BuildGraph(2, 0)
+    assert decide(segment(1, graphs=False), segment(2, rows=300, graphs=False)) == BuildVectorIndex(2, 0)
 
 
 def test_small_segments_get_no_graph():
@@ -82,10 +82,10 @@ def test_an_index_of_another_kind_is_built_anew():
 
 
 def test_what_was_refused_is_not_tried_again():
-    assert decide(segment(1, graphs=False), failed=frozenset([BuildGraph(1, 0)])) is None
+    assert decide(segment(1, graphs=False), failed=frozenset([BuildVectorIndex(1, 0)])) is None
 
 
 def test_segments_of_the_largest_size_are_left_alone():
     limits = Limits(head_rows_max=100, merge_fan_in=4, segment_rows_max=400)
     states = [segment(key, rows=300) for key in range(1, 9)]
-    assert next_action(states, graph_slots=(), indexes={}, limits=limits) is None
+    assert next_action(states, indexed_slots=(), indexes={}, limits=limits) is None

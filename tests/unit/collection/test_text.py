@@ -11,7 +11,7 @@ from tests.property.lexical import PLAIN, expect_values_agree
 from vicino import Analyzer, Bool, Text, TextSpec
 from vicino.collection.jobs import Job
 from vicino.collection.limits import Limits
-from vicino.collection.policy import BuildGraph, BuildTerms
+from vicino.collection.policy import BuildTerms, BuildVectorIndex
 from vicino.errors import InvalidArgument, NotFoundError, NotReadyError
 
 SMALL = Limits(head_rows_max=8, merge_fan_in=2, graph_rows_min=4, close_log_bytes_max=0)
@@ -230,7 +230,7 @@ def test_build_of_an_index_that_was_dropped_meanwhile_does_nothing(docs):
     docs.optimize()
     (key, *_) = [entry["key"] for entry in docs._shard.snapshot().entries if entry["sealed"]]
     docs._maintenance.perform(BuildTerms(key, slot=999), Job("building"))
-    docs._maintenance.perform(BuildGraph(key, slot=999), Job("building"))
+    docs._maintenance.perform(BuildVectorIndex(key, slot=999), Job("building"))
     assert docs._maintenance.last_error is None
 
 

@@ -1,0 +1,58 @@
+#include "shard/vector_index.h"
+
+#include "util/errors.h"
+
+namespace vicino {
+
+namespace {
+
+/// The lists that a kind stands for. Throws InvalidArgument for a kind that there is not.
+IvfParams lists_of(const VectorIndexParams& params) {
+  IvfParams lists;
+  if (params.kind == "ivf_flat") lists.kind = IvfKind::flat;
+  else if (params.kind == "ivf" || params.kind == "ivf_hnsw") lists.kind = IvfKind::coded;
+  else if (params.kind == "ivf_pq") lists.kind = IvfKind::pq;
+  else if (params.kind == "ivf_opq") lists.kind = IvfKind::opq;
+  else throw InvalidArgument("there is no index of kind \"" + params.kind + "\"");
+  lists.graph = params.kind == "ivf_hnsw" ? CentroidGraph::yes : CentroidGraph::automatic;
+  lists.nlist = params.nlist;
+  lists.subvectors = params.subvectors;
+  lists.bits = params.bits;
+  lists.copies = params.copies ? 1 : 0;
+  return lists;
+}
+
+}  // namespace
+
+std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container, std::uint32_t n_rows) {
+  const auto index = std::make_shared<VectorIndex>();
+  if (auto lists = container.find("lists")) {
+    index->lists_ = Ivf::open(std::move(*lists), n_rows);
+  } else {
+    Blob graph = container.section("graph");
+    if (Graph::is_outdated(graph)) return nullptr;
+    index->graph_ = std::make_unique<HeldGraph>(Graph::open(std::move(graph), n_rows));
+  }
+  if (const auto made = container.find("made"))
+    index->made_.assign(reinterpret_cast<const char*>(made->bytes().data()), made->bytes().size());
+  return index;
+}
+
+void VectorIndex::verify() const {
+  if (graph_) graph_->graph().verify();
+  if (lists_) lists_->verify();
+}
+
+BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
+                              unsigned threads, const Cancel& cancel) {
+  if (params.kind == "graph") return {"graph", build_graph(block, rows, metric, GraphParams{}, threads, cancel, nullptr)};
+  return {"lists", build_ivf(block, rows, metric, lists_of(params), threads, cancel, nullptr)};
+}
+
+std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,
+                                     unsigned threads) {
+  if (params.kind == "graph") return graph_build_bytes(rows, dim, dtype, GraphParams{}, threads);
+  return ivf_build_bytes(rows, dim, dtype, metric, lists_of(params), threads);
+}
+
+}  // namespace vicino

@@ -1,0 +1,67 @@
+// The index over one vector of a sealed segment, of whichever kind the user chose, in one container:
+//
+//   meta    u32 slot
+//   graph   index/graph.h, or
+//   lists   ivf/ivf.h
+//   made    how it was asked for, as text that only the caller understands: an index made otherwise is built anew. Absent: the default graph
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "index/held_graph.h"
+#include "ivf/ivf.h"
+#include "storage/container.h"
+
+namespace vicino {
+
+class VectorIndex {
+ public:
+  /// Null when the container holds a graph of a format that is no longer searched. Throws CorruptionError unless what it holds is over
+  /// n_rows rows.
+  static std::shared_ptr<const VectorIndex> open(const Container& container, std::uint32_t n_rows);
+
+  /// Exactly one of these is there. The graph is the one to search, see HeldGraph.
+  const Graph* graph() const { return graph_ ? &graph_->walked() : nullptr; }
+  const Ivf* lists() const { return lists_ ? &*lists_ : nullptr; }
+  const std::string& made() const { return made_; }
+  void keep_in_memory() const {
+    if (graph_) graph_->keep_in_memory();
+  }
+  /// Anonymous memory held.
+  std::size_t memory_bytes() const { return graph_ ? graph_->memory_bytes() : 0; }
+  /// Reads and checks every byte. Throws CorruptionError.
+  void verify() const;
+
+ private:
+  std::unique_ptr<HeldGraph> graph_;
+  std::optional<Ivf> lists_;
+  std::string made_;
+};
+
+/// How an index is built, by the names that users know.
+struct VectorIndexParams {
+  std::string kind = "graph";    // graph, ivf_flat, ivf, ivf_pq, ivf_opq, ivf_hnsw
+  std::uint32_t nlist = 0;       // lists; 0: chosen by the number of rows
+  std::uint32_t subvectors = 0;  // of product codes; 0: chosen by the dimension
+  std::uint32_t bits = 4;        // of a subvector
+  bool copies = false;           // rows at a border are in a second list
+};
+
+struct BuiltIndex {
+  std::string section;  // of the container that is to hold it
+  std::vector<std::uint8_t> bytes;
+};
+
+/// Deterministic for any number of threads. Throws Cancelled; InvalidArgument for a kind that does not go with the rows or the metric.
+BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
+                              unsigned threads, const Cancel& cancel);
+
+/// Upper bound of the memory a build allocates, its result included, the rows not.
+std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,
+                                     unsigned threads);
+
+}  // namespace vicino

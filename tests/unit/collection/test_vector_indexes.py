@@ -1,0 +1,128 @@
+"""Indexes of vectors by name: each answers, can be changed on a live collection, and is built anew when it is to be made otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import vicino
+from vicino import IndexSpec
+from vicino.collection.limits import Limits
+from vicino.errors import InvalidArgument
+
+KINDS = ("auto", "flat", "graph", "ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw")
+N, DIM = 3000, 32
+LIMITS = Limits(graph_rows_min=500)
+
+
+def clusters(n: int = N, seed: int = 0) -> np.ndarray:
+    chance = np.random.default_rng(seed)
+    centers = np.random.default_rng(9).standard_normal((40, DIM), dtype=np.float32)
+    return centers[chance.integers(0, 40, n)] + 0.5 * chance.standard_normal((n, DIM), dtype=np.float32)
+
+
+def filled(db, index, **settings):
+    docs = db.create_collection("docs", dim=DIM, index=index, **settings)
+    rows = clusters()
+    docs.upsert(ids=range(N), vectors=rows, fields=[{"n": i} for i in range(N)])
+    docs.optimize()
+    return docs
+
+
+def recall(docs, **options) -> float:
+    queries = clusters(60, 1)
+    truth = docs.search_many(queries, exact=True, **{name: value for name, value in options.items() if name == "where"})
+    found = docs.search_many(queries, **options)
+    return float(np.mean([len({hit.id for hit in a} & {hit.id for hit in b}) / len(b) for a, b in zip(found, truth, strict=True)]))
+
+
+def strategies(docs, **options) -> set[str]:
+    return {step.strategy for step in docs.search(clusters(1, 2)[0], **options).plan.segments} - {"none"}  # of the empty head
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_finds_what_a_scan_finds(kind):
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, kind)
+        wide = {"nprobe": 60} if kind.startswith("ivf") else {"ef": 200}
+        assert recall(docs, **wide) > 0.95
+        assert recall(docs, where="n < 300") > 0.95
+
+
+@pytest.mark.parametrize(("kind", "strategy"), [("flat", "scan"), ("graph", "graph"), ("ivf_flat", "lists"), ("ivf_pq", "lists")])
+def test_the_plan_names_what_the_index_did(kind, strategy):
+    with vicino.open(limits=LIMITS) as db:
+        assert strategies(filled(db, kind)) == {strategy}
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_product_codes_go_with_every_metric_of_floats(metric):
+    with vicino.open(limits=LIMITS) as db:
+        assert recall(filled(db, {"kind": "ivf_pq", "bits": 8}, metric=metric), nprobe=60) > 0.95
+
+
+def test_an_index_is_changed_on_a_live_collection(tmp_path):
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        docs = filled(db, "flat")
+        for kind, strategy in (("ivf", "lists"), ("graph", "graph"), ("flat", "scan"), ("ivf_flat", "lists")):
+            docs.set_index(kind).wait()
+            assert (docs.settings.spec("vector").index, strategies(docs)) == (kind, {strategy})
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        assert strategies(db["docs"]) == {"lists"}
+        assert db.check().is_sound
+
+
+def test_other_parameters_build_an_index_anew(tmp_path):
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("ivf_flat", nlist=16))
+        before = {name for files in docs._shard.segments.values() for name in files.graphs.values()}
+        docs.set_index(IndexSpec("ivf_flat", nlist=16, nprobe=4)).wait()
+        assert {name for files in docs._shard.segments.values() for name in files.graphs.values()} == before
+        docs.set_index(IndexSpec("ivf_flat", nlist=64)).wait()
+        assert not {name for files in docs._shard.segments.values() for name in files.graphs.values()} & before
+
+
+def test_more_lists_find_more():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("ivf_flat", nlist=100))
+        found = [recall(docs, nprobe=n) for n in (1, 4, 40)]
+        assert found == sorted(found)
+        assert found[0] < found[2] == 1.0
+
+
+def test_the_parameters_of_an_index_are_those_of_its_searches():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("ivf_flat", nlist=100, nprobe=1))
+        few = docs.search(clusters(1, 2)[0]).plan.segments[0].rows_scored
+        assert few < docs.search(clusters(1, 2)[0], nprobe=20).plan.segments[0].rows_scored
+
+
+def test_an_index_with_parameters_is_stored_with_the_collection(tmp_path):
+    spec = IndexSpec("ivf_opq", nlist=20, nprobe=5, subvectors=8, bits=8, copies=True)
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        db.create_collection("docs", dim=DIM, index=spec)
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        assert db["docs"].settings.spec("vector").index == spec
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("hsnw", "index must be one of"),
+        ({"kind": "graph", "nlist": 4}, "nlist goes with an index of kind"),
+        ({"kind": "ivf_pq", "bits": 6}, "bits of product codes must be 4 or 8, got 6"),
+        ({"kind": "ivf", "nlists": 4}, "an index has no parameter 'nlists'"),
+        ({"kind": "ivf", "nprobe": 0}, "nprobe of an index must be an integer between 1 and"),
+        (7, "index must be a kind such as"),
+    ],
+    ids=str,
+)
+def test_an_index_that_cannot_be_is_refused(given, message):
+    with vicino.open() as db, pytest.raises(InvalidArgument, match=message):
+        db.create_collection("docs", dim=DIM, index=given)
+
+
+def test_lists_honour_the_limit_under_a_filter_that_leaves_few():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("ivf_flat", nlist=100, nprobe=1))
+        assert len(docs.search(clusters(1, 2)[0], limit=50, where="n >= 1000", nprobe=1)) == 50

@@ -1,0 +1,111 @@
+"""Which index a vector has, by the names and parameters that the field knows.
+
+The same rows can be indexed in any of these ways, and the way can be changed at any time: sealed segments are indexed anew in the
+background and searched as before meanwhile. Unsealed rows are always scanned.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+import numpy as np
+
+from vicino.errors import InvalidArgument, did_you_mean
+from vicino.types import IndexKind
+
+_LISTS = frozenset({"ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"})
+_PRODUCTS = frozenset({"ivf_pq", "ivf_opq"})
+_WALKS = frozenset({"auto", "graph"})
+_PARAMETERS: dict[str, tuple[frozenset[str], int, int]] = {
+    "ef": (_WALKS, 1, 1 << 20),
+    "nlist": (_LISTS, 1, 1 << 24),
+    "nprobe": (_LISTS, 1, 1 << 24),
+    "subvectors": (_PRODUCTS, 1, 65536),
+    "bits": (_PRODUCTS, 4, 8),
+}
+"""Parameter -> kinds it goes with, least and greatest value."""
+_OF_SEARCH = ("ef", "nprobe")
+"""They say how far to look and change nothing that is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """An index of a vector, and its parameters; those that are None are chosen by the engine.
+
+    kind: "auto" (now a graph), "flat" (every row is scored), "graph" (a navigable graph over codes), "ivf_flat" (inverted lists of rows),
+    "ivf" (lists of nested 1- and 4-bit codes), "ivf_pq" and "ivf_opq" (lists of product codes, after a rotation with opq), "ivf_hnsw"
+    (lists of nested codes, found by a graph over their centroids). Codes only choose what is scored by its row.
+    ef: nodes that a walk keeps. nlist: inverted lists, by default 4 sqrt(rows); nprobe: how many of them are scanned, by default 5 %.
+    subvectors: parts of a product code, by default one for every two dimensions at 4 bits, for every eight at 8; bits: of each, 4 or 8.
+    copies: rows at a border of two lists are in both: more memory, fewer lists to scan for the same recall.
+    """
+
+    kind: IndexKind = "auto"
+    ef: int | None = None
+    nlist: int | None = None
+    nprobe: int | None = None
+    subvectors: int | None = None
+    bits: int | None = None
+    copies: bool = False
+
+    def __post_init__(self) -> None:
+        kinds = get_args(IndexKind)
+        if self.kind not in kinds:
+            raise InvalidArgument(f"index must be one of {', '.join(kinds)}, got {self.kind!r}.{did_you_mean(str(self.kind), kinds)}")
+        for name, (fitting, least, most) in _PARAMETERS.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            _expect_kind(name, fitting, self.kind)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+                raise InvalidArgument(f"{name} of an index must be an integer between {least} and {most}, got {value!r}")
+            object.__setattr__(self, name, int(value))
+        if self.bits is not None and self.bits not in (4, 8):
+            raise InvalidArgument(f"bits of product codes must be 4 or 8, got {self.bits}")
+        if not isinstance(self.copies, bool):
+            raise InvalidArgument(f"copies must be True or False, got {self.copies!r}")
+        if self.copies:
+            _expect_kind("copies", _LISTS, self.kind)
+
+    @classmethod
+    def read(cls, given: Any) -> IndexSpec:
+        """What `index=` says: a kind, an IndexSpec, or a mapping of its parameters."""
+        if isinstance(given, IndexSpec):
+            return given
+        if isinstance(given, str):
+            return cls(given)  # type: ignore[arg-type]  # checked there
+        if isinstance(given, Mapping):
+            known = [field.name for field in fields(cls)]
+            for name in given:
+                if name not in known:
+                    raise InvalidArgument(f"an index has no parameter {name!r}; it has {', '.join(known)}.{did_you_mean(str(name), known)}")
+            return cls(**given)
+        raise InvalidArgument(f'index must be a kind such as "auto", a vicino.IndexSpec or a mapping, got {type(given).__name__} {given!r}')
+
+    @property
+    def is_flat(self) -> bool:
+        return self.kind == "flat"
+
+    def to_json(self) -> str | dict[str, Any]:
+        """The kind alone where there are no parameters, as versions without them expect; `read` takes either."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) not in (None, False)}
+        return self.kind if given.keys() == {"kind"} else given
+
+    def build_options(self) -> dict[str, Any]:
+        """What the core builds by."""
+        given = {name: getattr(self, name) for name in ("nlist", "subvectors", "bits") if getattr(self, name) is not None}
+        return {"kind": "graph" if self.kind == "auto" else self.kind, **given, **({"copies": True} if self.copies else {})}
+
+    @property
+    def made(self) -> str:
+        """What an index file says of how it was built; empty for the graph that there was before there were other kinds."""
+        options = self.build_options()
+        return "" if options == {"kind": "graph"} else json.dumps(options, sort_keys=True)
+
+
+def _expect_kind(parameter: str, fitting: frozenset[str], kind: str) -> None:
+    if kind not in fitting:
+        raise InvalidArgument(f'{parameter} goes with an index of kind {", ".join(sorted(fitting))}, not with "{kind}"')
