@@ -234,9 +234,9 @@ class ShardModel:
     def _build_vector_index(self, base: _core.Snapshot, sealed: list[int]) -> Callable[[], None]:
         entry = base.entries[self.chance.choice(sealed)]
         slot = self.chance.choice(list(entry["columns"]))
-        graph = base.build_graph(entry["key"], slot, 1, _core.Cancel())
-        opened = container("graph", ("meta", slot.to_bytes(4, "little")), ("graph", graph))
-        return lambda: self.state.attach_graph(entry["key"], opened)
+        index = base.build_vector_index(entry["key"], slot, 1, _core.Cancel(), self.chance.choice(("graph", "ivf_flat")))
+        opened = container("graph", ("meta", slot.to_bytes(4, "little")), index)
+        return lambda: self.state.attach_vector_index(entry["key"], opened)
 
     def _build_index(self, base: _core.Snapshot, sealed: list[int]) -> Callable[[], None]:
         key = base.entries[self.chance.choice(sealed)]["key"]

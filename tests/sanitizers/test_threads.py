@@ -103,9 +103,9 @@ class ShardUnderStress:
             with self.writer:
                 self.state.replace_fields(entry["key"], fields, base.version)
         elif what == 2:
-            graph = base.build_graph(entry["key"], PLAIN[0], 2, _core.Cancel())
+            index = base.build_vector_index(entry["key"], PLAIN[0], 2, _core.Cancel(), self.chance.choice(["graph", "ivf"]).item())
             with self.writer:
-                self.state.attach_graph(entry["key"], container("graph", ("meta", bytes(4)), ("graph", graph)))
+                self.state.attach_vector_index(entry["key"], container("graph", ("meta", bytes(4)), index))
         else:
             index = base.build_index(entry["key"], "n", "scalar", _core.Cancel())
             with self.writer:

@@ -83,7 +83,8 @@ class IndexSpec:
                 if name not in known:
                     raise InvalidArgument(f"an index has no parameter {name!r}; it has {', '.join(known)}.{did_you_mean(str(name), known)}")
             return cls(**given)
-        raise InvalidArgument(f'index must be a kind such as "auto", a vicino.IndexSpec or a mapping, got {type(given).__name__} {given!r}')
+        shown = f"{type(given).__name__} {given!r}"
+        raise InvalidArgument(f'index must be a kind such as "auto", a vicino.IndexSpec or a mapping, got {shown}')
 
     @property
     def is_flat(self) -> bool:

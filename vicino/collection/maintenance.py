@@ -212,7 +212,8 @@ class Maintenance:
             base = self.shard.state.base().entries
             now = {entry["key"]: entry for entry in self.shard.state.snapshot().entries}
             segments = dict(self.shard.segments)
-        made = {entry.slot: entry.spec.index_spec.made for entry in self.shard.settings.vectors.values() if not entry.spec.index_spec.is_flat}
+        wanted = {entry.slot: entry.spec.index_spec for entry in self.shard.settings.vectors.values()}
+        made = {slot: index.made for slot, index in wanted.items() if not index.is_flat}
 
         def state(entry: Mapping[str, Any]) -> SegmentState:
             key, latest = entry["key"], now[entry["key"]]
@@ -446,4 +447,8 @@ class Maintenance:
 def _with_usable_indexes(files: SegmentFiles, entry: Mapping[str, Any], made: Mapping[int, str]) -> SegmentFiles:
     """The files without those of vector indexes that are built anew: of a format no longer searched, or made otherwise than asked for."""
     found = entry["columns"]
-    return replace(files, graphs={slot: name for slot, name in files.graphs.items() if found[slot] is not None and made.get(slot, found[slot]) == found[slot]})
+
+    def is_usable(slot: int) -> bool:
+        return found[slot] is not None and made.get(slot, found[slot]) == found[slot]
+
+    return replace(files, graphs={slot: name for slot, name in files.graphs.items() if is_usable(slot)})

@@ -102,8 +102,9 @@ def next_action(
 ) -> Action | None:
     """The most useful action, None when all is well.
 
-    indexed_slots: vectors that want an index; flat_slots: those that want none. indexes: path -> kind wanted. failed: actions that were tried and refused (memory); they are
-    not tried again until something changes. texts: slots of the text indexes wanted; those in `texts_of_base` the base knows of.
+    indexed_slots: vectors that want an index; flat_slots: those that want none. indexes: path -> kind wanted.
+    failed: actions that were tried and refused (memory); they are not tried again until something changes. texts: slots of the text indexes
+    wanted; those in `texts_of_base` the base knows of.
     """
     texts = list(texts)
     candidates = [

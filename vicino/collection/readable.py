@@ -275,8 +275,9 @@ class ReadableCollection(Generic[T]):
         min_score: hits below are left out. diversity: 0 to 1, how much hits should differ (see `Diverse`). rerank: a reranker.
         group_by: a field; `limit` groups of `group_size` hits are given back as `Groups`, with the record of `lookup` (a collection) that
         has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
-        exact: every candidate is scored. ef: beam of the graph walk; nprobe: inverted lists scanned; larger finds more, takes longer. recall: share of the true nearest
-        records to be found, as measured; scanned exactly where that is not known yet. With both, ef is the largest beam allowed.
+        exact: every candidate is scored. ef: beam of the graph walk; nprobe: inverted lists scanned; larger finds more, takes longer.
+        recall: share of the true nearest records to be found, as measured; scanned exactly where that is not known yet. With both, ef is
+        the largest beam allowed.
         Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a
         cursor whose version is gone; TimeoutError after `timeout`.
         """

@@ -34,7 +34,8 @@ class VectorSpec:
     """One named vector of a collection: its length, its metric and how its numbers are stored.
 
     dim: 1 to 65536; for binary vectors, bits. Metrics cosine, dot, l2 and l1 go with float32, float16, int8 and uint8; hamming and
-    jaccard with binary. index: a kind, or an IndexSpec where there are parameters. recall: share of the true neighbors that searches are promised to find; None promises nothing.
+    jaccard with binary. index: a kind, or an IndexSpec where there are parameters. recall: share of the true neighbors that searches are
+    promised to find; None promises nothing.
     """
 
     dim: int

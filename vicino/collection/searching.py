@@ -82,7 +82,7 @@ class Target:
     column: Any
 
     def effort(self, ef: int | None, nprobe: int | None, exact: bool, choice: Choice | None) -> tuple[int, int, bool]:
-        """Beam, lists to scan, and whether every candidate is scored: as promised, else as asked, else as the index says; 0: by the engine."""
+        """Beam, lists to scan (0: the engine chooses), whether all candidates are scored: as promised, as asked, or as the index says."""
         if choice is not None:
             return choice.effort, 0, choice.exact
         if ef is None and nprobe is None and type(self.spec.index) is not str:

@@ -170,9 +170,9 @@ class Database:
     ) -> Collection[T]:
         """Makes a collection; durable on return.
 
-        dim, metric, dtype, index: one vector named "vector"; index is a kind or an `IndexSpec`. vectors: several by name, sparse (`SparseSpec`)
-        and multi-vectors (`MultiSpec`) among them. model with embed: the vector "vector" is made from
-        the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see
+        dim, metric, dtype, index: one vector named "vector"; index is a kind or an `IndexSpec`.
+        vectors: several by name, sparse (`SparseSpec`) and multi-vectors (`MultiSpec`) among them. model with embed: the vector "vector"
+        is made from the text of the embed fields by a model ("minilm", a folder with an ONNX model, or an Embedder). schema: fields, see
         `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together,
         False for none. Name a field, several (an index each), or map names to a `TextSpec` or a language.
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use.
