@@ -32,7 +32,7 @@ def wait_until_built(collection: Any, graph_rows_min: int, timeout_s: float = 90
     end = time.monotonic() + timeout_s
     while True:
         stats = collection.stats()
-        missing = [segment for segment in stats.segments if segment.sealed and segment.rows >= graph_rows_min and not segment.graphs]
+        missing = [segment for segment in stats.segments if segment.sealed and segment.rows >= graph_rows_min and not segment.indexes]
         if not stats.waiting_heads and not missing:
             return
         if time.monotonic() > end:

@@ -41,8 +41,8 @@ def settle(state):
             wants_graph = any(slot.spec.index != "flat" for slot in docs.settings.vectors.values())
             for segment in docs.stats().segments:
                 assert segment.rows == 0 or segment.sealed, segment
-                assert segment.graphs == 0 or state == "graph", segment
-                assert segment.graphs > 0 or state == "sealed" or segment.rows < 2 or not wants_graph, segment
+                assert segment.indexes == 0 or state == "graph", segment
+                assert segment.indexes > 0 or state == "sealed" or segment.rows < 2 or not wants_graph, segment
         return docs
 
     return settle_

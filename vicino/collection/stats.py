@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SegmentStats:
-    """One head or sealed segment. graphs: vector slots with a graph."""
+    """One head or sealed segment. indexes: vectors that have an index."""
 
     rows: int
     live: int
     updated: int
     sealed: bool
-    graphs: int
+    indexes: int
     memory_bytes: int
 
 
@@ -34,7 +34,7 @@ class CollectionStats:
     held_bytes: files that are only kept for somebody: "history" (`retain=`), "held" (snapshots being taken), "readers" (other processes),
     "pending" (being written).
     memory_bytes: anonymous memory; mapped_bytes: page cache that the system may take back.
-    unindexed_rows: rows that are scanned because no graph covers them yet; waiting_heads: full heads that wait to be sealed.
+    unindexed_rows: rows that are scanned because no index covers them yet; waiting_heads: full heads that wait to be sealed.
     last_error: what background work failed with last, None if all is well.
     """
 
@@ -72,8 +72,8 @@ class CollectionStats:
         for number, segment in enumerate(self.segments, start=1):
             kind = f"segment {number}" if segment.sealed else "head"
             dead = f", {segment.rows - segment.live:,} dead" if segment.rows > segment.live else ""
-            graph = "" if not segment.sealed else ", graph" if segment.graphs else ", no graph yet"
-            lines.append(f"  {kind}: {segment.rows:,} rows{dead}{graph}")
+            index = "" if not segment.sealed else ", indexed" if segment.indexes else ", no index yet"
+            lines.append(f"  {kind}: {segment.rows:,} rows{dead}{index}")
         if self.waiting_heads:
             lines.append(f"  {self.waiting_heads} full heads wait to be sealed")
         if self.last_error:
@@ -93,7 +93,14 @@ def _bytes_by_kind(shard: AnyShard) -> dict[str, int]:
 def collection_stats(name: str, shard: AnyShard, maintenance: Maintenance | None) -> CollectionStats:
     snapshot = shard.snapshot()
     segments = tuple(
-        SegmentStats(entry["rows"], entry["live"], entry["updated"], entry["sealed"], sum(entry["columns"].values()), entry["memory_bytes"])
+        SegmentStats(
+            rows=entry["rows"],
+            live=entry["live"],
+            updated=entry["updated"],
+            sealed=entry["sealed"],
+            indexes=sum(made is not None for made in entry["columns"].values()),
+            memory_bytes=entry["memory_bytes"],
+        )
         for entry in snapshot.entries
     )
     usage = dict(shard.journal.file_bytes())
@@ -108,7 +115,7 @@ def collection_stats(name: str, shard: AnyShard, maintenance: Maintenance | None
         held_bytes={who: size for who, size in usage.items() if who not in ("base", "log", "other") and size},
         memory_bytes=shard.state.memory_bytes,
         mapped_bytes=sum(by_kind.values()),
-        unindexed_rows=sum(segment.rows for segment in segments if not segment.graphs) if shard.settings.vectors else 0,
+        unindexed_rows=sum(segment.rows for segment in segments if not segment.indexes) if shard.settings.vectors else 0,
         waiting_heads=len(getattr(shard, "frozen", ())),
         last_error=None if error is None else str(error),
     )

@@ -37,7 +37,7 @@ def test_optimizing_leaves_one_segment_with_a_graph(reopen):
     docs, _ = filled(reopen())
     docs.optimize()
     sealed = [segment for segment in docs.stats().segments if segment.sealed]
-    assert [(segment.rows, segment.graphs) for segment in sealed] == [(100, 1)]
+    assert [(segment.rows, segment.indexes) for segment in sealed] == [(100, 1)]
 
 
 def test_everything_is_there_after_reopening(reopen):
