@@ -1,6 +1,6 @@
 // The nested code of the rows of inverted lists, in the order of the lists: 1-bit codes in blocks for a first look at all rows of a list, and
-// 4-bit codes for those whose bound leaves a chance. Trained on a sample of all rows: a code relative to the centroid of its list measured
-// no better in the end (docs/design/0009-ivf.md), and this way a query is made ready once.
+// 4-bit codes for those whose bound leaves a chance. Trained on a sample of all rows, not on what the centroids leave over: a query is made ready
+// once, and so few rows are rescored that there is little left to save (docs/design/0009-ivf.md).
 //
 //   header 64   u64 bytes of the ladder, u64 entries, u32 format of the factors, f32 unit of `add`, f32 unit of `scale`, zeros
 //   ladder      Ladder::to_bytes
