@@ -4,7 +4,7 @@ PYTHON_LAYERS: list[set[str]] = [
     {"types", "errors"},
     {"env", "config", "observe"},
     {"_core"},
-    {"text", "index", "storage"},
+    {"text", "index", "storage", "gpu"},
     {"filter"},
     {"segment"},
     {"recall"},

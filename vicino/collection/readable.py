@@ -313,9 +313,19 @@ class ReadableCollection(Generic[T]):
 
     @within_limit("search_many()")
     def search_many(
-        self, queries: Sequence[Query] | np.ndarray[Any, Any], *, vector: str | None = None, mode: Mode = "auto", **options: Any
+        self,
+        queries: Sequence[Query] | np.ndarray[Any, Any],
+        *,
+        vector: str | None = None,
+        mode: Mode = "auto",
+        device: str | None = None,
+        **options: Any,
     ) -> list[Results[T]]:
-        """`search` for many queries, one `Results` each; they share snapshot, filter and all options. Vectors are one call of the core."""
+        """`search` for many queries, one `Results` each; they share snapshot, filter and all options. Vectors are one call of the core.
+
+        device: with exact=True, where distances are computed: "cpu" (as without it), "cuda" or "cuda:1", through torch; the answers are
+        the same. Raises InvalidArgument where it does not apply or is not there, MissingExtraError without torch.
+        """
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
         searcher = self._searcher
@@ -323,7 +333,11 @@ class ReadableCollection(Generic[T]):
         if diversity is None and rerank is None and all(searcher.is_plain(query, mode) for query in queries):
             target, asked = searcher.target(vector), SearchOptions(**options)
             cancel = _core.Cancel(asked.timeout, True)
-            return searcher.search(searcher.rows(queries, target, cancel), target, asked, n_queries=len(queries), cancel=cancel)
+            at = None if device is None else searcher.device(device, target, asked)
+            rows = searcher.rows(queries, target, cancel)
+            return searcher.search(rows, target, asked, n_queries=len(queries), cancel=cancel, device=at)
+        if device is not None:
+            raise InvalidArgument("device= is for exact search of vectors alone, without diversity= and rerank=; leave it out")
         asked = SearchOptions(**options)
         parts = [searcher.part(query, mode, vector, asked.ef, asked.recall, asked.nprobe) for query in queries]
         n = check_page(asked.limit, asked.offset)

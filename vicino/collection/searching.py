@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from vicino.query.results import Results
 from vicino.recall.calibration import Choice
 from vicino.recall.live import checked_recall
 from vicino.types import DEFAULT_VECTOR
+
+if TYPE_CHECKING:
+    from vicino.gpu.device import Device
 
 Vector = Sequence[float] | np.ndarray[Any, Any]
 Query = Any
@@ -209,6 +212,16 @@ class Searcher:
             rows.append(self.row(query, target))
         return np.concatenate(rows or [np.zeros(0, np.uint8)])
 
+    def device(self, name: str, target: Target, options: SearchOptions) -> Device | None:
+        """Where an exact search computes its distances; None for the core. Raises InvalidArgument, MissingExtraError."""
+        if name == "cpu":
+            return None
+        from vicino.collection.on_device import expect_searchable
+        from vicino.gpu.device import open_device
+
+        expect_searchable(name, target.spec, target.name, exact=options.exact)
+        return open_device(name)
+
     def shape(self, select: str | Sequence[str] | None) -> Shape[Any]:
         """What records read with this `select=` share."""
         settings = self.shard.settings
@@ -304,9 +317,19 @@ class Searcher:
     # ---- the search
 
     def search(
-        self, rows: Row, target: Target, options: SearchOptions, *, n_queries: int = 1, cancel: _core.Cancel | None = None
+        self,
+        rows: Row,
+        target: Target,
+        options: SearchOptions,
+        *,
+        n_queries: int = 1,
+        cancel: _core.Cancel | None = None,
+        device: Device | None = None,
     ) -> list[Results[Any]]:
-        """`Results` of each of the `n_queries` queries in `rows`, all of one snapshot. cancel: the timeout, when it began before."""
+        """`Results` of each of the `n_queries` queries in `rows`, all of one snapshot.
+
+        cancel: the timeout, when it began before. device: where distances are computed, None for the core; only of an exact search.
+        """
         start = self.env.monotonic()
         limit, offset = options.limit, options.offset
         check_page(limit, offset)
@@ -324,9 +347,16 @@ class Searcher:
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
         with room.take(hits_bytes, "the hits of this search"):
             # Under a memory limit larger documents are read only when it is known how large they are.
-            found, stats = snapshot.search(target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max, nprobe)
+            notes: tuple[str, ...] = ()
+            if device is None or not n_queries:
+                found, stats = snapshot.search(target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max, nprobe)
+            else:
+                from vicino.collection.on_device import search_on_device
+
+                found, stats, notes = search_on_device(device, snapshot, target, rows.reshape(n_queries, -1), k, matches, cancel, room)
             took = self.env.monotonic() - start
             plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
+            plan.notes += notes
             plan.promise = choice
             if choice is not None or settings.keep_queries:
                 self.promises.saw(snapshot, target.column, rows, k, matches, choice, [hits[1] for hits in found])
