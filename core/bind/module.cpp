@@ -9,6 +9,7 @@ NB_MODULE(_core, m) {
   vicino::bind::bind_kernels(m);
   vicino::bind::bind_index(m);
   vicino::bind::bind_ivf(m);
+  vicino::bind::bind_hnsw(m);
   vicino::bind::bind_codes(m);
   vicino::bind::bind_maxsim(m);
   vicino::bind::bind_fields(m);

@@ -75,6 +75,8 @@ struct WalkLimits {
 /// How a walk ended. Only one that finished has offered anything.
 enum class WalkEnd : std::uint8_t { finished, opposed, over_budget };
 
+class UpperLayers;
+
 class Graph {
  public:
   Graph() = default;
@@ -90,9 +92,11 @@ class Graph {
 
   /// Offers `nearest` allowed rows near the query, as first_row + row; bit i of `allowed` is row i, null allows all. The walk goes
   /// through rows that are not allowed too. ef: beam width, at least k for k good hits; work grows about linearly with it.
+  /// With `layers`, which are of nodes of this graph, the walk begins where these lead instead of at the nearest entries.
   /// Adds to `stats`. Safe to call from many threads. Throws Cancelled, and CorruptionError when it meets a damaged link.
   WalkEnd search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
-                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const WalkLimits& limits = {}) const;
+                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const WalkLimits& limits = {},
+                 const UpperLayers* layers = nullptr) const;
 
   /// The same by scoring every allowed row, and rescoring the nearest; only over codes. `candidates`: how many rows are allowed.
   void scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,

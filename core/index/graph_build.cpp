@@ -38,8 +38,6 @@ void check_params(const GraphParams& params) {
   if (!(params.alpha >= 1)) throw InvalidArgument("alpha must be at least 1, got " + std::to_string(params.alpha));
 }
 
-std::uint32_t n_entries_for(std::size_t n_nodes) { return static_cast<std::uint32_t>(std::ceil(std::sqrt(static_cast<double>(n_nodes)))); }
-
 class Builder {
  public:
   Builder(BuildSpace& space, const GraphParams& params, unsigned threads, const Cancel& cancel, LinkTable links,
@@ -346,6 +344,8 @@ void check_build_rows(const VectorBlock& block, std::span<const std::uint32_t> r
       throw InvalidArgument("rows must ascend and be below " + std::to_string(block.rows) + ", got " + std::to_string(rows[i]) +
                             " at position " + std::to_string(i));
 }
+
+std::uint32_t n_entries_for(std::size_t n_nodes) { return static_cast<std::uint32_t>(std::ceil(std::sqrt(static_cast<double>(n_nodes)))); }
 
 std::vector<std::uint8_t> write_graph(const VectorBlock& block, Metric metric, const Network& network, const CopyGroups& groups,
                                       std::uint64_t seed, unsigned threads, const Cancel& cancel) {

@@ -21,6 +21,9 @@ struct Network {
 /// Throws InvalidArgument unless the rows ascend within the block and the metric goes with its type.
 void check_build_rows(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric);
 
+/// How many entries a graph has.
+std::uint32_t n_entries_for(std::size_t n_nodes);
+
 /// The graph's buffer; encodes the rows of nodes where walks go by codes.
 std::vector<std::uint8_t> write_graph(const VectorBlock& block, Metric metric, const Network& network, const CopyGroups& groups,
                                       std::uint64_t seed, unsigned threads, const Cancel& cancel);

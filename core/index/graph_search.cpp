@@ -5,6 +5,7 @@
 
 #include "index/graph_walk.h"
 #include "index/hidden_node.h"
+#include "index/upper_layers.h"
 #include "index/walk_guard.h"
 #include "util/errors.h"
 
@@ -30,8 +31,8 @@ constexpr std::uint32_t kWordsPerCheck = 1024;
 class GraphSearch {
  public:
   GraphSearch(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, TopK& nearest,
-              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits = {})
-      : graph_(graph), query_(query), block_(block), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel),
+              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits = {}, const UpperLayers* layers = nullptr)
+      : graph_(graph), layers_(layers), query_(query), block_(block), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel),
         memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel), guard_(limits, stats) {}
 
   WalkEnd run(std::size_t ef) {
@@ -77,7 +78,7 @@ class GraphSearch {
   WalkEnd walk_by_codes(std::size_t ef) {
     const CodeScorer scorer(graph_, query_, memory_);
     begin(ef);
-    score_entries(scorer);
+    score_beginnings(scorer);
     if (const WalkEnd end = walk(scorer); end != WalkEnd::finished) return end;
     if (is_undecided(scorer)) return go_on_by_rows(ef);
     hits_.rescore(found(), scorer);
@@ -87,7 +88,7 @@ class GraphSearch {
   WalkEnd walk_by_rows(std::size_t ef) {
     const RowScorer scorer(graph_, query_, block_, memory_);
     begin(ef);
-    score_entries(scorer);
+    score_beginnings(scorer);
     const WalkEnd end = walk(scorer);
     if (end == WalkEnd::finished) hits_.offer(found());
     return end;
@@ -111,6 +112,35 @@ class GraphSearch {
     memory_.met.reset(graph_.n_nodes());
     if (const std::uint32_t hidden = HiddenNode::of_thread(); hidden < graph_.n_nodes()) memory_.met.insert(hidden);
     scored_ = memory_.met.size();
+  }
+
+  template <class Scorer>
+  void score_beginnings(const Scorer& scorer) {
+    if (!layers_ || !descend(*layers_, scorer)) score_entries(scorer);
+  }
+
+  /// The walk begins where the layers lead, unless they lead to nothing but a hidden node. And at node 0, from which every node can be
+  /// reached: a beam as wide as the graph then sees all of them.
+  template <class Scorer>
+  bool descend(const UpperLayers& layers, const Scorer& scorer) {
+    auto& met = memory_.met;
+    const std::uint32_t landing = layers.descend(HiddenNode::of_thread(), [&](std::span<const std::uint32_t> nodes, float* out) {
+      scorer.score(nodes, out);
+      stats_.rows_scored += nodes.size();
+    });
+    if (landing == UpperLayers::kNone) return false;
+    met.insert(landing);
+    met.insert(0);
+    const auto nodes = met.part(scored_, met.size());
+    float distances[2];
+    scorer.score(nodes, distances);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const WalkKey key = walk_key(distances[i], nodes[i]);
+      memory_.pool.insert(key);
+      if (allowed_ && hits_.may_be_allowed(nodes[i])) memory_.accepted.insert(key);
+    }
+    scored_ = met.size();
+    return true;
   }
 
   /// Walks begin at the nearest entries.
@@ -214,6 +244,7 @@ class GraphSearch {
   }
 
   const Graph& graph_;
+  const UpperLayers* layers_;  // null, or by what a walk begins
   const PreparedQuery& query_;
   const VectorBlock& block_;
   const std::uint64_t* allowed_;
@@ -237,11 +268,12 @@ void Graph::check_block(const VectorBlock& block) const {
 }
 
 WalkEnd Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
-                      SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits) const {
+                      SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits,
+                      const UpperLayers* layers) const {
   check_block(block);
   if (!n_nodes_) return WalkEnd::finished;
   cancel.check();
-  return GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, limits).run(std::max(ef, nearest.k()));
+  return GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, limits, layers).run(std::max(ef, nearest.k()));
 }
 
 void Graph::scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
