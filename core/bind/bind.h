@@ -9,7 +9,7 @@ void bind_storage(nanobind::module_& m);  // blobs, checksums, containers, log s
 void bind_kernels(nanobind::module_& m);  // kernels and their dispatch, for tests and benchmarks
 void bind_index(nanobind::module_& m);    // exact scan and graph over arrays
 void bind_ivf(nanobind::module_& m);      // inverted lists over arrays, k-means
-void bind_hnsw(nanobind::module_& m);    // hierarchical graphs over arrays, for tests and benchmarks
+void bind_hnsw(nanobind::module_& m);     // hierarchical graphs over arrays, for tests and benchmarks
 void bind_codes(nanobind::module_& m);     // codes of dense vectors, for tests and benchmarks
 void bind_maxsim(nanobind::module_& m);   // multi-vectors: index, search, pooling, fixed encodings
 void bind_fields(nanobind::module_& m);   // documents: encode, decode
