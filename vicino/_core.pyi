@@ -247,6 +247,42 @@ def kmeans(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=Fa
     About k centroids (k, dim) float32, unit vectors' means for cosine, and the centroid of each vector (n, 1) int64.
     """
 
+class SearchableHnsw:
+    """
+    A hierarchical graph with its vectors, opened once; for tests and measurements.
+    """
+
+    def __init__(self, hnsw: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> None: ...
+
+    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, timeout_s: float | None = None) -> tuple:
+        """
+        Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together.
+        """
+
+    def links(self, layer: int) -> list:
+        """Of each node of a layer the nodes it links to; layer 0 is the base."""
+
+    def verify(self) -> None:
+        """Checks every byte; raises CorruptionError."""
+
+    @property
+    def layer_nodes(self) -> list:
+        """Nodes of each layer, the base first."""
+
+    @property
+    def hot_bytes(self) -> int:
+        """What a search reads."""
+
+def build_hnsw(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, m: int = 16, ef_construct: int = 200, seed: int = 0, threads: int = 1, present: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, timeout_s: float | None = None) -> bytes:
+    """
+    The hierarchical graph over the vectors whose `present` is true (default: all), as bytes.
+    """
+
+def hnsw_build_bytes(n_rows: int, dim: int, dtype: str, m: int = 16, ef_construct: int = 200, threads: int = 1) -> int:
+    """
+    Upper bound of the memory a build allocates, its result included, the vectors not.
+    """
+
 class CodedRows:
     """Rows as codes, made by CodeLadder.encode."""
 

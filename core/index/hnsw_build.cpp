@@ -135,11 +135,11 @@ class Seeker {
       pool_.insert(key & ~WalkKey{1});
     }
     while (const WalkKey nearest = pool_.take_next()) {
-      fresh_.clear();
-      for (const std::uint32_t node : links_[layer][walk_node(nearest)])
-        if (met_.insert(node)) fresh_.push_back(node);
-      const float* distances = distances_to(fresh_);
-      for (std::size_t i = 0; i < fresh_.size(); ++i) pool_.insert(walk_key(distances[i], fresh_[i]));
+      const std::size_t before = met_.size();
+      met_.insert_slots(links_[layer].slots(walk_node(nearest)));
+      const auto fresh = met_.part(before, met_.size());
+      const float* distances = distances_to(fresh);
+      for (std::size_t i = 0; i < fresh.size(); ++i) pool_.insert(walk_key(distances[i], fresh[i]));
     }
     beginnings_.assign(pool_.keys().begin(), pool_.keys().end());
   }
@@ -161,7 +161,7 @@ class Seeker {
   Panel self_, nodes_;
   std::vector<WalkKey> beginnings_;
   std::vector<CandidateKey> candidates_;
-  std::vector<std::uint32_t> fresh_, others_;
+  std::vector<std::uint32_t> others_;
   std::vector<std::int32_t> dots_;
   std::vector<float> distances_;
 };
