@@ -26,6 +26,8 @@ def _own(name: str, **options: Any) -> Entry:
 
 INDEXES: dict[str, Entry] = {
     "vicino": _own("GraphIndex"),
+    "vicino-hnsw": _own("HnswIndex"),
+    "vicino-hnsw-m32": _own("HnswIndex", m=32, ef_construct=300),
     "vicino-flat": _own("FlatIndex"),
     "vicino-ivf-flat": _own("IvfIndex"),
     "vicino-ivf-coded": _own("IvfIndex", kind="coded"),

@@ -10,7 +10,7 @@ import numpy as np
 
 import vicino
 from benchmarks.ann.filters import Condition, Fields
-from benchmarks.ann.peer import Database, Peer, batches, steps
+from benchmarks.ann.peer import GRAPH_BEAM_BUILD, GRAPH_LINKS, Database, Peer, batches, steps
 from benchmarks.ann.synthetic import Rows
 from vicino import _core
 
@@ -43,7 +43,7 @@ class GraphIndex(_Own):
         self._rows = rows
         built = _core.build_graph(rows, self._metric, threads=self.threads)
         self._size = len(built)
-        self._graph = _core.SearchableGraph(built, rows, self._metric)
+        self._graph: _core.SearchableGraph | _core.SearchableHnsw = _core.SearchableGraph(built, rows, self._metric)
 
     def use(self, setting: int) -> None:
         self._beam = setting
@@ -67,6 +67,20 @@ class GraphIndex(_Own):
 
     def size_bytes(self) -> dict[str, int]:
         return {"hot": self._graph.hot_bytes, "total": self._size + self._rows.nbytes, "rescored": self._rows.nbytes}
+
+
+class HnswIndex(GraphIndex):
+    """Classic HNSW by the peers' own parameters, searched by the same walk over codes as the default graph."""
+
+    def __init__(self, metric: str, dim: int, threads: int, m: int = GRAPH_LINKS, ef_construct: int = GRAPH_BEAM_BUILD) -> None:
+        super().__init__(metric, dim, threads)
+        self._m, self._ef_construct = m, ef_construct
+
+    def build(self, rows: Rows) -> None:
+        self._rows = rows
+        built = _core.build_hnsw(rows, self._metric, m=self._m, ef_construct=self._ef_construct, threads=self.threads)
+        self._size = len(built)
+        self._graph = _core.SearchableHnsw(built, rows, self._metric)
 
 
 class IvfIndex(_Own):
