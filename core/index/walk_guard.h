@@ -39,7 +39,7 @@ class WalkGuard {
   // Among rows. Later than that a walk knows its neighborhood, and is cheaper finished than left.
   static constexpr std::size_t kSeenMin = 200, kSeenMax = 1200;
   // Opposed is a share well below the expected one, and by more than chance: a filter that has nothing to do with the query is taken for
-  // an opposed one about once in a thousand times.
+  // an opposed one a few times in a thousand.
   static constexpr double kOpposedBelow = 0.75, kDeviations = 3;
 
   double share_;
