@@ -137,25 +137,32 @@ class MetNodes {
   /// What came with each of them, of the last insert_slots that brought something.
   const std::uint32_t* factors(std::size_t first) const { return factors_.data() + first; }
 
-  /// False when the node was already there.
+  /// False when the node, one of the graph, was already there.
   bool insert(std::uint32_t node) {
-    const std::size_t before = size_;
-    insert_slots({&node, 1});
-    return size_ != before;
+    std::uint64_t& word = words_[node >> 6];
+    const std::uint64_t bit = std::uint64_t{1} << (node & 63);
+    if (word & bit) return false;
+    make_room(1);
+    nodes_[size_++] = node;
+    word |= bit;
+    return true;
   }
   /// Inserts nodes up to the first number that is none, and returns how many there were. Without branches on what was there already.
   /// Slot i comes with the i-th of the numbers of `factor_bytes` bytes, 0, 2 or 4, that lie at `factors`.
   std::size_t insert_slots(std::span<const std::uint32_t> slots, const std::uint8_t* factors = nullptr, std::size_t factor_bytes = 0) {
-    if (nodes_.size() < size_ + slots.size()) {
-      nodes_.resize(2 * (size_ + slots.size()));
-      factors_.resize(nodes_.size());
-    }
+    make_room(slots.size());
     if (factor_bytes == 2) return insert_with<std::uint16_t>(slots, factors);
     if (factor_bytes == 4) return insert_with<std::uint32_t>(slots, factors);
     return insert_with<void>(slots, factors);
   }
 
  private:
+  void make_room(std::size_t count) {
+    if (nodes_.size() >= size_ + count) return;
+    nodes_.resize(2 * (size_ + count));
+    factors_.resize(nodes_.size());
+  }
+
   template <class Factor>
   std::size_t insert_with(std::span<const std::uint32_t> slots, [[maybe_unused]] const std::uint8_t* factors) {
     std::uint64_t* const words = words_.data();
