@@ -37,7 +37,7 @@ class SearchableHnsw {
  public:
   SearchableHnsw(nb::bytes bytes, Array vectors, const std::string& metric_name)
       : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
-        hnsw_(Hnsw::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()}, nullptr), held_.block.rows)) {}
+        hnsw_(Hnsw::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()}, nullptr), held_.block.rows).in_memory()) {}
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed, std::optional<double> timeout_s) const {
     check_k(k);

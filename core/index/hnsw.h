@@ -47,6 +47,15 @@ class Hnsw {
   /// Whether the buffer holds an index, or in it a graph, of a format that is no longer walked.
   static bool is_outdated(const Blob& buffer);
 
+  /// The same index, with all that a walk of the base reads copied into memory of large pages; of the small upper layers the buffer is read.
+  Hnsw in_memory() const {
+    Hnsw copy = *this;
+    copy.graph_ = graph_.in_memory();
+    return copy;
+  }
+  /// Memory of that copy, 0 for an index that reads from its buffer alone.
+  std::size_t memory_bytes() const { return graph_.memory_bytes(); }
+
   /// As Graph::search, begun where a descent through the layers ends.
   WalkEnd search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
                  SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const WalkLimits& limits = {}) const {

@@ -40,10 +40,12 @@ def opened(n: int = 4000, m: int = 8) -> _core.SearchableHnsw:
     return _core.SearchableHnsw(_core.build_hnsw(vectors, "l2", m=m, ef_construct=60), vectors, "l2")
 
 
-def recall(index: _core.SearchableHnsw, vectors: np.ndarray, queries: np.ndarray, ef: int, metric: str, **options: np.ndarray) -> float:
+def recall(
+    index: _core.SearchableHnsw, vectors: np.ndarray, queries: np.ndarray, ef: int, metric: str, allowed: np.ndarray | None = None
+) -> float:
     """Share of the found ten that are as near as the tenth nearest."""
-    found = index.search(queries, 10, ef, **options)[1]
-    farthest = _core.exact_search(vectors, queries, 10, metric, **options)[1][:, -1:]
+    found = index.search(queries, 10, ef, allowed)[1]
+    farthest = _core.exact_search(vectors, queries, 10, metric, allowed)[1][:, -1:]
     return float(np.mean(found <= farthest + 1e-6 * np.abs(farthest)))
 
 
