@@ -125,6 +125,7 @@ class AsyncCollection(Generic[T]):
     drop_vector = _awaited_collection(Collection.drop_vector)
     why = _awaited_collection(Collection.why)
     verify = _awaited_collection(Collection.verify)
+    set_index = _awaited_collection(Collection.set_index)
     set_recall = _awaited_collection(Collection.set_recall)
     add_text = _awaited_collection(Collection.add_text)
     drop_text = _awaited_collection(Collection.drop_text)
