@@ -665,7 +665,7 @@ class Snapshot:
 
     def patch(self, entry: int) -> tuple: ...
 
-    def build_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False) -> tuple:
+    def build_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200) -> tuple:
         """
         The index over one vector of a sealed segment: name of its section, and bytes.
         """
@@ -688,7 +688,7 @@ class Snapshot:
         (locators, scores, stats) of the k records of the largest dot product, best first.
         """
 
-def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False) -> int:
+def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200) -> int:
     """Upper bound of the memory that building the index of a vector takes."""
 
 class Rewrite:

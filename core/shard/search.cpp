@@ -13,6 +13,7 @@
 
 #include "index/hidden_node.h"
 #include "index/scan.h"
+#include "index/two_hop.h"
 #include "shard/snapshot.h"
 
 namespace vicino {
@@ -22,6 +23,10 @@ namespace {
 constexpr std::size_t kDefaultEf = 64;
 constexpr std::size_t kQueriesPerCheck = 1024;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
+constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less (0010-filters.md)
+constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
+constexpr std::uint64_t kScannedPerWalked = 4;  // a row costs a walk so many times what it costs a coded scan
+constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says
 constexpr std::size_t kProbedMin = 8;
 constexpr std::size_t kBeamPerList = 4;      // a beam so many times as wide as lists are scanned finds about as much
@@ -102,23 +107,6 @@ std::uint32_t hidden_node(const Graph& graph, std::uint32_t row) {
   return node == Graph::kNone || graph.stands_for_several(node) ? HiddenNode::kNone : node;
 }
 
-/// Walks the graph; true when the walk found as many rows as there are to find.
-bool walk_task(const Task& task, std::uint64_t all_candidates, const Graph& graph, const PreparedQuery& query, const SearchRequest& request,
-               std::uint32_t held_out, TopK& best, EntryStats& entry, const Cancel& cancel) {
-  const double share = static_cast<double>(task.candidates) / task.entry->rows->size();
-  const std::size_t base = request.ef ? request.ef : default_beam(request.k, static_cast<double>(task.candidates) / static_cast<double>(all_candidates));
-  const std::size_t ef = std::max(base, task.allowed ? static_cast<std::size_t>(kBeamPerShare / share) : 0);
-  TopK found(request.k);
-  SearchStats stats;
-  const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
-  const HiddenNode hidden(hidden_node(graph, held_out));
-  graph.search(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, ef, found, stats, cancel, first);
-  count(stats, graph.has_codes(), entry);
-  const auto hits = std::move(found).take_sorted();
-  for (const Hit& hit : hits) best.offer(hit);
-  return hits.size() + (held_out != Graph::kNone) >= std::min<std::size_t>(request.k, task.candidates);
-}
-
 /// One entry's search for all queries: how it is done is decided once, from the number of candidates.
 class EntrySearch {
  public:
@@ -128,6 +116,7 @@ class EntrySearch {
     const VectorIndex* index = task.entry->rows->vector_index(request.column.slot);
     if (!index || request.exact) return;
     graph_ = index->graph();
+    layers_ = index->layers();
     lists_ = index->lists();
   }
 
@@ -135,8 +124,7 @@ class EntrySearch {
     if (prefers_walk()) {
       stats_.strategy = Strategy::walk;
       for (std::size_t i = 0; i < queries_.size(); ++i)
-        if (!walk_task(task_, all_candidates_, *graph_, queries_[i], request_, held_out_row(task_, request_, i), best_[i], stats_, cancel_))
-          scan_instead(i);
+        if (!walk(i)) scan_instead(i);
     } else if (lists_ && prefers_lists()) {
       stats_.strategy = Strategy::lists;
       for (std::size_t i = 0; i < queries_.size(); ++i) probe(i);
@@ -158,6 +146,41 @@ class EntrySearch {
     return task_.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
   }
 
+  double share() const { return static_cast<double>(task_.candidates) / task_.entry->rows->size(); }
+  const std::uint64_t* allowed() const { return task_.allowed ? task_.allowed->words() : nullptr; }
+
+  /// Walks the graph: over all nodes, or over matching ones where the filter turns out to be opposed to the query. True when it found as
+  /// many rows as there are to find; else nothing was offered.
+  bool walk(std::size_t i) {
+    const std::size_t beam =
+        request_.ef ? request_.ef : default_beam(request_.k, static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
+    const std::size_t ef = std::max(beam, task_.allowed ? static_cast<std::size_t>(kBeamPerShare / share()) : 0);
+    const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
+    const std::uint32_t held_out = held_out_row(task_, request_, i);
+    const HiddenNode hidden(hidden_node(*graph_, held_out));
+    const VectorBlock& block = task_.chunks[0].block;
+    TopK found(request_.k);
+    SearchStats stats;
+    WalkEnd end = graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits(), layers_);
+    if (end == WalkEnd::opposed && task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()))) {
+      stats_.strategy = Strategy::two_hop;
+      search_two_hop(*graph_, queries_[i], block, allowed(), task_.candidates, kTwoHopBeam * beam, found, stats, cancel_, first);
+      end = WalkEnd::finished;
+    }
+    count(stats, graph_->has_codes(), stats_);
+    if (end != WalkEnd::finished) return false;
+    const auto hits = std::move(found).take_sorted();
+    if (hits.size() + (held_out != Graph::kNone) < std::min<std::size_t>(request_.k, task_.candidates)) return false;
+    for (const Hit& hit : hits) best_[i].offer(hit);
+    return true;
+  }
+
+  /// Under a filter a walk is watched, and costs at most about what the scan costs that would take its place.
+  WalkLimits limits() const {
+    if (!task_.allowed || !graph_->has_codes()) return {};
+    return {share(), std::max<std::uint64_t>(kWalkedMin, task_.candidates / kScannedPerWalked)};
+  }
+
   /// Lists score all candidates of those they scan; a scan of the candidates alone, in order, is cheaper unless they leave out most.
   bool prefers_lists() const { return task_.candidates > kListsMin * request_.k && 2 * nprobe() < lists_->nlist(); }
 
@@ -170,25 +193,19 @@ class EntrySearch {
       const double depth = std::sqrt(static_cast<double>(std::max<std::size_t>(request_.k, 10)) / 10.0);
       wanted = std::max(kProbedMin, static_cast<std::size_t>(kProbedShare * lists_->nlist() * share * depth));
     }
-    const double matching = static_cast<double>(task_.candidates) / task_.entry->rows->size();
-    return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(wanted) / std::sqrt(matching)));
+    return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(wanted) / std::sqrt(share())));
   }
 
   void probe(std::size_t i) {
     SearchStats stats;
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
-    lists_->search(queries_[i], task_.chunks[0].block, task_.allowed ? task_.allowed->words() : nullptr, {nprobe(), 0}, best_[i], stats, cancel_, first);
+    lists_->search(queries_[i], task_.chunks[0].block, allowed(), {nprobe(), 0}, best_[i], stats, cancel_, first);
     count(stats, lists_->kind() != IvfKind::flat, stats_);
   }
 
-  /// The walk starved under the filter: the rows that match are scanned, so that `limit` is honoured. Hits already offered would come a
-  /// second time, so this entry starts again with the others' hits kept.
+  /// The rows that match are scanned: the walk starved under the filter, and `limit` is honoured, or it cost more than the scan will.
   void scan_instead(std::size_t i) {
     stats_.strategy = Strategy::walk_then_scan;
-    TopK others(request_.k);
-    for (const Hit& hit : std::move(best_[i]).take_sorted())
-      if (static_cast<std::size_t>(hit.row >> 32) != task_.position) others.offer(hit);
-    best_[i] = std::move(others);
     if (graph_->has_codes()) {
       scan_codes(task_, *graph_, queries_[i], best_[i], stats_, cancel_);
     } else {
@@ -205,6 +222,7 @@ class EntrySearch {
   EntryStats& stats_;
   const Cancel& cancel_;
   const Graph* graph_ = nullptr;
+  const UpperLayers* layers_ = nullptr;
   const Ivf* lists_ = nullptr;
 };
 

@@ -45,7 +45,7 @@ struct Matches {
   EvaluateStats stats;
 };
 
-enum class Strategy : std::uint8_t { none, scan, scan_codes, walk, walk_then_scan, lists, postings };
+enum class Strategy : std::uint8_t { none, scan, scan_codes, walk, two_hop, walk_then_scan, lists, postings };
 
 /// What a search did in one entry.
 struct EntryStats {

@@ -22,12 +22,18 @@ IvfParams lists_of(const VectorIndexParams& params) {
   return lists;
 }
 
+HnswParams hnsw_of(const VectorIndexParams& params) { return {params.m, params.ef_construct, 0}; }
+
 }  // namespace
 
 std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container, std::uint32_t n_rows) {
   const auto index = std::make_shared<VectorIndex>();
   if (auto lists = container.find("lists")) {
     index->lists_ = Ivf::open(std::move(*lists), n_rows);
+  } else if (auto hnsw = container.find("hnsw")) {
+    if (Hnsw::is_outdated(*hnsw)) return nullptr;
+    index->hnsw_ = Hnsw::open(std::move(*hnsw), n_rows);
+    index->graph_ = std::make_unique<HeldGraph>(index->hnsw_->graph());
   } else {
     Blob graph = container.section("graph");
     if (Graph::is_outdated(graph)) return nullptr;
@@ -39,19 +45,22 @@ std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container,
 }
 
 void VectorIndex::verify() const {
-  if (graph_) graph_->graph().verify();
+  if (hnsw_) hnsw_->verify();
+  else if (graph_) graph_->graph().verify();
   if (lists_) lists_->verify();
 }
 
 BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
                               unsigned threads, const Cancel& cancel) {
   if (params.kind == "graph") return {"graph", build_graph(block, rows, metric, GraphParams{}, threads, cancel, nullptr)};
+  if (params.kind == "hnsw") return {"hnsw", build_hnsw(block, rows, metric, hnsw_of(params), threads, cancel, nullptr)};
   return {"lists", build_ivf(block, rows, metric, lists_of(params), threads, cancel, nullptr)};
 }
 
 std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,
                                      unsigned threads) {
   if (params.kind == "graph") return graph_build_bytes(rows, dim, dtype, GraphParams{}, threads);
+  if (params.kind == "hnsw") return hnsw_build_bytes(rows, dim, dtype, hnsw_of(params), threads);
   return ivf_build_bytes(rows, dim, dtype, metric, lists_of(params), threads);
 }
 

@@ -2,6 +2,7 @@
 //
 //   meta    u32 slot
 //   graph   index/graph.h, or
+//   hnsw    index/hnsw.h, or
 //   lists   ivf/ivf.h
 //   made    how it was asked for, as text that only the caller understands: an index made otherwise is built anew. Absent: the default graph
 #pragma once
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "index/held_graph.h"
+#include "index/hnsw.h"
 #include "ivf/ivf.h"
 #include "storage/container.h"
 
@@ -26,6 +28,8 @@ class VectorIndex {
 
   /// Exactly one of these is there. The graph is the one to search, see HeldGraph.
   const Graph* graph() const { return graph_ ? &graph_->walked() : nullptr; }
+  /// By which a walk of that graph comes near its query; null: it begins at the entries.
+  const UpperLayers* layers() const { return hnsw_ ? &hnsw_->upper_layers() : nullptr; }
   const Ivf* lists() const { return lists_ ? &*lists_ : nullptr; }
   const std::string& made() const { return made_; }
   void keep_in_memory() const {
@@ -38,17 +42,20 @@ class VectorIndex {
 
  private:
   std::unique_ptr<HeldGraph> graph_;
+  std::optional<Hnsw> hnsw_;  // graph_ is its base
   std::optional<Ivf> lists_;
   std::string made_;
 };
 
 /// How an index is built, by the names that users know.
 struct VectorIndexParams {
-  std::string kind = "graph";    // graph, ivf_flat, ivf, ivf_pq, ivf_opq, ivf_hnsw
+  std::string kind = "graph";    // graph, hnsw, ivf_flat, ivf, ivf_pq, ivf_opq, ivf_hnsw
   std::uint32_t nlist = 0;       // lists; 0: chosen by the number of rows
   std::uint32_t subvectors = 0;  // of product codes; 0: chosen by the dimension
   std::uint32_t bits = 4;        // of a subvector
   bool copies = false;           // rows at a border are in a second list
+  std::uint32_t m = 16;          // links of a hierarchical graph
+  std::uint32_t ef_construct = 200;
 };
 
 struct BuiltIndex {

@@ -18,33 +18,36 @@ from vicino.types import IndexKind
 
 _LISTS = frozenset({"ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"})
 _PRODUCTS = frozenset({"ivf_pq", "ivf_opq"})
-_WALKS = frozenset({"auto", "graph"})
+_WALKS = frozenset({"auto", "graph", "hnsw"})
 _PARAMETERS: dict[str, tuple[frozenset[str], int, int]] = {
     "ef": (_WALKS, 1, 1 << 20),
+    "m": (frozenset({"hnsw"}), 2, 64),
+    "ef_construct": (frozenset({"hnsw"}), 2, 10_000),
     "nlist": (_LISTS, 1, 1 << 24),
     "nprobe": (_LISTS, 1, 1 << 24),
     "subvectors": (_PRODUCTS, 1, 65536),
     "bits": (_PRODUCTS, 4, 8),
 }
 """Parameter -> kinds it goes with, least and greatest value."""
-_OF_SEARCH = ("ef", "nprobe")
-"""They say how far to look and change nothing that is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
     """An index of a vector, and its parameters; those that are None are chosen by the engine.
 
-    kind: "auto" (now a graph), "flat" (every row is scored), "graph" (a navigable graph over codes), "ivf_flat" (inverted lists of rows),
-    "ivf" (lists of nested 1- and 4-bit codes), "ivf_pq" and "ivf_opq" (lists of product codes, after a rotation with opq), "ivf_hnsw"
-    (lists of nested codes, found by a graph over their centroids). Codes only choose what is scored by its row.
-    ef: nodes that a walk keeps. nlist: inverted lists, by default 4 sqrt(rows); nprobe: how many of them are scanned, by default 5 %.
+    kind: "auto" (now a graph), "flat" (every row is scored), "graph" (a navigable graph over codes), "hnsw" (a hierarchical one),
+    "ivf_flat" (inverted lists of rows), "ivf" (lists of nested 1- and 4-bit codes), "ivf_pq" and "ivf_opq" (lists of product codes, after
+    a rotation with opq), "ivf_hnsw" (lists of nested codes, found by a graph over their centroids). Codes only choose what is scored.
+    ef: nodes that a walk keeps. m, ef_construct: links of a node of "hnsw", by default 16, and nodes kept while one is inserted, 200.
+    nlist: inverted lists, by default 4 sqrt(rows); nprobe: how many of them are scanned, by default 5 %.
     subvectors: parts of a product code, by default one for every two dimensions at 4 bits, for every eight at 8; bits: of each, 4 or 8.
     copies: rows at a border of two lists are in both: more memory, fewer lists to scan for the same recall.
     """
 
     kind: IndexKind = "auto"
     ef: int | None = None
+    m: int | None = None
+    ef_construct: int | None = None
     nlist: int | None = None
     nprobe: int | None = None
     subvectors: int | None = None
@@ -97,7 +100,8 @@ class IndexSpec:
 
     def build_options(self) -> dict[str, Any]:
         """What the core builds by."""
-        given = {name: getattr(self, name) for name in ("nlist", "subvectors", "bits") if getattr(self, name) is not None}
+        of_build = ("m", "ef_construct", "nlist", "subvectors", "bits")
+        given = {name: getattr(self, name) for name in of_build if getattr(self, name) is not None}
         return {"kind": "graph" if self.kind == "auto" else self.kind, **given, **({"copies": True} if self.copies else {})}
 
     @property

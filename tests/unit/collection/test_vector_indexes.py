@@ -10,7 +10,7 @@ from vicino import IndexSpec
 from vicino.collection.limits import Limits
 from vicino.errors import InvalidArgument
 
-KINDS = ("auto", "flat", "graph", "ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw")
+KINDS = ("auto", "flat", "graph", "hnsw", "ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw")
 N, DIM = 3000, 32
 LIMITS = Limits(graph_rows_min=500)
 
@@ -49,7 +49,9 @@ def test_every_kind_finds_what_a_scan_finds(kind):
         assert recall(docs, where="n < 300") > 0.95
 
 
-@pytest.mark.parametrize(("kind", "strategy"), [("flat", "scan"), ("graph", "graph"), ("ivf_flat", "lists"), ("ivf_pq", "lists")])
+@pytest.mark.parametrize(
+    ("kind", "strategy"), [("flat", "scan"), ("graph", "graph"), ("hnsw", "graph"), ("ivf_flat", "lists"), ("ivf_pq", "lists")]
+)
 def test_the_plan_names_what_the_index_did(kind, strategy):
     with vicino.open(limits=LIMITS) as db:
         assert strategies(filled(db, kind)) == {strategy}
@@ -126,3 +128,19 @@ def test_lists_honour_the_limit_under_a_filter_that_leaves_few():
     with vicino.open(limits=LIMITS) as db:
         docs = filled(db, IndexSpec("ivf_flat", nlist=100, nprobe=1))
         assert len(docs.search(clusters(1, 2)[0], limit=50, where="n >= 1000", nprobe=1)) == 50
+
+
+def test_a_walk_under_a_filter_opposed_to_the_query_goes_over_the_matching_rows():
+    chance = np.random.default_rng(3)
+    centers = chance.standard_normal((40, 64), dtype=np.float32)
+    group = chance.integers(0, 40, 20_000)
+    rows = centers[group] + 0.7 * chance.standard_normal((20_000, 64), dtype=np.float32)
+    with vicino.open() as db:
+        docs = db.create_collection("docs", dim=64)
+        docs.upsert(ids=range(len(rows)), vectors=rows, fields=[{"group": int(g)} for g in group])
+        docs.optimize()
+        queries = centers[:10] + 0.7 * chance.standard_normal((10, 64), dtype=np.float32)
+        found = docs.search_many(queries, where="group >= 10")
+        truth = docs.search_many(queries, where="group >= 10", exact=True)
+    assert {step.strategy for step in found[0].plan.segments} == {"graph of matches", "none"}
+    assert np.mean([len({*a.ids} & {*b.ids}) / 10 for a, b in zip(found, truth, strict=True)]) > 0.9
