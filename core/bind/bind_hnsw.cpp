@@ -23,10 +23,7 @@ nb::bytes build(const Array& vectors, const std::string& metric_name, std::uint3
   {
     const nb::gil_scoped_release release;
     const Cancel cancel(timeout_s);
-    if (present) bits_of(present, block.rows);  // for its check
-    std::vector<std::uint32_t> rows;
-    for (std::uint32_t row = 0; row < block.rows; ++row)
-      if (!present || present->data()[row]) rows.push_back(row);
+    const std::vector<std::uint32_t> rows = rows_of(present, block.rows);
     built = build_hnsw(block, rows, metric, {m, ef_construct, seed}, threads, cancel, nullptr);
   }
   return nb::bytes(built.data(), built.size());
@@ -40,22 +37,11 @@ class SearchableHnsw {
         hnsw_(Hnsw::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()}, nullptr), held_.block.rows).in_memory()) {}
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed, std::optional<double> timeout_s) const {
-    check_k(k);
-    check_queries(queries, held_.block, metric_);
-    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
     SearchStats stats;
-    {
-      const nb::gil_scoped_release release;
-      const Cancel cancel(timeout_s);
-      const auto bits = bits_of(allowed, held_.block.rows);
-      const auto prepared = prepare(queries, held_.block, metric_);
-      for (std::size_t q = 0; q < prepared.size(); ++q) {
-        TopK nearest(k);
-        hnsw_.search(prepared[q], held_.block, allowed ? bits.data() : nullptr, ef, nearest, stats, cancel);
-        write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
-      }
-    }
+    const auto [rows, distances] = search_each(
+        held_, metric_, queries, k, allowed, timeout_s, [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
+          hnsw_.search(query, held_.block, bits, ef, nearest, stats, cancel);
+        });
     return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored, stats.hops);
   }
 

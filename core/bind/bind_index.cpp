@@ -48,10 +48,7 @@ nb::bytes build(const Array& vectors, const std::string& metric_name, unsigned t
   {
     const nb::gil_scoped_release release;
     const Cancel cancel(timeout_s);
-    if (present) bits_of(present, block.rows);  // for its check
-    std::vector<std::uint32_t> rows;
-    for (std::uint32_t row = 0; row < block.rows; ++row)
-      if (!present || present->data()[row]) rows.push_back(row);
+    const std::vector<std::uint32_t> rows = rows_of(present, block.rows);
     GraphParams params;
     params.seed = seed;
     params.links = links;
@@ -68,24 +65,13 @@ Graph open(const nb::bytes& bytes, std::uint32_t n_rows) {
 nb::tuple graph_search(const nb::bytes& bytes, const Array& vectors, const Array& queries, std::size_t k, std::size_t ef,
                        const std::string& metric_name, const std::optional<Mask>& allowed, std::optional<double> timeout_s) {
   const Metric metric = parse_metric(metric_name);
-  check_k(k);
   const Vectors held(vectors, metric);
-  check_queries(queries, held.block, metric);
   const Graph graph = open(bytes, held.block.rows);
-  auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-  auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
   SearchStats stats;
-  {
-    const nb::gil_scoped_release release;
-    const Cancel cancel(timeout_s);
-    const auto bits = bits_of(allowed, held.block.rows);
-    const auto prepared = prepare(queries, held.block, metric);
-    for (std::size_t q = 0; q < prepared.size(); ++q) {
-      TopK nearest(k);
-      graph.search(prepared[q], held.block, allowed ? bits.data() : nullptr, std::max(ef, k), nearest, stats, cancel);
-      write_hits(std::move(nearest), metric, rows.data() + q * k, distances.data() + q * k);
-    }
-  }
+  const auto [rows, distances] = search_each(
+      held, metric, queries, k, allowed, timeout_s, [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
+        graph.search(query, held.block, bits, std::max(ef, k), nearest, stats, cancel);
+      });
   return nb::make_tuple(rows, distances, stats.rows_scored);
 }
 
@@ -130,27 +116,17 @@ class SearchableGraph {
   /// Asks query after query; `ask` returns how its search ended.
   template <class Ask>
   nb::tuple search_each(const Array& queries, std::size_t k, const std::optional<Mask>& allowed, Ask&& ask) const {
-    check_k(k);
-    check_queries(queries, held_.block, metric_);
-    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
     SearchStats stats;
     std::uint64_t n_opposed = 0, n_over_budget = 0;
-    {
-      const nb::gil_scoped_release release;
-      const Cancel cancel(std::nullopt);
-      const auto bits = bits_of(allowed, held_.block.rows);
-      std::size_t candidates = allowed ? 0 : held_.block.rows;
-      for (const std::uint64_t word : bits) candidates += static_cast<std::size_t>(std::popcount(word));
-      const auto prepared = prepare(queries, held_.block, metric_);
-      for (std::size_t q = 0; q < prepared.size(); ++q) {
-        TopK nearest(k);
-        const WalkEnd end = ask(Asked{prepared[q], allowed ? bits.data() : nullptr, candidates}, nearest, stats, cancel);
-        n_opposed += end == WalkEnd::opposed;
-        n_over_budget += end == WalkEnd::over_budget;
-        write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
-      }
-    }
+    std::size_t candidates = allowed ? 0 : held_.block.rows;
+    if (allowed) candidates = static_cast<std::size_t>(std::count(allowed->data(), allowed->data() + allowed->shape(0), true));
+    const auto [rows, distances] = bind::search_each(
+        held_, metric_, queries, k, allowed, std::nullopt,
+        [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
+          const WalkEnd end = ask(Asked{query, bits, candidates}, nearest, stats, cancel);
+          n_opposed += end == WalkEnd::opposed;
+          n_over_budget += end == WalkEnd::over_budget;
+        });
     return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored, stats.hops, n_opposed, n_over_budget);
   }
 

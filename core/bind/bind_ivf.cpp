@@ -46,10 +46,7 @@ nb::bytes build(const Array& vectors, const std::string& metric_name, const std:
   {
     const nb::gil_scoped_release release;
     const Cancel cancel(timeout_s);
-    if (present) bits_of(present, block.rows);  // for its check
-    std::vector<std::uint32_t> rows;
-    for (std::uint32_t row = 0; row < block.rows; ++row)
-      if (!present || present->data()[row]) rows.push_back(row);
+    const std::vector<std::uint32_t> rows = rows_of(present, block.rows);
     built = build_ivf(block, rows, metric, params, threads, cancel, nullptr, lender ? &*lender : nullptr);
   }
   return nb::bytes(built.data(), built.size());
@@ -64,22 +61,11 @@ class IvfIndex {
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t nprobe, std::size_t rescore, const std::optional<Mask>& allowed,
                    std::optional<double> timeout_s) const {
-    check_k(k);
-    check_queries(queries, held_.block, metric_);
-    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
     SearchStats stats;
-    {
-      const nb::gil_scoped_release release;
-      const Cancel cancel(timeout_s);
-      const auto bits = bits_of(allowed, held_.block.rows);
-      const auto prepared = prepare(queries, held_.block, metric_);
-      for (std::size_t q = 0; q < prepared.size(); ++q) {
-        TopK nearest(k);
-        ivf_.search(prepared[q], held_.block, allowed ? bits.data() : nullptr, {nprobe, rescore}, nearest, stats, cancel);
-        write_hits(std::move(nearest), metric_, rows.data() + q * k, distances.data() + q * k);
-      }
-    }
+    const auto [rows, distances] = search_each(
+        held_, metric_, queries, k, allowed, timeout_s, [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
+          ivf_.search(query, held_.block, bits, {nprobe, rescore}, nearest, stats, cancel);
+        });
     nb::dict counts;
     counts["rows_scored"] = stats.rows_scored;
     counts["rescored"] = stats.rescored;

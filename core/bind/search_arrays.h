@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bind/arrays.h"
+#include "util/cancel.h"
 #include "util/top_k.h"
 
 namespace vicino::bind {
@@ -32,6 +33,16 @@ inline std::vector<std::uint64_t> bits_of(const std::optional<Mask>& mask, std::
   return bits;
 }
 
+/// The rows that are built from: all, or those present.
+inline std::vector<std::uint32_t> rows_of(const std::optional<Mask>& present, std::uint32_t n_rows) {
+  if (present && present->shape(0) != n_rows)
+    throw InvalidArgument("present has " + std::to_string(present->shape(0)) + " values for " + std::to_string(n_rows) + " vectors");
+  std::vector<std::uint32_t> rows;
+  for (std::uint32_t row = 0; row < n_rows; ++row)
+    if (!present || present->data()[row]) rows.push_back(row);
+  return rows;
+}
+
 inline std::vector<PreparedQuery> prepare(const Array& queries, const VectorBlock& block, Metric metric) {
   std::vector<PreparedQuery> prepared;
   const std::size_t width = row_bytes(block.dtype == Dtype::float16 ? Dtype::float32 : block.dtype, block.dim);
@@ -49,6 +60,33 @@ inline void write_hits(TopK&& nearest, Metric metric, std::int64_t* rows, float*
     *rows++ = static_cast<std::int64_t>(hit.row);
     *distances++ = public_distance(metric, hit.distance);
   }
+}
+
+struct RowsAndDistances {
+  nanobind::ndarray<nanobind::numpy, std::int64_t, nanobind::ndim<2>> rows;
+  nanobind::ndarray<nanobind::numpy, float, nanobind::ndim<2>> distances;
+};
+
+/// Rows and public distances, (n, k), of query after query without Python's lock; `ask(query, bits of allowed rows or null, nearest, cancel)`.
+template <class Ask>
+RowsAndDistances search_each(const Vectors& held, Metric metric, const Array& queries, std::size_t k, const std::optional<Mask>& allowed,
+                             std::optional<double> timeout_s, Ask&& ask) {
+  check_k(k);
+  check_queries(queries, held.block, metric);
+  auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
+  auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+  {
+    const nanobind::gil_scoped_release release;
+    const Cancel cancel(timeout_s);
+    const auto bits = bits_of(allowed, held.block.rows);
+    const auto prepared = prepare(queries, held.block, metric);
+    for (std::size_t q = 0; q < prepared.size(); ++q) {
+      TopK nearest(k);
+      ask(prepared[q], allowed ? bits.data() : nullptr, nearest, cancel);
+      write_hits(std::move(nearest), metric, rows.data() + q * k, distances.data() + q * k);
+    }
+  }
+  return {rows, distances};
 }
 
 }  // namespace vicino::bind
