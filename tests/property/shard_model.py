@@ -212,7 +212,7 @@ class ShardModel:
         base = self.state.base()
         sealed = [position for position, entry in enumerate(base.entries) if entry["sealed"]]
         if sealed:
-            begin = self.chance.choice([self._merge, self._merge, self._rewrite_fields, self._build_graph, self._build_index])
+            begin = self.chance.choice([self._merge, self._merge, self._rewrite_fields, self._build_vector_index, self._build_index])
             self._finish_build = begin(base, sealed)
 
     def _merge(self, base: _core.Snapshot, sealed: list[int]) -> Callable[[], None]:
