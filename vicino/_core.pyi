@@ -605,7 +605,7 @@ class Snapshot:
 
     def walked(self, slot: int) -> tuple:
         """
-        (key, rows, live rows) of every segment that has an index over a vector.
+        (identity, rows, live rows) of every segment that has an index over a vector; another index over the same rows has another identity.
         """
 
     def find(self, ids: list) -> NDArray[numpy.int64]:

@@ -297,9 +297,10 @@ void bind_snapshot(nb::module_& m) {
       .def("walked", [](const Snapshot& s, std::uint32_t slot) {
         nb::list found;
         for (const Entry& entry : s.entries())
-          if (entry.rows->vector_index(slot)) found.append(nb::make_tuple(entry.rows->key(), entry.rows->size(), entry.n_live));
+          if (const VectorIndex* index = entry.rows->vector_index(slot))
+            found.append(nb::make_tuple(entry.rows->key() ^ index->identity(), entry.rows->size(), entry.n_live));
         return nb::tuple(found);
-      }, "slot"_a, "(key, rows, live rows) of every segment that has an index over a vector.")
+      }, "slot"_a, "(identity, rows, live rows) of every segment that has an index over a vector; another index over the same rows has another identity.")
       .def("find", [](const Snapshot& s, const nb::list& ids) {
         std::vector<std::int64_t> found;
         for (nb::handle id : ids) {

@@ -1,5 +1,6 @@
 #include "shard/vector_index.h"
 
+#include "storage/checksum.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -39,8 +40,10 @@ std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container,
     if (Graph::is_outdated(graph)) return nullptr;
     index->graph_ = std::make_unique<HeldGraph>(Graph::open(std::move(graph), n_rows));
   }
-  if (const auto made = container.find("made"))
+  if (const auto made = container.find("made")) {
     index->made_.assign(reinterpret_cast<const char*>(made->bytes().data()), made->bytes().size());
+    index->identity_ = std::uint64_t{crc32c(made->bytes())} << 32;
+  }
   return index;
 }
 

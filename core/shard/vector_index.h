@@ -32,6 +32,8 @@ class VectorIndex {
   const UpperLayers* layers() const { return hnsw_ ? &hnsw_->upper_layers() : nullptr; }
   const Ivf* lists() const { return lists_ ? &*lists_ : nullptr; }
   const std::string& made() const { return made_; }
+  /// Of how it was made; 0 for the default.
+  std::uint64_t identity() const { return identity_; }
   void keep_in_memory() const {
     if (graph_) graph_->keep_in_memory();
   }
@@ -45,6 +47,7 @@ class VectorIndex {
   std::optional<Hnsw> hnsw_;  // graph_ is its base
   std::optional<Ivf> lists_;
   std::string made_;
+  std::uint64_t identity_ = 0;
 };
 
 /// How an index is built, by the names that users know.

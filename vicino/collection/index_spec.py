@@ -68,6 +68,8 @@ class IndexSpec:
             object.__setattr__(self, name, int(value))
         if self.bits is not None and self.bits not in (4, 8):
             raise InvalidArgument(f"bits of product codes must be 4 or 8, got {self.bits}")
+        if self.kind == "hnsw" and (self.ef_construct or 200) < (self.m or 16):
+            raise InvalidArgument(f"ef_construct must be at least m, which is {self.m or 16}, got {self.ef_construct or 200}")
         if not isinstance(self.copies, bool):
             raise InvalidArgument(f"copies must be True or False, got {self.copies!r}")
         if self.copies:

@@ -27,7 +27,7 @@ LIVE_DRIFT = 0.1
 """A calibration is made anew when the live rows changed by more than this."""
 
 Walked = tuple[tuple[int, int, int], ...]
-"""Key, rows and live rows of every segment that has an index."""
+"""Identity of the index, rows and live rows of every segment that has one."""
 
 
 @dataclass(frozen=True, slots=True)

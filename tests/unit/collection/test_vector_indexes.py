@@ -114,6 +114,7 @@ def test_an_index_with_parameters_is_stored_with_the_collection(tmp_path):
         ({"kind": "graph", "nlist": 4}, "nlist goes with an index of kind"),
         ({"kind": "ivf_pq", "bits": 6}, "bits of product codes must be 4 or 8, got 6"),
         ({"kind": "ivf", "nlists": 4}, "an index has no parameter 'nlists'"),
+        ({"kind": "hnsw", "ef_construct": 8}, "ef_construct must be at least m, which is 16, got 8"),
         ({"kind": "ivf", "nprobe": 0}, "nprobe of an index must be an integer between 1 and"),
         (7, "index must be a kind such as"),
     ],
@@ -122,6 +123,18 @@ def test_an_index_with_parameters_is_stored_with_the_collection(tmp_path):
 def test_an_index_that_cannot_be_is_refused(given, message):
     with vicino.open() as db, pytest.raises(InvalidArgument, match=message):
         db.create_collection("docs", dim=DIM, index=given)
+
+
+def test_a_promise_is_measured_anew_for_another_index():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "graph", recall=0.9)
+        before = docs.search(clusters(1, 2)[0]).plan.promise
+        docs.set_index(IndexSpec("ivf_flat", nlist=100)).wait()
+        docs.optimize()
+        after = docs.search(clusters(1, 2)[0]).plan.promise
+        assert not after.pending
+        assert (after.effort, after.estimate) != (before.effort, before.estimate)
+        assert recall(docs) > 0.88
 
 
 def test_lists_honour_the_limit_under_a_filter_that_leaves_few():
