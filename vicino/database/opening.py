@@ -5,11 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import weakref
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vicino.collection.catalog import FOLDER as CATALOG
 from vicino.collection.catalog import Catalog
+from vicino.collection.committer import Committer
+from vicino.collection.jobs import Scheduler
 from vicino.collection.limits import Limits
 from vicino.database.database import Database, Mode, Options
 from vicino.env import Env, MemoryEnv, RealEnv, in_forked_child
@@ -37,6 +40,10 @@ _opened: dict[tuple[int, int], _Opened] = {}
 """By identity of the folder, so that two spellings of a path are one."""
 
 
+_in_memory: weakref.WeakSet[Scheduler | Committer] = weakref.WeakSet()
+"""Background work of databases in memory. Nobody need close these, and they may be gone while a collection of theirs is in use."""
+
+
 def _release(database: Database) -> bool:
     """One holder fewer; whether that was the last."""
     with _guard:
@@ -54,6 +61,7 @@ def _forget_in_child() -> None:
     global _guard
     _guard = threading.Lock()
     _opened.clear()
+    _in_memory.clear()
 
 
 in_forked_child(_forget_in_child)
@@ -64,6 +72,8 @@ def _shut_down_all() -> None:
     """Stops background work before the interpreter goes, so that no thread is caught inside the core."""
     for opened in list(_opened.values()):
         opened.database._shut_down()
+    for work in list(_in_memory):
+        work.close()
 
 
 def open(
@@ -92,7 +102,9 @@ def open(
     options = Options(mode, limit, sync, retain, threads, limits or Limits())
     if path is None or path == ":memory:":
         env = _env if _env is not None else MemoryEnv()
-        return _open(env, MEMORY_ROOT, options, lock_timeout)
+        database = _open(env, MEMORY_ROOT, options, lock_timeout)
+        _in_memory.update(work for work in (database._scheduler, database._committer) if work is not None)
+        return database
     text = os.fspath(path)
     if "://" in text:
         raise InvalidArgument(f"open() takes a folder, got {text!r}")
