@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,10 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 import vicino
+from tests.property.drawn import aliases, bounds, fields, ids, indexes, lifetimes, names, seeds, specs, text_names, texts_of, vector_names
 from tests.property.invariants import check_search, check_sound, read_collection, read_database, some_query
-from tests.property.oracle import CollectionState, DatabaseState, Given, Stored, difference, is_expired, key_of
-from vicino import Collection, VectorSpec
+from tests.property.lexical import PLAIN, expect_values_agree
+from tests.property.oracle import CollectionState, DatabaseState, Given, Spec, Stored, difference, is_expired, key_of
+from vicino import Collection, TextSpec, VectorSpec
 from vicino.collection.limits import Limits
+from vicino.collection.value_specs import MultiSpec, SparseSpec
 from vicino.env import Env
 from vicino.env.recording import RecordingEnv
 from vicino.errors import ConflictError, DuplicateIdError, ExistsError, NotFoundError
@@ -28,36 +32,6 @@ ROOT = "/db"
 RETAIN = 3
 LIMITS = Limits(head_rows_max=8, merge_fan_in=2, graph_rows_min=4, close_log_bytes_max=4096)
 TTL = "until"
-
-names = st.sampled_from(["ant", "ant", "ant", "bee", "cat"])  # mostly one, so that it grows
-aliases = st.sampled_from(["one", "two"])
-vector_names = st.sampled_from(["vector", "other"])
-ids = st.sampled_from([*range(16), -1, 2**70, "1", "a", "", "é" * 20])
-specs = st.sampled_from(
-    [
-        VectorSpec(3, "cosine"),
-        VectorSpec(2, "l2", "float16"),
-        VectorSpec(4, "dot", "int8"),
-        VectorSpec(2, "l1", "uint8"),
-        VectorSpec(12, "hamming", "binary"),
-        VectorSpec(20, "jaccard", "binary", "flat"),
-    ]
-)
-texts = st.sampled_from(["", "red apple", "green", "blue apple pie"])
-numbers = st.integers(0, 5)
-bounds = st.integers(0, 6)
-fields = st.fixed_dictionaries(
-    {},
-    optional={
-        "n": st.one_of(numbers, st.floats(0, 5, width=16), st.none()),
-        "text": texts,
-        "list": st.lists(numbers, max_size=3),
-        "deep": st.fixed_dictionaries({"a": numbers}),
-        "flag": st.booleans(),
-    },
-)
-seeds = st.integers(0, 2**32 - 1)
-lifetimes = st.sampled_from([None, 0.1, 0.5, 2.0])
 
 
 def at_least(bound: int) -> Any:
@@ -100,7 +74,12 @@ class DatabaseMachine(RuleBasedStateMachine):
     def becomes(self, name: str, after: CollectionState) -> None:
         self.state = self.state.with_collection(name, after)
 
-    def rows(self, spec: VectorSpec) -> np.ndarray[Any, Any]:
+    def rows(self, spec: Spec) -> Any:
+        if isinstance(spec, SparseSpec):
+            chosen = self.chance.choice(12, self.chance.integers(1, 4), replace=False)
+            return {int(index): float(self.chance.integers(1, 9)) for index in chosen}
+        if isinstance(spec, MultiSpec):
+            return self.chance.integers(-5, 6, (self.chance.integers(1, 4), spec.dim)).astype(spec.dtype)
         if spec.dtype == "binary":
             return np.packbits(self.chance.random(spec.dim) < 0.5)
         return self.chance.integers(0 if spec.dtype == "uint8" else -5, 6, spec.dim).astype(spec.numpy_dtype)
@@ -121,7 +100,7 @@ class DatabaseMachine(RuleBasedStateMachine):
     # ---- collections
 
     @rule(name=names, given=st.dictionaries(vector_names, specs, max_size=2), with_ttl=st.booleans())
-    def create_collection(self, name: str, given: dict[str, VectorSpec], with_ttl: bool) -> None:
+    def create_collection(self, name: str, given: dict[str, Spec], with_ttl: bool) -> None:
         options: dict[str, Any] = {"vectors": given, "ttl": TTL if with_ttl else None}
         if name in self.state.collections or name in self.state.aliases:
             with pytest.raises(ExistsError):
@@ -240,7 +219,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         vectors: dict[str, Any] | None = None
         if with_vectors and state.vectors:
             vector = sorted(state.vectors)[0]
-            vectors = {vector: None if replaced else np.stack([self.rows(state.vectors[vector]) for _ in chosen])}
+            vectors = {vector: None if replaced else [self.rows(state.vectors[vector]) for _ in chosen]}
         options: dict[str, Any] = {"set": values, "unset": unset, "replace": replaced, "vectors": vectors}
         there = self.existing(state)
         if any(key_of(record_id) not in there for record_id in chosen):
@@ -292,7 +271,7 @@ class DatabaseMachine(RuleBasedStateMachine):
             self.becomes(own, state.without_index(path))
 
     @rule(name=names, vector=vector_names, spec=specs)
-    def change_vector(self, name: str, vector: str, spec: VectorSpec) -> None:
+    def change_vector(self, name: str, vector: str, spec: Spec) -> None:
         if (found := self.resolve(name)) is None:
             return
         own, state, collection = found
@@ -302,6 +281,27 @@ class DatabaseMachine(RuleBasedStateMachine):
         else:
             collection.add_vector(vector, spec)
             self.becomes(own, state.with_vector(vector, spec))
+
+    @rule(name=names, vector=vector_names, kind=indexes)
+    def set_index(self, name: str, vector: str, kind: str) -> None:
+        if (found := self.resolve(name)) is None or not isinstance(spec := found[1].vectors.get(vector), VectorSpec):
+            return
+        own, state, collection = found
+        collection.set_index(cast(Any, kind), vector=vector)
+        if spec.index != kind:
+            self.becomes(own, state.with_vector(vector, replace(spec, index=cast(Any, kind))))
+
+    @rule(name=names, text=text_names)
+    def change_text(self, name: str, text: str) -> None:
+        if (found := self.resolve(name)) is None:
+            return
+        own, state, collection = found
+        if text in state.texts:
+            collection.drop_text(text)
+            self.becomes(own, state.without_text(text))
+        else:
+            collection.add_text(text, TextSpec(texts_of[text], analyzer=PLAIN))
+            self.becomes(own, state.with_text(text, texts_of[text]))
 
     @rule(name=names)
     def optimize(self, name: str) -> None:
@@ -364,6 +364,9 @@ class DatabaseMachine(RuleBasedStateMachine):
     def search(self, name: str, vector: str, limit: int) -> None:
         if (found := self.resolve(name)) is not None and vector in found[1].vectors and found[1].ttl is None:
             spec = found[1].vectors[vector]
+            if not isinstance(spec, VectorSpec):
+                expect_values_agree(found[2])
+                return
             check_search(found[2], found[1], vector, self.rows(spec), limit)
             hits = found[2].search(some_query(spec), vector=vector, where={"n": {"$gte": 3}}, limit=100)
             wanted = {key_of(record.id) for record in found[1].where(at_least(3)) if vector in record.vectors}
@@ -404,8 +407,6 @@ class DatabaseMachine(RuleBasedStateMachine):
         return self.without_expired(self.state)
 
     def without_expired(self, state: DatabaseState) -> DatabaseState:
-        from dataclasses import replace
-
         for name, one in state.collections.items():
             if one.ttl is not None:
                 state = state.with_collection(name, replace(one, records=dict(one.visible(self.now())), past={}, retain=0))
@@ -414,8 +415,6 @@ class DatabaseMachine(RuleBasedStateMachine):
         return state
 
     def expect(self, wanted: DatabaseState, found: DatabaseState) -> None:
-        from dataclasses import replace
-
         bare = {name: replace(one, retain=0) for name, one in wanted.collections.items()}
         got = {
             name: replace(one, retain=0, past=one.past if one.retain else wanted.collections[name].past)
