@@ -178,8 +178,10 @@ def test_any_number_of_threads_gives_the_same_bytes(metric: str) -> None:
     vectors = (normal(2500, 192) * np.geomspace(1, 0.01, 192)).astype(np.float32)
     ladders = [train(vectors, metric, nav_dims=0, threads=threads) for threads in (1, 3)]
     assert ladders[0].to_bytes() == ladders[1].to_bytes()
-    planes = [[ladder.encode(vectors, threads=threads).plane(name) for name in ("high", "low", "factors", "fine", "blocks")]
-              for ladder, threads in zip(ladders, (1, 2), strict=True)]
+    planes = [
+        [ladder.encode(vectors, threads=threads).plane(name) for name in ("high", "low", "factors", "fine", "blocks")]
+        for ladder, threads in zip(ladders, (1, 2), strict=True)
+    ]
     assert planes[0] == planes[1]
 
 

@@ -1,24 +1,14 @@
 """The graph as a buffer: determinism, degenerate data, damage, memory. Its recall is measured in tests/recall."""
 
 import contextlib
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from tests.unit.core.graphs import DEGENERATE, bits, expect_build_within_stated_memory, expect_damage_is_harmless, gaussians, near_copies
 from vicino import _core
 from vicino.errors import CorruptionError, FormatError, TimeoutError
-
-
-def gaussians(n: int, dim: int = 32, seed: int = 1) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    centers = rng.standard_normal((max(1, n // 100), dim))
-    return (centers[rng.integers(0, len(centers), n)] + 0.5 * rng.standard_normal((n, dim))).astype(np.float32)
-
-
-def bits(n: int, n_bytes: int = 16) -> np.ndarray:
-    return np.random.default_rng(2).integers(0, 256, (n, n_bytes), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l1", "hamming", "jaccard"])
@@ -44,20 +34,6 @@ def test_a_beam_as_wide_as_the_graph_finds_every_row(n: int, metric: str) -> Non
     expected_rows, expected_distances = _core.exact_search(vectors, queries, n + 5, metric)
     assert np.array_equal(rows, expected_rows)
     assert np.array_equal(distances, expected_distances)
-
-
-DEGENERATE = {
-    "all equal": np.ones((3000, 16), np.float32),
-    "all zero": np.zeros((3000, 16), np.float32),
-    "two values": np.repeat(np.eye(2, 16, dtype=np.float32), 1500, axis=0),
-    "one dimension": np.random.default_rng(3).standard_normal((3000, 1), dtype=np.float32),
-    "one dimension, few values": np.random.default_rng(4).integers(0, 40, (3000, 1)).astype(np.float32),
-    "on a line": np.outer(np.arange(3000), np.ones(16)).astype(np.float32),
-    "one far away": np.vstack([np.random.default_rng(5).random((2999, 16)), np.full((1, 16), 1e30)]).astype(np.float32),
-    "extreme and tiny": (np.random.default_rng(6).standard_normal((3000, 16)) * np.logspace(-37, 37, 3000)[:, None]).astype(np.float32),
-    "all at one distance": np.eye(2000, dtype=np.float32),
-    "equal but for one bit": np.nextafter(np.ones((3000, 16), np.float32), np.arange(3000)[:, None] % 2 * 2, dtype=np.float32),
-}
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l1"])
@@ -118,15 +94,6 @@ def test_only_allowed_duplicates_are_found() -> None:
     graph = _core.build_graph(vectors, "l2")
     rows, _, _ = _core.graph_search(graph, vectors, vectors[7:8], 10, 64, "l2", allowed=allowed)
     assert rows[0].tolist() == list(range(503, 1500, 100))
-
-
-def near_copies(n: int = 3000) -> np.ndarray:
-    """Ordinary rows; the first and every other one from 500 to 1500 are the same but for noise, some of these byte for byte."""
-    vectors = gaussians(n)
-    rng = np.random.default_rng(8)
-    vectors[500:1500:2] = vectors[0] + 1e-5 * rng.standard_normal((500, vectors.shape[1]), dtype=np.float32)
-    vectors[500:700:20] = vectors[540]
-    return vectors
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l1"])
@@ -215,44 +182,13 @@ def test_damage_anywhere_is_an_error_or_harmless(noise: float) -> None:
     vectors = gaussians(300, dim=4)
     vectors[50:90] = vectors[0] + noise * np.random.default_rng(1).standard_normal((40, 4))
     graph = _core.build_graph(vectors, "l2", links=8)
-    refused = 0
-    for position in range(len(graph)):
-        damaged = bytearray(graph)
-        damaged[position] ^= 0x80
-        try:
-            rows, _, _ = _core.graph_search(bytes(damaged), vectors, vectors[:2], 300, 300, "l2")
-        except (CorruptionError, FormatError):
-            refused += 1
-        else:
-            assert rows.max() < 300
-    assert refused > len(graph) // 4
-
-
-# The peak of resident memory is reset before the build: a child inherits the peak of the process that started it.
-MEMORY_SCRIPT = """
-import re, sys
-import numpy as np
-from vicino import _core
-def status(key):
-    return 1024 * int(re.search(key + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1))
-n, dim, dtype = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-vectors = np.random.default_rng(1).standard_normal((n, dim), dtype=np.float32)
-vectors = np.packbits(vectors > 0, axis=1) if dtype == "binary" else vectors.astype(dtype)
-metric = "hamming" if dtype == "binary" else "l2"
-_core.build_graph(vectors[:200], metric)
-before = status("VmRSS")
-open("/proc/self/clear_refs", "w").write("5")
-graph = _core.build_graph(vectors, metric, threads=2)
-print(status("VmHWM") - before, len(graph), _core.graph_build_bytes(n, dim, dtype, threads=2))
-"""
+    expect_damage_is_harmless(graph, lambda damaged: _core.graph_search(damaged, vectors, vectors[:2], 300, 300, "l2")[0], 300)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(("n", "dim", "dtype"), [(20_000, 64, "float32"), (2_000, 2048, "float32"), (20_000, 256, "binary")])
 def test_a_build_stays_within_its_stated_memory(n: int, dim: int, dtype: str) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", MEMORY_SCRIPT, str(n), str(dim), dtype]
-    used, result, stated = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    assert stated / 3 < used <= stated + result  # Python's copy of the result comes on top
+    expect_build_within_stated_memory("graph", n, dim, dtype)
 
 
 # ---- codes
