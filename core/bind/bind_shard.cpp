@@ -111,13 +111,13 @@ void bind_rewrite(nb::module_& m) {
         return released([&] { return r.documents(first, count); });
       }, "first"_a, "count"_a)
       .def("has_column", [](const Rewrite& r, const Column& c) { return r.has_column(spec_of(c)); }, "column"_a)
-      .def("column_meta", [](const Rewrite& r, const Column& c) { return to_bytes(r.column_meta(spec_of(c))); }, "column"_a)
-      .def("vectors", [](const Rewrite& r, const Column& c, std::uint32_t first, std::uint32_t count) {
-        return released([&] { return r.vectors(spec_of(c), first, count); });
-      }, "column"_a, "first"_a, "count"_a)
-      .def("norms", [](const Rewrite& r, const Column& c, std::uint32_t first, std::uint32_t count) {
-        return released([&] { return r.norms(spec_of(c), first, count); });
-      }, "column"_a, "first"_a, "count"_a)
+      .def("column_meta", [](const Rewrite& r, const Column& c, bool coded) { return to_bytes(r.column_meta(spec_of(c), coded)); }, "column"_a, "coded"_a = false)
+      .def("vectors", [](const Rewrite& r, const Column& c, std::uint32_t first, std::uint32_t count, bool coded) {
+        return released([&] { return r.vectors(spec_of(c), first, count, coded); });
+      }, "column"_a, "first"_a, "count"_a, "coded"_a = false, "Rows as they were written, or in 8 bits a number.")
+      .def("norms", [](const Rewrite& r, const Column& c, std::uint32_t first, std::uint32_t count, bool coded) {
+        return released([&] { return r.norms(spec_of(c), first, count, coded); });
+      }, "column"_a, "first"_a, "count"_a, "coded"_a = false)
       .def("presence", [](const Rewrite& r, const Column& c) { return to_bytes(r.presence(spec_of(c))); }, "column"_a)
       .def("has_values", [](const Rewrite& r, const Values& c) {
         nb::gil_scoped_release unlocked;
@@ -236,7 +236,8 @@ void bind_shard(nb::module_& m) {
       .value("float16", Dtype::float16)
       .value("int8", Dtype::int8)
       .value("uint8", Dtype::uint8)
-      .value("binary", Dtype::binary);
+      .value("binary", Dtype::binary)
+      .value("coded", Dtype::coded);
   nb::enum_<Metric>(m, "Metric", "How far apart two vectors are.")
       .value("cosine", Metric::cosine)
       .value("dot", Metric::dot)

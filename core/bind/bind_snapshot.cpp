@@ -125,11 +125,14 @@ nb::list entry_infos(const Snapshot& snapshot) {
     info["sealed"] = dynamic_cast<const Segment*>(entry.rows.get()) != nullptr;
     info["memory_bytes"] = entry.rows->memory_bytes() + entry.overlay->memory_bytes();
     nb::dict columns;
+    nb::list coded;
     for (const ColumnSpec& spec : entry.rows->columns()) {
       const VectorIndex* index = entry.rows->vector_index(spec.slot);
       columns[nb::int_(spec.slot)] = index ? nb::cast(index->made()) : nb::none();
+      if (entry.rows->is_coded(spec.slot)) coded.append(spec.slot);
     }
     info["columns"] = columns;
+    info["coded"] = coded;
     infos.append(info);
   }
   return infos;
@@ -142,10 +145,7 @@ nb::tuple vectors(const Snapshot& snapshot, const Column& column, const LocatorA
   const std::size_t width = row_bytes(spec.dtype, spec.dim);
   std::vector<std::uint8_t> rows(at.size() * width, 0), present(at.size(), 0);
   for (std::size_t i = 0; i < at.size(); ++i) {
-    const std::uint8_t* vector = snapshot.vector(spec.slot, at.data()[i]);
-    if (!vector) continue;
-    std::memcpy(rows.data() + i * width, vector, width);
-    present[i] = 1;
+    present[i] = snapshot.read_vector(spec, at.data()[i], rows.data() + i * width);
   }
   return nb::make_tuple(to_array(std::move(rows)), to_array(std::move(present)));
 }

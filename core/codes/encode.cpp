@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "codes/ladder.h"
+#include "kernels/half.h"
 #include "util/row_memory.h"
 #include "util/thread_pool.h"
 
@@ -80,19 +81,6 @@ void put_in_block(const CodedRow& coded, const std::uint8_t* codes, std::size_t 
   std::memcpy(factors + (kCodeBlockRows + place) * 4, &coded.scales[0], 4);
 }
 
-/// To the nearest binary16, ties to even; the value's magnitude is below 65,504.
-std::uint16_t half_of(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  const std::uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-  if (magnitude < 0x38800000) {  // below 2^-14: a multiple of 2^-24
-    const float steps = std::nearbyint(std::fabs(value) * 0x1p24f);
-    return static_cast<std::uint16_t>(sign | static_cast<std::uint32_t>(steps));
-  }
-  const std::uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
-  return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000) >> 13));
-}
-
 /// A power of two such that the largest value is about 1024 of it.
 float unit_for(float largest) {
   if (!(largest > 0)) return 1;
@@ -134,7 +122,7 @@ void Ladder::encode_into_block(const VectorBlock& rows, std::uint32_t row, std::
 }
 
 CodePlanes Ladder::encode(const VectorBlock& rows, std::span<const std::uint32_t> order, unsigned threads, const Cancel& cancel) const {
-  if (rows.dim != transform_.dims() || (rows.dtype != Dtype::float32 && rows.dtype != Dtype::float16))
+  if (rows.dim != transform_.dims() || !is_float(rows.dtype))
     throw InvalidArgument("codes of " + std::to_string(transform_.dims()) + "-dimensional float vectors cannot be made from " + name_of(rows.dtype) +
                           " vectors of " + std::to_string(rows.dim) + " dimensions");
   const std::uint32_t count = order.empty() ? rows.rows : static_cast<std::uint32_t>(order.size());
@@ -193,7 +181,7 @@ void Ladder::pack_factors(const std::vector<RowFactors>& factors, CodePlanes& pl
     return;
   }
   for (std::size_t i = 0; i < factors.size(); ++i) {
-    const std::uint16_t pair[2] = {half_of(factors[i].add / units.add), half_of(factors[i].scale / units.scale)};
+    const std::uint16_t pair[2] = {float_to_half(factors[i].add / units.add), float_to_half(factors[i].scale / units.scale)};
     std::memcpy(planes.factors.get() + i * sizeof pair, pair, sizeof pair);
   }
 }

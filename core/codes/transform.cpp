@@ -64,8 +64,7 @@ float round_to_codes(const float* values, std::size_t count, std::int8_t* codes)
 
 bool Transform::fit(const VectorBlock& rows, std::uint32_t row, float* out) const {
   const std::uint8_t* bytes = rows.row(row);
-  if (rows.dtype == Dtype::float16) kernels().widen_halves(bytes, dims_, out);
-  else std::memcpy(out, bytes, dims_ * sizeof(float));
+  read_row(rows.dtype, bytes, dims_, out);
   std::fill(out + dims_, out + work_dims_, 0.0f);
   if (metric_ == Metric::cosine) {
     float inverse_norm;
@@ -90,7 +89,7 @@ void Transform::derive() {
 }
 
 Transform Transform::train(const VectorBlock& sample, Metric metric, const TransformOptions& options, unsigned threads, const Cancel& cancel) {
-  if (sample.dtype != Dtype::float32 && sample.dtype != Dtype::float16)
+  if (!is_float(sample.dtype))
     throw InvalidArgument(std::string("codes need float32 or float16 vectors, got ") + name_of(sample.dtype) + "; such rows are compact as they are");
   if (metric != Metric::cosine && metric != Metric::dot && metric != Metric::l2)
     throw InvalidArgument(std::string("there are no codes for the metric ") + name_of(metric) + "; use cosine, dot or l2, or codes=\"none\"");

@@ -27,6 +27,7 @@ class RowReader {
       case Dtype::float16: return copy(loops::Float16{}, bytes, out);
       case Dtype::int8: return copy(loops::Int8{}, bytes, out);
       case Dtype::uint8: return copy(loops::Uint8{}, bytes, out);
+      case Dtype::coded: return copy(loops::Coded{}, bytes, out);
       case Dtype::binary: return;
     }
   }
@@ -34,7 +35,7 @@ class RowReader {
  private:
   template <class Element>
   void copy(Element element, const std::uint8_t* bytes, double* out) const {
-    for (std::size_t i = 0; i < block_.dim; ++i) out[i] = reference::element(element, bytes, i);
+    for (std::size_t i = 0; i < block_.dim; ++i) out[i] = reference::element(element, bytes, i, block_.dim);
   }
 
   const VectorBlock& block_;

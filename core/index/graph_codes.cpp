@@ -29,8 +29,7 @@ static_assert(sizeof(CodesHeader) == 64);
 std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 bool have_codes(Metric metric, Dtype dtype, std::uint32_t dim) {
-  const bool is_float = dtype == Dtype::float32 || dtype == Dtype::float16;
-  return is_float && metric != Metric::l1 && dim >= kDimsMin;
+  return is_float(dtype) && metric != Metric::l1 && dim >= kDimsMin;
 }
 
 /// Rows that lie evenly over the nodes, side by side.

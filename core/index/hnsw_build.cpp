@@ -360,8 +360,7 @@ std::size_t hnsw_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, c
                                          2 * (std::size_t{params.ef_construct} + 512) * (code + 64) + 16 * std::size_t{dim}) +
                               40 * 8 * std::size_t{dim};
   const std::size_t building = groups + rows * code + std::max({encoding, collecting, inserting, repairing}) + scratch;
-  const bool may_have_codes = dtype == Dtype::float32 || dtype == Dtype::float16;
-  const std::size_t codes = may_have_codes ? GraphCodes::build_bytes(rows, dim, dtype) : 0;
+  const std::size_t codes = is_float(dtype) ? GraphCodes::build_bytes(rows, dim, dtype) : 0;
   const std::size_t writing = groups + base + upper + rows * 8 + 2 * result + codes;
   return std::max({grouping, building, writing}) + (std::size_t{1} << 20);
 }

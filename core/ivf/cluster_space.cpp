@@ -82,19 +82,9 @@ ClusterSpace::ClusterSpace(const VectorBlock& block, std::span<const std::uint32
 }
 
 void ClusterSpace::read(Dtype dtype, const std::uint8_t* row, float* out) const {
-  switch (dtype) {
-    case Dtype::float32: std::memcpy(out, row, dim_ * sizeof(float)); break;
-    case Dtype::float16: kernels().widen_halves(row, dim_, out); break;
-    case Dtype::int8:
-      for (std::size_t at = 0; at < dim_; ++at) out[at] = static_cast<std::int8_t>(row[at]);
-      break;
-    case Dtype::uint8:
-      for (std::size_t at = 0; at < dim_; ++at) out[at] = row[at];
-      break;
-    case Dtype::binary:
-      for (std::size_t at = 0; at < dim_; ++at) out[at] = static_cast<float>(row[at / 8] >> (7 - at % 8) & 1);
-      break;
-  }
+  if (dtype != Dtype::binary) read_row(dtype, row, dim_, out);
+  else
+    for (std::size_t at = 0; at < dim_; ++at) out[at] = static_cast<float>(row[at / 8] >> (7 - at % 8) & 1);
   std::fill(out + dim_, out + stride_, 0.0f);
 }
 
@@ -117,7 +107,7 @@ float ClusterSpace::fit(const VectorBlock& block, std::uint32_t row, float* out)
 
 void ClusterSpace::fit_query(const void* values, float* out) const {
   const auto* bytes = static_cast<const std::uint8_t*>(values);
-  const Dtype dtype = dtype_ == Dtype::float16 ? Dtype::float32 : dtype_;
+  const Dtype dtype = query_dtype(dtype_);
   read(dtype, bytes, out);
   float factor = unit_;
   if (metric_ == Metric::cosine || metric_ == Metric::dot) compute_inverse_norms({bytes, 1, dim_, dtype, nullptr}, &factor);

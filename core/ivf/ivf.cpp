@@ -38,7 +38,7 @@ void check_header(const IvfHeader& header, std::size_t size, std::uint32_t n_row
   if (header.rows != n_rows) fail("are over " + std::to_string(header.rows) + " rows, the segment has " + std::to_string(n_rows));
   if (header.dim < 1 || header.dim > kDimsMax) fail("are of " + std::to_string(header.dim) + " dimensions");
   if (header.kind > static_cast<std::uint8_t>(IvfKind::opq)) fail("are of unknown kind " + std::to_string(header.kind));
-  if (header.metric > static_cast<std::uint8_t>(Metric::jaccard) || header.dtype > static_cast<std::uint8_t>(Dtype::binary) ||
+  if (header.metric > static_cast<std::uint8_t>(Metric::jaccard) || header.dtype > static_cast<std::uint8_t>(Dtype::coded) ||
       !is_allowed(static_cast<Metric>(header.metric), static_cast<Dtype>(header.dtype)))
     fail("have metric " + std::to_string(header.metric) + " over vectors of type " + std::to_string(header.dtype));
   if (header.flags > kIvfHasCopies) fail("have unknown flags " + std::to_string(header.flags));

@@ -34,8 +34,7 @@ class IvfBuilder {
     if (params_.nlist > kListsMax)
       throw InvalidArgument("nlist must be at most " + std::to_string(kListsMax) + ", got " + std::to_string(params_.nlist));
     if (params_.copies > 1) throw InvalidArgument("copies must be 0 or 1, got " + std::to_string(params_.copies));
-    const bool is_float = block_.dtype == Dtype::float32 || block_.dtype == Dtype::float16;
-    if (params_.kind != IvfKind::flat && (!is_float || metric_ == Metric::l1))
+    if (params_.kind != IvfKind::flat && (!is_float(block_.dtype) || metric_ == Metric::l1))
       throw InvalidArgument(std::string("ivf_") + name_of(params_.kind) + " needs float32 or float16 vectors under cosine, dot or l2, got " +
                             name_of(block_.dtype) + " under " + name_of(metric_) + "; use ivf_flat");
     if (trained && (trained->space().dim() != block_.dim || trained->space().dtype() != block_.dtype || trained->space().metric() != metric_))

@@ -58,12 +58,12 @@ const KernelSet kSets[] = {
 };
 
 constexpr const char* kKnownNames[] = {"scalar", "avx2", "avx512", "neon", "auto"};
-constexpr const char* kNumericNames[] = {"float32", "float16", "int8", "uint8"};
+constexpr const char* kNumericNames[] = {"float32", "float16", "int8", "uint8", "coded"};
 
 /// Calls visit(name, member of table, the same member of every other table) for each kernel.
 template <class Visit>
 void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
-  for (std::size_t i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < std::size(kNumericNames); ++i) {
     visit(std::string("dot_") + kNumericNames[i], table.dot[i], source.dot[i]);
     visit(std::string("l2_") + kNumericNames[i], table.l2[i], source.l2[i]);
     visit(std::string("l1_") + kNumericNames[i], table.l1[i], source.l1[i]);

@@ -5,19 +5,10 @@
 #include <cstring>
 #include <functional>
 
+#include "kernels/half.h"
 #include "kernels/loops.h"
 
 namespace vicino {
-
-/// IEEE 754 binary16 to float; exact.
-inline float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16;
-  const std::uint32_t rest = half & 0x7fffu;
-  if (rest >= 0x7c00) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ff) << 13);  // infinity, NaN
-  if (rest >= 0x0400) return std::bit_cast<float>(sign | ((rest << 13) + (112u << 23)));       // the exponent is biased by 127, not 15
-  const float subnormal = static_cast<float>(rest) * 0x1p-24f;
-  return sign ? -subnormal : subnormal;
-}
 
 namespace reference {
 
@@ -31,8 +22,16 @@ inline float element(loops::Float16, const std::uint8_t* row, std::size_t i) {
   std::memcpy(&half, row + i * 2, 2);
   return half_to_float(half);
 }
+inline float element(loops::Coded, const std::uint8_t* row, std::size_t i, std::size_t dim) {
+  float scale;
+  std::memcpy(&scale, row + i / kCodedRun * sizeof scale, sizeof scale);
+  return scale * static_cast<float>(static_cast<std::int8_t>(row[(dim + kCodedRun - 1) / kCodedRun * sizeof scale + i]));
+}
 inline int element(loops::Int8, const std::uint8_t* row, std::size_t i) { return static_cast<std::int8_t>(row[i]); }
 inline int element(loops::Uint8, const std::uint8_t* row, std::size_t i) { return row[i]; }
+/// The same of any type, for rows of `dim` elements.
+template <class Element>
+auto element(Element tag, const std::uint8_t* row, std::size_t i, std::size_t) { return element(tag, row, i); }
 
 struct Dot { static double term(double a, double b) { return a * b; } };
 struct SquaredL2 { static double term(double a, double b) { return (a - b) * (a - b); } };
@@ -43,7 +42,7 @@ template <class Operation, class QueryElement, class Element>
 double sum(const void* query, const std::uint8_t* row, std::uint32_t dim) {
   const auto* q = static_cast<const std::uint8_t*>(query);
   double total = 0;
-  for (std::size_t i = 0; i < dim; ++i) total += Operation::term(element(QueryElement{}, q, i), element(Element{}, row, i));
+  for (std::size_t i = 0; i < dim; ++i) total += Operation::term(element(QueryElement{}, q, i), element(Element{}, row, i, dim));
   return total;
 }
 
@@ -90,14 +89,17 @@ inline Kernels scalar_kernels() {
   table.dot[1] = reference::score<reference::Dot, Float32, Float16>;
   table.dot[2] = reference::score<reference::Dot, Int8, Int8>;
   table.dot[3] = reference::score<reference::Dot, Uint8, Uint8>;
+  table.dot[4] = reference::score<reference::Dot, Float32, Coded>;
   table.l2[0] = reference::score<reference::SquaredL2, Float32, Float32>;
   table.l2[1] = reference::score<reference::SquaredL2, Float32, Float16>;
   table.l2[2] = reference::score<reference::SquaredL2, Int8, Int8>;
   table.l2[3] = reference::score<reference::SquaredL2, Uint8, Uint8>;
+  table.l2[4] = reference::score<reference::SquaredL2, Float32, Coded>;
   table.l1[0] = reference::score<reference::L1, Float32, Float32>;
   table.l1[1] = reference::score<reference::L1, Float32, Float16>;
   table.l1[2] = reference::score<reference::L1, Int8, Int8>;
   table.l1[3] = reference::score<reference::L1, Uint8, Uint8>;
+  table.l1[4] = reference::score<reference::L1, Float32, Coded>;
   table.hamming = reference::hamming;
   table.jaccard = reference::jaccard;
   table.code_products = reference::code_products;

@@ -31,6 +31,12 @@ struct Avx2 {
   static Floats load(loops::Float16, const void* p) { return _mm256_cvtph_ps(half_bytes(p)); }
   static Floats load_tail(loops::Float32, const void* p, std::size_t n) { return load(loops::Float32{}, Padded(p, n * 4).bytes); }
   static Floats load_tail(loops::Float16, const void* p, std::size_t n) { return load(loops::Float16{}, Padded(p, n * 2).bytes); }
+  static Floats load(loops::Coded, const void* p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+  }
+  static Floats load_tail(loops::Coded, const void* p, std::size_t n) { return load(loops::Coded{}, Padded(p, n).bytes); }
+  static Floats splat(float a) { return _mm256_set1_ps(a); }
+  static Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
   static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
   static Floats absolute(Floats a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }

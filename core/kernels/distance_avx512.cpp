@@ -20,12 +20,20 @@ struct Avx512 {
   static Floats zero_floats() { return _mm512_setzero_ps(); }
   static Floats load(loops::Float32, const void* p) { return _mm512_loadu_ps(p); }
   static Floats load(loops::Float16, const void* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p))); }
+  static Floats load(loops::Coded, const void* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+  }
+  static Floats load_tail(loops::Coded, const void* p, std::size_t n) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << n) - 1), p)));
+  }
   static Floats load_tail(loops::Float32, const void* p, std::size_t n) {
     return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
   }
   static Floats load_tail(loops::Float16, const void* p, std::size_t n) {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p));
   }
+  static Floats splat(float a) { return _mm512_set1_ps(a); }
+  static Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats absolute(Floats a) { return _mm512_abs_ps(a); }

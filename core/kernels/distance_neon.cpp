@@ -30,6 +30,14 @@ struct Neon {
   static Floats load(loops::Float16, const void* p) { return vcvt_f32_f16(vreinterpret_f16_u8(bytes8(p))); }
   static Floats load_tail(loops::Float32, const void* p, std::size_t n) { return load(loops::Float32{}, Padded(p, n * 4).bytes); }
   static Floats load_tail(loops::Float16, const void* p, std::size_t n) { return load(loops::Float16{}, Padded(p, n * 2).bytes); }
+  static Floats load(loops::Coded, const void* p) {
+    std::int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+  }
+  static Floats load_tail(loops::Coded, const void* p, std::size_t n) { return load(loops::Coded{}, Padded(p, n).bytes); }
+  static Floats splat(float a) { return vdupq_n_f32(a); }
+  static Floats multiply(Floats a, Floats b) { return vmulq_f32(a, b); }
   static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
   static Floats subtract(Floats a, Floats b) { return vsubq_f32(a, b); }
   static Floats absolute(Floats a) { return vabsq_f32(a); }

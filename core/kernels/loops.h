@@ -1,7 +1,8 @@
 // The loops of every wide kernel, written once over the vector type of an instruction set.
 //
 // An instruction set is a struct in an anonymous namespace, so each unit gets its own copies. It offers
-//   Floats   kFloats lanes: load(Float32/Float16, bytes), load_tail (zero beyond n), add, subtract, absolute, multiply_add, total
+//   Floats   kFloats lanes, which divide 64: load(Float32/Float16/Coded, bytes), load_tail (zero beyond n), splat, add, subtract, multiply, absolute,
+//            multiply_add, total
 //   Words    kWords int16 lanes from int8/uint8: load, load_tail, subtract, absolute, and multiply_add into Sums (int32 lanes), total
 //   Bits     kBitBytes bytes: load_bits, load_bits_tail, both, either, differing, and count into Counts, total
 //   Codes    kCodes int8 lanes: load_row_codes, load_column_codes, multiply_add into Sums, start, totals
@@ -15,6 +16,7 @@ struct Float32 { static constexpr std::size_t size = 4; };
 struct Float16 { static constexpr std::size_t size = 2; };
 struct Int8 { static constexpr std::size_t size = 1; };
 struct Uint8 { static constexpr std::size_t size = 1; };
+struct Coded { static constexpr std::size_t size = 1; };  // int8 with a scale for every run, see kernels/coded_rows.h
 
 struct Dot {
   template <class Isa, class Sum, class Lanes>
@@ -32,24 +34,47 @@ struct L1 {
   static Sum step(Sum sum, Lanes a, Lanes b) { return Isa::accumulate(sum, Isa::absolute(Isa::subtract(a, b))); }
 };
 
+/// The lanes of one row from dimension `at` on.
+template <class Isa, class Element>
+struct FloatRow {
+  FloatRow(const std::uint8_t* row, std::size_t) : row_(row) {}
+  typename Isa::Floats lanes(std::size_t at) const { return Isa::load(Element{}, row_ + at * Element::size); }
+  typename Isa::Floats tail(std::size_t at, std::size_t n) const { return Isa::load_tail(Element{}, row_ + at * Element::size, n); }
+
+ private:
+  const std::uint8_t* row_;
+};
+template <class Isa>
+struct FloatRow<Isa, Coded> {
+  FloatRow(const std::uint8_t* row, std::size_t dim) : scales_(row), codes_(row + (dim + kCodedRun - 1) / kCodedRun * sizeof(float)) {}
+  typename Isa::Floats lanes(std::size_t at) const { return Isa::multiply(scale(at), Isa::load(Coded{}, codes_ + at)); }
+  typename Isa::Floats tail(std::size_t at, std::size_t n) const { return Isa::multiply(scale(at), Isa::load_tail(Coded{}, codes_ + at, n)); }
+
+ private:
+  typename Isa::Floats scale(std::size_t at) const {
+    float value;
+    __builtin_memcpy(&value, scales_ + at / kCodedRun * sizeof value, sizeof value);
+    return Isa::splat(value);
+  }
+  const std::uint8_t *scales_, *codes_;
+};
+
 template <class Isa, class Operation, class Element>
 void score_floats(const void* query, const std::uint8_t* const* rows, std::size_t count, std::uint32_t dim, float* out) {
   constexpr std::size_t lanes = Isa::kFloats;
   const auto* q = static_cast<const std::uint8_t*>(query);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint8_t* row = rows[i];
+    const FloatRow<Isa, Element> row(rows[i], dim);
     // Four independent sums hide the latency of the multiply-add.
     typename Isa::Floats sums[4] = {Isa::zero_floats(), Isa::zero_floats(), Isa::zero_floats(), Isa::zero_floats()};
     std::size_t at = 0;
     for (; at + 4 * lanes <= dim; at += 4 * lanes)
       for (std::size_t j = 0; j < 4; ++j)
-        sums[j] = Operation::template step<Isa>(sums[j], Isa::load(Float32{}, q + (at + j * lanes) * 4),
-                                                Isa::load(Element{}, row + (at + j * lanes) * Element::size));
+        sums[j] = Operation::template step<Isa>(sums[j], Isa::load(Float32{}, q + (at + j * lanes) * 4), row.lanes(at + j * lanes));
     for (; at + lanes <= dim; at += lanes)
-      sums[0] = Operation::template step<Isa>(sums[0], Isa::load(Float32{}, q + at * 4), Isa::load(Element{}, row + at * Element::size));
+      sums[0] = Operation::template step<Isa>(sums[0], Isa::load(Float32{}, q + at * 4), row.lanes(at));
     if (at < dim)
-      sums[1] = Operation::template step<Isa>(sums[1], Isa::load_tail(Float32{}, q + at * 4, dim - at),
-                                              Isa::load_tail(Element{}, row + at * Element::size, dim - at));
+      sums[1] = Operation::template step<Isa>(sums[1], Isa::load_tail(Float32{}, q + at * 4, dim - at), row.tail(at, dim - at));
     out[i] = Isa::total(Isa::add(Isa::add(sums[0], sums[1]), Isa::add(sums[2], sums[3])));
   }
 }
@@ -242,14 +267,17 @@ Kernels fill_table() {
   table.dot[1] = score_floats<Isa, Dot, Float16>;
   table.dot[2] = score_words<Isa, Dot, Int8>;
   table.dot[3] = score_words<Isa, Dot, Uint8>;
+  table.dot[4] = score_floats<Isa, Dot, Coded>;
   table.l2[0] = score_floats<Isa, SquaredL2, Float32>;
   table.l2[1] = score_floats<Isa, SquaredL2, Float16>;
   table.l2[2] = score_words<Isa, SquaredL2, Int8>;
   table.l2[3] = score_words<Isa, SquaredL2, Uint8>;
+  table.l2[4] = score_floats<Isa, SquaredL2, Coded>;
   table.l1[0] = score_floats<Isa, L1, Float32>;
   table.l1[1] = score_floats<Isa, L1, Float16>;
   table.l1[2] = score_words<Isa, L1, Int8>;
   table.l1[3] = score_words<Isa, L1, Uint8>;
+  table.l1[4] = score_floats<Isa, L1, Coded>;
   table.hamming = hamming<Isa>;
   table.jaccard = jaccard<Isa>;
   table.code_products = code_products<Isa>;

@@ -67,6 +67,9 @@ using TakeBounds = std::size_t (*)(std::uint16_t* sums, std::size_t count, std::
                                    std::uint16_t* out_sums);
 /// Turns gaps into rows: each is so many behind the one before, the first behind `first`. Sums wrap around.
 using RowSums = void (*)(std::uint32_t* gaps, std::size_t count, std::uint32_t first);
+/// Dimensions of a row in 8 bits that share a scale, see kernels/coded_rows.h.
+constexpr std::size_t kCodedRun = 64;
+
 /// What turns integer dot products with one query into estimated distances; see codes/ladder.h.
 /// distance = base + along * add + (slope * scale) * float(whole dot), saturated at the largest float; NaN becomes that too.
 struct CodeQuery {
@@ -124,10 +127,10 @@ using NearestCodeword = std::uint32_t (*)(const float* vector, const float* code
 
 /// The kernels of one instruction set; a null entry falls back to the next simpler set.
 struct Kernels {
-  // Indexed by the numeric types in the order of Dtype: float32, float16, int8, uint8.
-  Kernel dot[4] = {};
-  Kernel l2[4] = {};
-  Kernel l1[4] = {};
+  // Indexed by the numeric types: float32, float16, int8, uint8 as in Dtype, then coded rows.
+  Kernel dot[5] = {};
+  Kernel l2[5] = {};
+  Kernel l1[5] = {};
   Kernel hamming = nullptr;
   Kernel jaccard = nullptr;
   CodeProducts code_products = nullptr;

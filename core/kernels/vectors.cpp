@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "kernels/coded_rows.h"
 #include "kernels/distance.h"
 #include "util/errors.h"
 
@@ -23,12 +24,11 @@ auto with_element(Dtype dtype, Visit&& visit) {
     case Dtype::float16: return visit(loops::Float16{});
     case Dtype::int8: return visit(loops::Int8{});
     case Dtype::uint8: return visit(loops::Uint8{});
+    case Dtype::coded: return visit(loops::Coded{});
     case Dtype::binary: break;
   }
   throw InvalidArgument("binary vectors have no numeric elements");
 }
-
-bool is_float(Dtype dtype) { return dtype == Dtype::float32 || dtype == Dtype::float16; }
 
 /// The sum of squares over four interleaved sums: the order is fixed, so every machine gets the same bits.
 template <class Element>
@@ -37,11 +37,11 @@ double squared_norm(const std::uint8_t* row, std::size_t dim) {
   std::size_t i = 0;
   for (; i + 4 <= dim; i += 4)
     for (std::size_t j = 0; j < 4; ++j) {
-      const double value = reference::element(Element{}, row, i + j);
+      const double value = reference::element(Element{}, row, i + j, dim);
       sums[j] += value * value;
     }
   for (; i < dim; ++i) {
-    const double value = reference::element(Element{}, row, i);
+    const double value = reference::element(Element{}, row, i, dim);
     sums[0] += value * value;
   }
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
@@ -55,7 +55,7 @@ Kernel kernel_for(Metric metric, Dtype dtype, const Kernels& table) {
   if (!is_allowed(metric, dtype))
     throw InvalidArgument(std::string("metric \"") + name_of(metric) + "\" does not go with " + name_of(dtype) + " vectors; use " +
                           (dtype == Dtype::binary ? "hamming or jaccard" : "cosine, dot, l2 or l1"));
-  const auto numeric = static_cast<std::size_t>(dtype);
+  const auto numeric = dtype == Dtype::coded ? 4 : static_cast<std::size_t>(dtype);
   switch (metric) {
     case Metric::cosine:
     case Metric::dot: return table.dot[numeric];
@@ -75,7 +75,7 @@ inline void prefetch_row(const std::uint8_t* row, std::size_t size) {
 }  // namespace
 
 const char* name_of(Dtype dtype) {
-  constexpr const char* names[] = {"float32", "float16", "int8", "uint8", "binary"};
+  constexpr const char* names[] = {"float32", "float16", "int8", "uint8", "binary", "coded"};
   return names[static_cast<std::size_t>(dtype)];
 }
 
@@ -95,8 +95,20 @@ std::size_t row_bytes(Dtype dtype, std::uint32_t dim) {
     case Dtype::int8:
     case Dtype::uint8: return dim;
     case Dtype::binary: return (static_cast<std::size_t>(dim) + 7) / 8;
+    case Dtype::coded: return coded_row_bytes(dim);
   }
   __builtin_unreachable();
+}
+
+void read_row(Dtype dtype, const std::uint8_t* row, std::uint32_t dim, float* out) {
+  switch (dtype) {
+    case Dtype::float32: std::memcpy(out, row, dim * sizeof(float)); return;
+    case Dtype::float16: kernels().widen_halves(row, dim, out); return;
+    case Dtype::coded: decode_coded_row(row, dim, out); return;
+    default: with_element(dtype, [&](auto element) {
+      for (std::size_t i = 0; i < dim; ++i) out[i] = static_cast<float>(reference::element(element, row, i, dim));
+    });
+  }
 }
 
 void compute_inverse_norms(const VectorBlock& block, float* out) {
@@ -109,7 +121,7 @@ void compute_inverse_norms(const VectorBlock& block, float* out) {
 }
 
 std::optional<std::pair<std::uint32_t, std::uint32_t>> first_non_finite(const VectorBlock& block) {
-  if (!is_float(block.dtype)) return std::nullopt;
+  if (block.dtype != Dtype::float32 && block.dtype != Dtype::float16) return std::nullopt;
   const auto find = [&](auto bits_type, auto exponent) -> std::optional<std::pair<std::uint32_t, std::uint32_t>> {
     using BitsType = decltype(bits_type);
     const auto is_bad = [&](const std::uint8_t* row, std::size_t i) {
@@ -136,9 +148,9 @@ float public_distance(Metric metric, float ordering) { return metric == Metric::
 
 PreparedQuery::PreparedQuery(Metric metric, Dtype dtype, std::uint32_t dim, const void* query, const Kernels& table)
     : metric_(metric), dtype_(dtype), dim_(dim), query_(query), original_(query), kernel_(kernel_for(metric, dtype, table)) {
+  if (is_float(dtype)) coded_kernel_ = kernel_for(metric, Dtype::coded, table);
   if (metric != Metric::cosine) return;
-  const Dtype query_dtype = is_float(dtype) ? Dtype::float32 : dtype;
-  const double squared = squared_norm(query_dtype, query, dim);
+  const double squared = squared_norm(query_dtype(dtype), query, dim);
   zero_query_ = squared == 0;
   if (zero_query_) return;
   const double inverse_norm = 1 / std::sqrt(squared);
@@ -152,9 +164,16 @@ PreparedQuery::PreparedQuery(Metric metric, Dtype dtype, std::uint32_t dim, cons
   query_ = unit_query_.data();
 }
 
-double PreparedQuery::raw_in_double(const std::uint8_t* row) const {
-  return with_element(dtype_, [&]<class Element>(Element) {
-    using QueryElement = std::conditional_t<(Element::size > 1), loops::Float32, Element>;
+Dtype PreparedQuery::expect_rows(const VectorBlock& block) const {
+  if (block.dtype != dtype_ && !(block.dtype == Dtype::coded && coded_kernel_))
+    throw InvalidArgument(std::string("a query of ") + name_of(dtype_) + " rows does not score " + name_of(block.dtype) + " rows");
+  return block.dtype;
+}
+
+double PreparedQuery::raw_in_double(Dtype rows, const std::uint8_t* row) const {
+  return with_element(rows, [&]<class Element>(Element) {
+    constexpr bool is_whole = std::is_same_v<Element, loops::Int8> || std::is_same_v<Element, loops::Uint8>;
+    using QueryElement = std::conditional_t<is_whole, Element, loops::Float32>;
     switch (metric_) {
       case Metric::l2: return reference::sum<reference::SquaredL2, QueryElement, Element>(original_, row, dim_);
       case Metric::l1: return reference::sum<reference::L1, QueryElement, Element>(original_, row, dim_);
@@ -163,24 +182,23 @@ double PreparedQuery::raw_in_double(const std::uint8_t* row) const {
   });
 }
 
-float PreparedQuery::exact_distance(const std::uint8_t* row) const {
-  double distance = raw_in_double(row);
+float PreparedQuery::exact_distance(Dtype rows, const std::uint8_t* row) const {
+  double distance = raw_in_double(rows, row);
   if (metric_ == Metric::dot) distance = -distance;
   if (metric_ == Metric::cosine) {
-    const Dtype query_dtype = is_float(dtype_) ? Dtype::float32 : dtype_;
-    distance = 1 - distance / std::sqrt(squared_norm(query_dtype, original_, dim_)) / std::sqrt(squared_norm(dtype_, row, dim_));
+    distance = 1 - distance / std::sqrt(squared_norm(query_dtype(dtype_), original_, dim_)) / std::sqrt(squared_norm(rows, row, dim_));
     distance = std::clamp(distance, 0.0, 2.0);
   }
   return static_cast<float>(std::clamp<double>(distance, -FLT_MAX, FLT_MAX));
 }
 
-float PreparedQuery::finish(float raw, const std::uint8_t* row, float inverse_norm) const {
+float PreparedQuery::finish(float raw, Dtype rows, const std::uint8_t* row, float inverse_norm) const {
   // A sum of floats can overflow on the way although its value does not, and the inverse norm of an extreme row is no normal float.
-  if (!std::isfinite(raw)) return zero_query_ || (metric_ == Metric::cosine && inverse_norm == 0) ? 1.0f : exact_distance(row);
+  if (!std::isfinite(raw)) return zero_query_ || (metric_ == Metric::cosine && inverse_norm == 0) ? 1.0f : exact_distance(rows, row);
   switch (metric_) {
     case Metric::cosine:
       if (zero_query_ || inverse_norm == 0) return 1.0f;
-      if (!std::isnormal(inverse_norm)) return exact_distance(row);
+      if (!std::isnormal(inverse_norm)) return exact_distance(rows, row);
       return std::clamp(1.0f - raw * query_inverse_norm_ * inverse_norm, 0.0f, 2.0f);
     case Metric::dot: return -raw;
     default: return raw;
@@ -190,30 +208,36 @@ float PreparedQuery::finish(float raw, const std::uint8_t* row, float inverse_no
 float PreparedQuery::distance(const std::uint8_t* row, float inverse_norm) const {
   float raw;
   kernel_(query_, &row, 1, dim_, &raw);
-  return finish(raw, row, inverse_norm);
+  return finish(raw, dtype_, row, inverse_norm);
 }
 
 void PreparedQuery::distances(const VectorBlock& block, std::uint32_t first, std::uint32_t count, float* out) const {
-  const std::size_t size = row_bytes(dtype_, dim_);
+  const Dtype dtype = expect_rows(block);
+  const Kernel kernel = kernel_of(dtype);
+  const std::size_t size = row_bytes(dtype, dim_);
   const std::uint8_t* rows[kGroup];
   for (std::uint32_t done = 0; done < count; done += kGroup) {
     const std::size_t n = std::min<std::size_t>(kGroup, count - done);
     const std::size_t start = static_cast<std::size_t>(first) + done;
     for (std::size_t i = 0; i < n; ++i) rows[i] = block.data + (start + i) * size;
-    kernel_(query_, rows, n, dim_, out + done);
+    kernel(query_, rows, n, dim_, out + done);
     for (std::size_t i = 0; i < n; ++i)
-      out[done + i] = finish(out[done + i], rows[i], block.inverse_norms ? block.inverse_norms[start + i] : 0);
+      out[done + i] = finish(out[done + i], dtype, rows[i], block.inverse_norms ? block.inverse_norms[start + i] : 0);
   }
 }
 
 void PreparedQuery::distances_at(const VectorBlock& block, std::span<const std::uint32_t> rows, float* out) const {
   constexpr std::size_t ahead = 8;
-  const std::size_t size = row_bytes(dtype_, dim_);
+  const Dtype dtype = expect_rows(block);
+  const Kernel kernel = kernel_of(dtype);
+  const std::size_t size = row_bytes(dtype, dim_);
   const auto pointer = [&](std::size_t i) { return block.data + static_cast<std::size_t>(rows[i]) * size; };
   for (std::size_t i = 0; i < std::min(ahead, rows.size()); ++i) prefetch_row(pointer(i), size);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (i + ahead < rows.size()) prefetch_row(pointer(i + ahead), size);
-    out[i] = distance(pointer(i), block.inverse_norms ? block.inverse_norms[rows[i]] : 0);
+    const std::uint8_t* row = pointer(i);
+    kernel(query_, &row, 1, dim_, out + i);
+    out[i] = finish(out[i], dtype, row, block.inverse_norms ? block.inverse_norms[rows[i]] : 0);
   }
 }
 

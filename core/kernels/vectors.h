@@ -20,13 +20,19 @@
 
 namespace vicino {
 
-enum class Dtype : std::uint8_t { float32, float16, int8, uint8, binary };
+/// `coded` is no type of a user's: rows of floats in 8 bits a number (kernels/coded_rows.h), whose queries are float32.
+enum class Dtype : std::uint8_t { float32, float16, int8, uint8, binary, coded };
 enum class Metric : std::uint8_t { cosine, dot, l2, l1, hamming, jaccard };
 
 const char* name_of(Dtype dtype);
 const char* name_of(Metric metric);
 
-/// Cosine, dot, l2 and l1 go with the four numeric types, hamming and jaccard with binary.
+/// The types whose numbers are floats and whose queries are float32.
+constexpr bool is_float(Dtype dtype) { return dtype == Dtype::float32 || dtype == Dtype::float16 || dtype == Dtype::coded; }
+/// Type of a query of such rows.
+constexpr Dtype query_dtype(Dtype rows) { return is_float(rows) ? Dtype::float32 : rows; }
+
+/// Cosine, dot, l2 and l1 go with the numeric types, hamming and jaccard with binary.
 bool is_allowed(Metric metric, Dtype dtype);
 
 /// Bytes of one row. The `dim` of a binary row is in bits, most significant bit first as numpy.packbits; its last byte is padded with zeros.
@@ -43,6 +49,9 @@ struct VectorBlock {
   const std::uint8_t* row(std::uint32_t i) const { return data + static_cast<std::size_t>(i) * row_bytes(dtype, dim); }
 };
 
+/// The `dim` numbers of one row; numeric types only.
+void read_row(Dtype dtype, const std::uint8_t* row, std::uint32_t dim, float* out);
+
 /// out[i] = 1 / |row i|, summed in double and rounded once; 0 for a zero row. Numeric types only.
 void compute_inverse_norms(const VectorBlock& block, float* out);
 
@@ -55,7 +64,8 @@ float public_distance(Metric metric, float ordering);
 /// One query made ready for many rows. Movable, immutable after construction, safe to use from many threads.
 class PreparedQuery {
  public:
-  /// query: one row of `dim` values, float32 for float32 and float16 rows, else of the rows' own type. It must outlive this object.
+  /// query: one row of `dim` values, float32 for rows of floats, else of the rows' own type. It must outlive this object. A query of
+  /// float32 or float16 rows scores blocks of coded rows as well.
   /// Throws InvalidArgument for a pair of metric and type that is not allowed. Another table than the one in use is for tests.
   PreparedQuery(Metric metric, Dtype dtype, std::uint32_t dim, const void* query, const Kernels& table = kernels());
   PreparedQuery(PreparedQuery&&) = default;
@@ -75,9 +85,11 @@ class PreparedQuery {
   void distances_at(const VectorBlock& block, std::span<const std::uint32_t> rows, float* out) const;
 
  private:
-  float finish(float raw, const std::uint8_t* row, float inverse_norm) const;
-  float exact_distance(const std::uint8_t* row) const;
-  double raw_in_double(const std::uint8_t* row) const;
+  Kernel kernel_of(Dtype rows) const { return rows == dtype_ ? kernel_ : coded_kernel_; }
+  Dtype expect_rows(const VectorBlock& block) const;
+  float finish(float raw, Dtype rows, const std::uint8_t* row, float inverse_norm) const;
+  float exact_distance(Dtype rows, const std::uint8_t* row) const;
+  double raw_in_double(Dtype rows, const std::uint8_t* row) const;
 
   Metric metric_;
   Dtype dtype_;
@@ -88,6 +100,7 @@ class PreparedQuery {
   float query_inverse_norm_ = 1;   // cosine over integers
   bool zero_query_ = false;
   Kernel kernel_;
+  Kernel coded_kernel_ = nullptr;  // of queries of floats
 };
 
 }  // namespace vicino

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/coded_rows.h"
 #include "shard/segment.h"
 #include "util/byte_io.h"
 
@@ -71,30 +72,50 @@ bool Rewrite::has_column(const ColumnSpec& column) const {
   return std::ranges::any_of(sources_, [&](Locator at) { return snapshot_->vector(column.slot, at) != nullptr; });
 }
 
-std::string Rewrite::column_meta(const ColumnSpec& column) const {
+std::string Rewrite::column_meta(const ColumnSpec& column, bool coded) const {
   std::string out;
   append_value(out, column.slot);
   append_value(out, column.dim);
   append_value(out, static_cast<std::uint8_t>(column.dtype));
   append_value(out, static_cast<std::uint8_t>(column.metric));
-  append_value(out, std::uint16_t{0});
+  append_value(out, static_cast<std::uint8_t>(coded));
+  append_value(out, std::uint8_t{0});
   append_value(out, n_rows());
   return out;
 }
 
-std::string Rewrite::vectors(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const {
+/// Absent vectors stay the zeros they are.
+void Rewrite::code_vector(const ColumnSpec& column, Locator at, std::uint8_t* out) const {
+  const Rows& rows = *snapshot_->entries()[static_cast<std::size_t>(at >> 32)].rows;
+  const std::uint8_t* vector = rows.vector(column.slot, static_cast<std::uint32_t>(at));
+  if (!vector) return;
+  if (rows.is_coded(column.slot)) {
+    std::memcpy(out, vector, coded_row_bytes(column.dim));
+    return;
+  }
+  std::vector<float> values(column.dim);
+  read_row(column.dtype, vector, column.dim, values.data());
+  encode_coded_row(values.data(), column.dim, out);
+}
+
+std::string Rewrite::vectors(const ColumnSpec& column, std::uint32_t first, std::uint32_t count, bool coded) const {
   snapshot_->expect_column(column);
-  const std::size_t width = row_bytes(column.dtype, column.dim);
+  if (coded && !is_float(column.dtype)) throw InvalidArgument(std::string(name_of(column.dtype)) + " vectors are compact as they are and not coded");
+  const std::size_t width = row_bytes(coded ? Dtype::coded : column.dtype, column.dim);
   std::string out(count * width, '\0');
-  for (std::uint32_t i = 0; i < count; ++i)
-    if (const std::uint8_t* vector = snapshot_->vector(column.slot, sources_.at(first + i))) std::memcpy(out.data() + i * width, vector, width);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto* row = reinterpret_cast<std::uint8_t*>(out.data()) + i * width;
+    if (coded) code_vector(column, sources_.at(first + i), row);
+    else snapshot_->read_vector(column, sources_.at(first + i), row);
+  }
   return out;
 }
 
-std::string Rewrite::norms(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const {
-  const std::string rows = vectors(column, first, count);
+std::string Rewrite::norms(const ColumnSpec& column, std::uint32_t first, std::uint32_t count, bool coded) const {
+  const std::string rows = vectors(column, first, count, coded);
+  const Dtype stored = coded ? Dtype::coded : column.dtype;
   std::vector<float> norms(count);
-  compute_inverse_norms({reinterpret_cast<const std::uint8_t*>(rows.data()), count, column.dim, column.dtype, nullptr}, norms.data());
+  compute_inverse_norms({reinterpret_cast<const std::uint8_t*>(rows.data()), count, column.dim, stored, nullptr}, norms.data());
   return {reinterpret_cast<const char*>(norms.data()), norms.size() * sizeof(float)};
 }
 

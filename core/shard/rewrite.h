@@ -38,9 +38,10 @@ class Rewrite {
 
   /// False when no row of the output has this vector: then no file is written for it.
   bool has_column(const ColumnSpec& column) const;
-  std::string column_meta(const ColumnSpec& column) const;
-  std::string vectors(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const;
-  std::string norms(const ColumnSpec& column, std::uint32_t first, std::uint32_t count) const;
+  /// coded: rows are written as kernels/coded_rows.h draws them. Those that are coded already are copied.
+  std::string column_meta(const ColumnSpec& column, bool coded = false) const;
+  std::string vectors(const ColumnSpec& column, std::uint32_t first, std::uint32_t count, bool coded = false) const;
+  std::string norms(const ColumnSpec& column, std::uint32_t first, std::uint32_t count, bool coded = false) const;
   /// Presence words, empty when every row has the vector.
   std::string presence(const ColumnSpec& column) const;
 
@@ -61,6 +62,7 @@ class Rewrite {
   std::vector<std::size_t> inputs_;
   Bytes document(Locator at) const;
   Bytes value(const ValueSpec& column, Locator at) const;
+  void code_vector(const ColumnSpec& column, Locator at, std::uint8_t* out) const;
 
   std::vector<Locator> sources_;                     // per output row
   std::vector<std::vector<std::uint32_t>> mapping_;  // per input, per row

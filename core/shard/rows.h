@@ -44,6 +44,8 @@ class Rows {
   virtual std::vector<Chunk> chunks(std::uint32_t slot) const = 0;
   /// Rows that have a vector in the slot; null: all of them. Only meaningful when chunks() is not empty.
   virtual const Bitmap* presence(std::uint32_t slot) const = 0;
+  /// Whether vectors of the slot are kept as coded rows (kernels/coded_rows.h) instead of as they were written.
+  virtual bool is_coded(std::uint32_t) const { return false; }
   /// The stored bytes of one vector, null when the row has none.
   virtual const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const = 0;
 

@@ -37,17 +37,21 @@ void Segment::add_vectors(const Container& container) {
   column.spec.slot = meta.read<std::uint32_t>();
   column.spec.dim = meta.read<std::uint32_t>();
   const auto dtype = meta.read<std::uint8_t>(), metric = meta.read<std::uint8_t>();
-  meta.read<std::uint16_t>();
+  const auto kept = meta.read<std::uint8_t>();
+  meta.read<std::uint8_t>();
   const auto n = meta.read<std::uint32_t>();
   if (dtype > static_cast<std::uint8_t>(Dtype::binary) || metric > static_cast<std::uint8_t>(Metric::jaccard)) meta.fail("unknown dtype or metric");
   column.spec.dtype = static_cast<Dtype>(dtype);
   column.spec.metric = static_cast<Metric>(metric);
   if (!is_allowed(column.spec.metric, column.spec.dtype)) meta.fail("metric and dtype do not go together");
+  if (kept > 1) throw FormatError(name + ": keeps rows in a form (" + std::to_string(kept) + ") that this version does not know; update vicino");
+  if (kept && !is_float(column.spec.dtype)) meta.fail(std::string("coded rows of ") + name_of(column.spec.dtype) + " vectors");
+  const Dtype stored = kept ? Dtype::coded : column.spec.dtype;
   if (column.spec.dim == 0 || column.spec.dim > 65536) meta.fail("dimension " + std::to_string(column.spec.dim) + " is out of range");
   if (n != size()) meta.fail("has " + std::to_string(n) + " rows, the segment has " + std::to_string(size()));
   const Bytes rows = container.section("rows").bytes();
-  if (rows.size() != std::size_t{n} * row_bytes(column.spec.dtype, column.spec.dim)) meta.fail("section rows has a wrong size");
-  column.block = {rows.data(), n, column.spec.dim, column.spec.dtype, nullptr};
+  if (rows.size() != std::size_t{n} * row_bytes(stored, column.spec.dim)) meta.fail("section rows has a wrong size");
+  column.block = {rows.data(), n, column.spec.dim, stored, nullptr};
   if (column.spec.metric == Metric::cosine)
     column.block.inverse_norms = typed_section<float>(container.section("norms").bytes(), n, name + ", section norms").data();
   if (const auto presence = container.find("presence")) {
@@ -201,6 +205,11 @@ std::vector<Chunk> Segment::chunks(std::uint32_t slot) const {
 const Bitmap* Segment::presence(std::uint32_t slot) const {
   const auto found = columns_.find(slot);
   return found == columns_.end() ? nullptr : found->second.presence.get();
+}
+
+bool Segment::is_coded(std::uint32_t slot) const {
+  const auto found = columns_.find(slot);
+  return found != columns_.end() && found->second.block.dtype == Dtype::coded;
 }
 
 const std::uint8_t* Segment::vector(std::uint32_t slot, std::uint32_t row) const {

@@ -3,7 +3,8 @@
 // Containers, each a file of its own so that each can be replaced alone:
 //   .ids      id_map.h
 //   .fields   versions u64[n], offsets u64[n + 1], documents
-//   .vectors  meta (u32 slot, u32 dim, u8 dtype, u8 metric, u16 0, u32 n), rows, norms f32[n] (cosine), presence u64[] (when a row lacks it)
+//   .vectors  meta (u32 slot, u32 dim, u8 dtype, u8 metric, u8 how rows are kept, u8 0, u32 n), rows, norms f32[n] (cosine), presence u64[] (when a row lacks it)
+//             rows are kept as they were written (0), or coded (1, kernels/coded_rows.h); norms are those of the rows as they are kept
 //   .values   meta (u32 slot, u32 dim, u8 kind, u8 dtype, u8 metric, u8 0, u32 n), offsets u64[n + 1], bytes (value_column.h); not for text
 //   .terms    meta (the same), sections of sparse/sealed_terms.h; for text and sparse
 //   .multi    meta (the same), index (maxsim/index.h)
@@ -47,6 +48,7 @@ class Segment final : public Rows {
   std::vector<ColumnSpec> columns() const override;
   std::vector<Chunk> chunks(std::uint32_t slot) const override;
   const Bitmap* presence(std::uint32_t slot) const override;
+  bool is_coded(std::uint32_t slot) const override;
   const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const override;
   std::vector<ValueSpec> values() const override;
   Bytes value(std::uint32_t slot, std::uint32_t row) const override;

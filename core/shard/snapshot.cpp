@@ -1,7 +1,9 @@
 #include "shard/snapshot.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "kernels/coded_rows.h"
 #include "util/hash.h"
 
 namespace vicino {
@@ -86,6 +88,15 @@ std::uint64_t Snapshot::version(Locator at) const {
 }
 
 const std::uint8_t* Snapshot::vector(std::uint32_t slot, Locator at) const { return entry_of(at).rows->vector(slot, static_cast<std::uint32_t>(at)); }
+
+bool Snapshot::read_vector(const ColumnSpec& column, Locator at, std::uint8_t* out) const {
+  const Rows& rows = *entry_of(at).rows;
+  const std::uint8_t* vector = rows.vector(column.slot, static_cast<std::uint32_t>(at));
+  if (!vector) return false;
+  if (!rows.is_coded(column.slot)) std::memcpy(out, vector, row_bytes(column.dtype, column.dim));
+  else decode_coded_row(vector, column.dim, column.dtype, out);
+  return true;
+}
 
 void Snapshot::expect_column(const ColumnSpec& column) const {
   const auto shape = [](const ColumnSpec& spec) {

@@ -95,6 +95,8 @@ class Snapshot {
   Bytes document(Locator at) const;
   std::uint64_t version(Locator at) const;
   const std::uint8_t* vector(std::uint32_t slot, Locator at) const;
+  /// One vector in the type of its column, decoded where it is kept coded; false, with nothing written, when the record has none.
+  bool read_vector(const ColumnSpec& column, Locator at, std::uint8_t* out) const;
   /// Throws CorruptionError when rows hold vectors of another shape in this slot: settings and vectors come from different files.
   void expect_column(const ColumnSpec& column) const;
   /// The stored value of a sparse or multi column, empty when the record has none.

@@ -45,11 +45,12 @@ from vicino.types import Dtype, IndexKind, Metric
 @click.option("--ttl", metavar="FIELD", help="Datetime field at whose instant a record vanishes.")
 @click.option("--recall", type=float, help="Share of the true nearest records that searches are to find, such as 0.95.")
 @click.option("--keep-queries", type=int, default=0, metavar="N", help="Keep the latest N queries to measure recall with them.")
+@click.option("--no-raw", is_flag=True, help="Keep vectors in 8 bits a number: a quarter of the size, near to what was written.")
 @click.option("--no-auto-index", is_flag=True, help="Never index fields because filters use them.")
 @click.option("--exist-ok", is_flag=True, help="Succeed if it exists with the same settings.")
 def command(
     session: Session, words: tuple[str, ...], dim: int | None, vectors: tuple[str, ...], fields: tuple[str, ...], closed: bool,
-    embed: tuple[str, ...], texts: tuple[str, ...], no_auto_index: bool, **options: Any,
+    embed: tuple[str, ...], texts: tuple[str, ...], no_auto_index: bool, no_raw: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Create a collection, and the database if there is none."""
     folder, (name,) = session.place(words, "COLLECTION")
@@ -63,6 +64,7 @@ def command(
             text=read_texts(texts),
             schema=schema,
             auto_index=not no_auto_index,
+            keep_raw=not no_raw,
             **options,
         )
         specs = {vector: spec.to_json() for vector, spec in collection.settings.specs.items()}

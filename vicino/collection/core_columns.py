@@ -25,6 +25,11 @@ def columns_of(settings: Settings) -> list[Column]:
     return [core_column(settings, name) for name in settings.vectors]
 
 
+def coded_slots(settings: Settings) -> frozenset[int]:
+    """Slots of the dense vectors whose rows are kept in 8 bits a number."""
+    return frozenset(entry.slot for entry in settings.vectors.values() if not entry.spec.keep_raw)
+
+
 def core_values(slot: int, spec: ValueSpec | None) -> ValueColumns:
     """A sparse or multi-vector, or (None) a text index: slot, kind, dim, dtype and metric."""
     if isinstance(spec, MultiSpec):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from vicino import _core
-from vicino.collection.core_columns import columns_of, core_slot, slots_of, values_of
+from vicino.collection.core_columns import coded_slots, columns_of, core_slot, slots_of, values_of
 from vicino.collection.jobs import Job, Scheduler
 from vicino.collection.limits import Limits
 from vicino.collection.policy import (
@@ -163,7 +163,7 @@ class Maintenance:
         values = values_of(settings)
         needed = rewrite.working_bytes(SLICE_BYTES) + max((rewrite.terms_bytes(column) for column in values), default=0)
         with self.shard.budget.reserve(needed, "writing a segment", optional=optional):
-            files = write_segment(self.shard.journal, rewrite, key, columns_of(settings), values, job.cancel_token)
+            files = write_segment(self.shard.journal, rewrite, key, columns_of(settings), values, job.cancel_token, coded=coded_slots(settings))
         return open_segment(self.shard.journal, files)[0], files
 
     def _write_manifest(self) -> None:

@@ -23,6 +23,7 @@ NAME_BYTES_MAX = 255
 _METRICS, _DTYPES = get_args(Metric), get_args(Dtype)
 _NUMBER_METRICS = ("cosine", "dot", "l2", "l1")
 _BIT_METRICS = ("hamming", "jaccard")
+_FLOAT_DTYPES = ("float32", "float16")
 _NUMPY_DTYPES: dict[Dtype, type] = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "uint8": np.uint8, "binary": np.uint8}
 
 Index = IndexKind | IndexSpec | Mapping[str, Any]
@@ -35,7 +36,8 @@ class VectorSpec:
 
     dim: 1 to 65536; for binary vectors, bits. Metrics cosine, dot, l2 and l1 go with float32, float16, int8 and uint8; hamming and
     jaccard with binary. index: a kind, or an IndexSpec where there are parameters. recall: share of the true neighbors that searches are
-    promised to find; None promises nothing.
+    promised to find; None promises nothing. keep_raw: with False the rows of sealed segments are kept in 8 bits a number, a quarter of
+    float32: what is scored and given back is then what these stand for, near to what was written but not the same.
     """
 
     dim: int
@@ -43,6 +45,7 @@ class VectorSpec:
     dtype: Dtype = "float32"
     index: Index = "auto"
     recall: float | None = None
+    keep_raw: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.dim, int | np.integer) or isinstance(self.dim, bool):
@@ -54,6 +57,13 @@ class VectorSpec:
         _check_choice("metric", self.metric, _METRICS)
         _check_choice("dtype", self.dtype, _DTYPES)
         object.__setattr__(self, "index", _shortest(IndexSpec.read(self.index)))
+        if not isinstance(self.keep_raw, bool):
+            raise InvalidArgument(f"keep_raw must be True or False, got {self.keep_raw!r}")
+        if not self.keep_raw and self.dtype not in _FLOAT_DTYPES:
+            raise InvalidArgument(
+                f"keep_raw=False keeps float32 and float16 vectors in 8 bits a number; {self.dtype} vectors are no larger as they are, "
+                "leave keep_raw out"
+            )
         if (self.metric in _BIT_METRICS) != (self.dtype == "binary"):
             fitting = _BIT_METRICS if self.dtype == "binary" else _NUMBER_METRICS
             dtypes = "binary" if self.metric in _BIT_METRICS else "float32, float16, int8 or uint8"
@@ -82,9 +92,11 @@ class VectorSpec:
         return self.width * np.dtype(self.numpy_dtype).itemsize
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `VectorSpec(**parts)` reads it. A recall is left out where there is none, as versions without it expect."""
-        promised = {} if self.recall is None else {"recall": self.recall}
-        return {"dim": self.dim, "metric": self.metric, "dtype": self.dtype, "index": self.index_spec.to_json(), **promised}
+        """A JSON object; `VectorSpec(**parts)` reads it. What says nothing is left out, as versions without it expect."""
+        newer: dict[str, Any] = {} if self.recall is None else {"recall": self.recall}
+        if not self.keep_raw:
+            newer["keep_raw"] = False
+        return {"dim": self.dim, "metric": self.metric, "dtype": self.dtype, "index": self.index_spec.to_json(), **newer}
 
 
 def _shortest(index: IndexSpec) -> IndexKind | IndexSpec:

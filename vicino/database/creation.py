@@ -23,7 +23,7 @@ def load_embedder(model: Any) -> Any:
 def settings_of(
     dim: int | None, metric: Metric, dtype: Dtype, index: Index, vectors: Mapping[str, AnyVectorSpec] | None, embedder: Any,
     embed: str | Sequence[str] | None, text: Any, schema: Any, ttl: str | None, auto_index: bool,
-    recall: float | None = None, keep_queries: int = 0,
+    recall: float | None = None, keep_queries: int = 0, keep_raw: bool = True,
 ) -> Settings:  # fmt: skip
     settings = Settings(auto_index=auto_index, keep_queries=keep_queries)
     if vectors is not None and dim is not None:
@@ -33,9 +33,11 @@ def settings_of(
             raise InvalidArgument(f'model "{embedder.name}" makes vectors of {embedder.dim} dimensions, got dim={dim}; leave dim out')
         dim = embedder.dim
     if dim is not None:
-        settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index, recall))
+        settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index, recall, keep_raw))
     elif recall is not None:
         raise InvalidArgument("recall= is promised for the vector that dim= or model= declares; give each VectorSpec in vectors= its own")
+    elif not keep_raw:
+        raise InvalidArgument("keep_raw= is of the vector that dim= or model= declares; give each VectorSpec in vectors= its own")
     for name, spec in (vectors or {}).items():
         settings = settings.with_vector(name, spec)
     fields = [embed] if isinstance(embed, str) else list(embed or ())

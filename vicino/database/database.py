@@ -166,6 +166,7 @@ class Database:
         auto_index: bool = True,
         recall: float | None = None,
         keep_queries: int = 0,
+        keep_raw: bool = True,
         exist_ok: bool = False,
     ) -> Collection[T]:
         """Makes a collection; durable on return.
@@ -178,13 +179,14 @@ class Database:
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use.
         recall: share of the true nearest records
         that searches are promised to find, such as 0.95; None promises nothing and takes a usual effort. keep_queries: how many of the
-        latest queries are kept, to measure recall with them instead of with rows. exist_ok: if the name is
+        latest queries are kept, to measure recall with them instead of with rows. keep_raw: with False
+        vectors are kept in 8 bits a number once they are sealed, a quarter of float32, and given back as those stand for them. exist_ok: if the name is
         taken, the collection there is returned, provided its settings agree.
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
         """
         check_name(name)
         embedder = None if model is None else load_embedder(model)
-        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, text, schema, ttl, auto_index, recall, keep_queries)
+        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, text, schema, ttl, auto_index, recall, keep_queries, keep_raw)
         record_class = schema if isinstance(schema, type) else None
         with self._guard:
             self._expect_writable()

@@ -6,7 +6,7 @@ fields, tombstones, graphs and indexes can be replaced without touching the vect
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -185,14 +185,24 @@ def document_slices(offsets: bytes) -> Iterator[tuple[int, int]]:
 
 
 def write_segment(
-    journal: Journal, rewrite: _core.Rewrite, key: int, columns: Sequence[Column], values: Sequence[ValueColumns], cancel: _core.Cancel
+    journal: Journal,
+    rewrite: _core.Rewrite,
+    key: int,
+    columns: Sequence[Column],
+    values: Sequence[ValueColumns],
+    cancel: _core.Cancel,
+    *,
+    coded: Container[int] = frozenset(),
 ) -> SegmentFiles:
-    """Writes ids, fields, vectors, values and terms of a rewrite; every file is durable on return. The rewrite must have rows."""
+    """Writes ids, fields, vectors, values and terms of a rewrite; every file is durable on return. The rewrite must have rows.
+
+    coded: slots of the vectors whose rows are kept in 8 bits a number.
+    """
     names = [_write_ids(journal, rewrite), write_fields(journal, rewrite, cancel)]
     vectors = {}
     for column in columns:
         if rewrite.has_column(column):
-            vectors[column[0]] = _write_vectors(journal, rewrite, column, cancel)
+            vectors[column[0]] = _write_vectors(journal, rewrite, column, cancel, coded=column[0] in coded)
     stored, terms, multis = {}, {}, {}
     for column in values:
         if not rewrite.has_values(column):
@@ -237,19 +247,19 @@ def write_fields(journal: Journal, rewrite: _core.Rewrite, cancel: _core.Cancel)
     return file.name
 
 
-def _write_vectors(journal: Journal, rewrite: _core.Rewrite, column: Column, cancel: _core.Cancel) -> str:
-    row_bytes = _core.row_bytes(column[2], column[1])
+def _write_vectors(journal: Journal, rewrite: _core.Rewrite, column: Column, cancel: _core.Cancel, *, coded: bool) -> str:
+    row_bytes = _core.row_bytes(_core.Dtype.coded if coded else column[2], column[1])
 
     def rows() -> Iterator[bytes]:
         for first, count in slices(rewrite.n_rows, row_bytes):
             _check(cancel)
-            yield rewrite.vectors(column, first, count)
+            yield rewrite.vectors(column, first, count, coded)
 
     with new_file(journal, "vectors") as file:
-        file.add("meta", rewrite.column_meta(column))
+        file.add("meta", rewrite.column_meta(column, coded))
         _stream(file, "rows", rows())
         if column[3] == _core.Metric.cosine:
-            _stream(file, "norms", (rewrite.norms(column, first, count) for first, count in slices(rewrite.n_rows, row_bytes)))
+            _stream(file, "norms", (rewrite.norms(column, first, count, coded) for first, count in slices(rewrite.n_rows, row_bytes)))
         if presence := rewrite.presence(column):
             file.add("presence", presence)
     return file.name
