@@ -137,6 +137,17 @@ def pairwise_distances(queries: Annotated[NDArray, dict(order='C', device='cpu',
     Public distances of every query to every vector, (n queries, n vectors) float32, by the kernels of one set or those in use.
     """
 
+def encode_rows(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)]) -> bytes:
+    """
+    Rows of floats in 8 bits a number, as segments keep them without raw vectors.
+    """
+
+def decode_rows(rows: bytes, dim: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+    """What `encode_rows` kept of them."""
+
+def coded_distances(queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, kernel_set: str = '') -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+    """As pairwise_distances, to the rows after they were coded."""
+
 def first_non_finite(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)]) -> Any:
     """(row, position) of the first NaN or infinity, or None."""
 
@@ -506,6 +517,8 @@ class Dtype(enum.Enum):
 
     binary = 4
 
+    coded = 5
+
 class Metric(enum.Enum):
     """How far apart two vectors are."""
 
@@ -714,11 +727,12 @@ class Rewrite:
 
     def has_column(self, column: tuple[int, int, Dtype, Metric]) -> bool: ...
 
-    def column_meta(self, column: tuple[int, int, Dtype, Metric]) -> bytes: ...
+    def column_meta(self, column: tuple[int, int, Dtype, Metric], coded: bool = False) -> bytes: ...
 
-    def vectors(self, column: tuple[int, int, Dtype, Metric], first: int, count: int) -> bytes: ...
+    def vectors(self, column: tuple[int, int, Dtype, Metric], first: int, count: int, coded: bool = False) -> bytes:
+        """Rows as they were written, or in 8 bits a number."""
 
-    def norms(self, column: tuple[int, int, Dtype, Metric], first: int, count: int) -> bytes: ...
+    def norms(self, column: tuple[int, int, Dtype, Metric], first: int, count: int, coded: bool = False) -> bytes: ...
 
     def presence(self, column: tuple[int, int, Dtype, Metric]) -> bytes: ...
 

@@ -252,8 +252,8 @@ def plant_manifest_leaves_out_files_of_values(patch: pytest.MonkeyPatch) -> None
 def plant_segments_are_written_without_values(patch: pytest.MonkeyPatch) -> None:
     write = maintenance.write_segment
 
-    def without(journal: Any, rewrite: Any, key: int, columns: Any, _values: Any, cancel: Any) -> Any:
-        return write(journal, rewrite, key, columns, [], cancel)
+    def without(journal: Any, rewrite: Any, key: int, columns: Any, _values: Any, cancel: Any, **how: Any) -> Any:
+        return write(journal, rewrite, key, columns, [], cancel, **how)
 
     patch.setattr(maintenance, "write_segment", without)
 
