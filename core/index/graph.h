@@ -36,6 +36,7 @@
 #include "kernels/vectors.h"
 #include "util/blob.h"
 #include "util/cancel.h"
+#include "util/prefetch.h"
 #include "util/top_k.h"
 
 namespace vicino {
@@ -133,7 +134,7 @@ class Graph {
 
   /// Null for a graph without codes.
   const GraphCodes* codes() const { return codes_.get(); }
-  void prefetch_links(std::uint32_t node) const {
+  VICINO_PREFETCHES void prefetch_links(std::uint32_t node) const {
     for (std::size_t line = 0; line < link_stride_; line += 64) __builtin_prefetch(link_block(node) + line);
   }
   /// The links of a node as they lie there, unchecked: nodes, and from the first number that is none only kNone, unless damaged.
@@ -142,7 +143,7 @@ class Graph {
   }
   /// The packed factors of the codes of these links, one behind the other; nothing where codes are not packed.
   const std::uint8_t* link_factors(std::uint32_t node) const { return link_block(node) + 4 * std::size_t{n_links_}; }
-  void prefetch_row_of(std::uint32_t node) const { __builtin_prefetch(row_of_node_.data() + node); }
+  VICINO_PREFETCHES void prefetch_row_of(std::uint32_t node) const { __builtin_prefetch(row_of_node_.data() + node); }
   bool stands_for_several(std::uint32_t node) const { return !has_group_.empty() && (has_group_[node >> 6] >> (node & 63) & 1); }
   bool has_near_copies() const { return !near_starts_.empty(); }
   struct Copies {

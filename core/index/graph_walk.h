@@ -9,6 +9,7 @@
 
 #include "index/graph.h"
 #include "index/walk.h"
+#include "util/prefetch.h"
 
 namespace vicino {
 
@@ -19,8 +20,8 @@ class RowScorer {
       : graph_(graph), query_(query), block_(block), rows_(memory.rows) {}
 
   static constexpr std::size_t factor_bytes() { return 0; }
-  void prefetch(std::uint32_t) const {}  // distances_at() does
-  void prefetch_met(std::uint32_t) const {}
+  VICINO_PREFETCHES void prefetch(std::uint32_t) const {}  // distances_at() does
+  VICINO_PREFETCHES void prefetch_met(std::uint32_t) const {}
   void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t*, float* out) const { score(nodes, out); }
   void score(std::span<const std::uint32_t> nodes, float* out) const {
     rows_.clear();
@@ -54,12 +55,12 @@ class CodeScorer {
   /// What links bring for score_met, of each.
   std::size_t factor_bytes() const { return codes_.packing().bytes; }
   /// For score.
-  void prefetch(std::uint32_t node) const {
+  VICINO_PREFETCHES void prefetch(std::uint32_t node) const {
     prefetch_code(node);
     __builtin_prefetch(codes_.view().factors + node * factor_);
   }
   /// For score_met.
-  void prefetch_met(std::uint32_t node) const { factor_bytes() ? prefetch_code(node) : prefetch(node); }
+  VICINO_PREFETCHES void prefetch_met(std::uint32_t node) const { factor_bytes() ? prefetch_code(node) : prefetch(node); }
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
   /// The same with the factors that came with links to the nodes.
   void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* factors, float* out) const {
@@ -75,7 +76,7 @@ class CodeScorer {
 
  private:
   // To the second cache only: there more lines may be on their way at once.
-  void prefetch_code(std::uint32_t node) const {
+  VICINO_PREFETCHES void prefetch_code(std::uint32_t node) const {
     const std::uint8_t* code = high_ + node * stride_;
     for (std::size_t line = 0; line < stride_; line += 64) __builtin_prefetch(code + line, 0, 2);
   }

@@ -9,6 +9,7 @@
 #include "kernels/coded_rows.h"
 #include "kernels/distance.h"
 #include "util/errors.h"
+#include "util/prefetch.h"
 
 namespace vicino {
 
@@ -68,7 +69,7 @@ Kernel kernel_for(Metric metric, Dtype dtype, const Kernels& table) {
 }
 
 /// Asks for a row, of a long one for its first kibibyte: the processor follows a stream it has seen begin.
-inline void prefetch_row(const std::uint8_t* row, std::size_t size) {
+VICINO_PREFETCHES void prefetch_row(const std::uint8_t* row, std::size_t size) {
   for (std::size_t at = 0; at < std::min<std::size_t>(size, 1024); at += 64) __builtin_prefetch(row + at);
 }
 
