@@ -41,6 +41,12 @@ test: ready ## all tests that end within 20 minutes on two cores
 test-long: ready ## the others: minutes to hours
 	@$(RUN) -m pytest -m long --timeout 0 $(ARGS)
 
+.PHONY: test-arm
+test-arm: ready ## the core's own tests for 64-bit ARM, emulated; needs g++-aarch64-linux-gnu and qemu-user-static
+	@"$(BIN)/cmake" -S . -B build/arm -G Ninja -DPython_EXECUTABLE="$$PWD/$(BIN)/python" -DCMAKE_MAKE_PROGRAM="$$PWD/$(BIN)/ninja" \
+	  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static >build/arm.log 2>&1 || { cat build/arm.log; exit 1; }
+	@NINJA_STATUS="arm %f/%t " "$(BIN)/ninja" -C build/arm --quiet core_tests && qemu-aarch64-static build/arm/core_tests
+
 .PHONY: lint
 lint: ready ## ruff and pyright
 	@$(RUN) -m ruff check .
