@@ -252,6 +252,8 @@ const VectorIndex* Segment::vector_index(std::uint32_t slot) const {
 void Segment::keep_graphs_in_memory() const {
   for (const auto& [slot, column] : columns_)
     if (column.index) column.index->keep_in_memory();
+  for (const auto& [slot, column] : values_)
+    if (column.terms) column.terms->keep_in_memory();
 }
 
 const FieldIndex* Segment::index(std::string_view path) const {

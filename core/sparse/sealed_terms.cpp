@@ -109,6 +109,7 @@ std::shared_ptr<const SealedTerms> SealedTerms::open(const Container& container,
   } else if (const auto presence = container.find("presence")) {
     terms->presence_ = typed_section<std::uint64_t>(presence->bytes(), (std::size_t{n_rows} + 63) / 64, terms->name_ + ", section presence");
   }
+  if (kind == TermsKind::text) terms->unpacked_ = std::make_unique<UnpackedLists>(n_rows);
   const std::size_t n_blocks = (std::size_t{found.terms} + kTermsPerBlock - 1) / kTermsPerBlock;
   terms->blocks_ = typed_section<BlockPlace>(container.section("blocks").bytes(), n_blocks + 1, terms->name_ + ", section blocks");
   terms->terms_ = container.section("terms").bytes();

@@ -26,10 +26,12 @@
 //
 // Opening checks the small parts; lists and terms are checked as they are read, so a damaged one gives CorruptionError, never a stray read.
 #pragma once
+#include <atomic>
 #include <span>
 
 #include "sparse/impacts.h"
 #include "sparse/term_index.h"
+#include "sparse/unpacked.h"
 #include "storage/container.h"
 
 namespace vicino {
@@ -73,7 +75,10 @@ class SealedTerms final : public TermIndex {
   std::unique_ptr<TermStream> terms() const override;
   std::unique_ptr<PostingCursor> postings(const TermInfo& term) const override;
   const Impacts* impacts() const override { return impacts_ ? &impacts_ : nullptr; }
-  std::size_t memory_bytes() const override { return sizeof *this; }
+  /// From now on the lists of words that are asked for are kept unpacked. Not where memory is limited or belongs to another process's database.
+  void keep_in_memory() const { keeps_.store(true, std::memory_order_relaxed); }
+  UnpackedLists* unpacked_lists() const override { return keeps_.load(std::memory_order_relaxed) ? unpacked_.get() : nullptr; }
+  std::size_t memory_bytes() const override { return sizeof *this + (unpacked_ ? unpacked_->memory_bytes() : 0); }
 
  private:
   friend class SealedCursor;
@@ -97,6 +102,8 @@ class SealedTerms final : public TermIndex {
   std::span<const BlockPlace> blocks_;
   Bytes terms_, postings_, positions_;
   Impacts impacts_;
+  std::unique_ptr<UnpackedLists> unpacked_;  // of text
+  mutable std::atomic<bool> keeps_{false};
 };
 
 }  // namespace vicino

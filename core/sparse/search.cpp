@@ -10,6 +10,7 @@
 #include "sparse/impact_search.h"
 #include "sparse/maxscore.h"
 #include "sparse/shortlist.h"
+#include "sparse/word_search.h"
 
 namespace vicino {
 
@@ -61,7 +62,7 @@ std::optional<std::vector<SparseHit>> search_flat(std::span<const FlatTerm> term
     if (lists[i].empty()) continue;
     const Impacts* impacts = norm ? nullptr : entries[i].fields[0]->impacts();
     if (impacts) offer_best_by_impacts(entries[i], *impacts, lists[i], scale, best, stats[i], cancel);
-    else offer_best(entries[i], lists[i], norm, scale, best, stats[i], cancel);
+    else if (!norm || !offer_best_words(entries[i], lists[i], *norm, scale, best, stats[i], cancel)) offer_best(entries[i], lists[i], norm, scale, best, stats[i], cancel);
   }
   auto hits = std::move(best).take(1 / scale);
   if (!hits.empty() && hits.back().score * scale < kExactUnits * static_cast<double>(terms.size())) return std::nullopt;

@@ -73,6 +73,7 @@ class TermStream {
 };
 
 class Impacts;
+class UnpackedLists;
 
 class TermIndex {
  public:
@@ -101,6 +102,8 @@ class TermIndex {
   virtual std::unique_ptr<PostingCursor> postings(const TermInfo& term) const = 0;
   /// What sums of sparse vectors are made from fastest; null where there is none.
   virtual const Impacts* impacts() const { return nullptr; }
+  /// Lists of words that are kept unpacked; null where none are.
+  virtual UnpackedLists* unpacked_lists() const { return nullptr; }
   /// Anonymous memory held, in bytes; mapped files do not count.
   virtual std::size_t memory_bytes() const = 0;
 };
