@@ -14,6 +14,16 @@ namespace {
 
 bool is_less(Bytes a, Bytes b) { return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end()); }
 
+/// A sample: more would lie in a farther cache, and opening them costs the first search a wait for memory each.
+constexpr std::size_t kBlocksPerStart = 8;
+
+/// The first eight bytes as a number that is ordered like them.
+std::uint64_t start_of(Bytes term) {
+  std::uint64_t start = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(8, term.size()); ++i) start |= std::uint64_t{term[i]} << (56 - 8 * i);
+  return start;
+}
+
 Bytes bytes_of(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
 }  // namespace
@@ -34,18 +44,44 @@ class SealedTerms::Walk final : public TermStream {
     if (shared > term_.size() || (left_ == n_ && shared)) in_.fail("a term shares more bytes than the one before it has");
     term_.resize(shared);
     append_bytes(term_, in_.take(read_varint(in_)));
-    df_ = read_varint(in_);
-    if (df_ == 0 || df_ > terms_.stats_.rows) in_.fail("a term is in " + std::to_string(df_) + " of " + std::to_string(terms_.stats_.rows) + " rows");
-    list_ = df_ == 1 ? single() : list(read_varint(in_));
-    --left_;
+    read_list();
     return true;
   }
+
+  /// Moves to this term within the block; false when it is not there. Terms are not put together for it: one that shares more with the one before than
+  /// that has in common with what is sought is less as well, one that shares less is beyond.
+  bool find(Bytes sought) {
+    for (std::size_t common = 0; left_; read_list()) {
+      const std::uint32_t shared = read_varint(in_);
+      const Bytes rest = in_.take(read_varint(in_));
+      if (shared < common) return false;
+      if (shared > common) continue;
+      const Bytes wanted = sought.subspan(common);
+      const auto [mine, other] = std::ranges::mismatch(rest, wanted);
+      if (other == wanted.end()) {
+        if (mine != rest.end()) return false;
+        read_list();
+        return true;
+      }
+      if (mine != rest.end() && *mine > *other) return false;
+      common += static_cast<std::size_t>(other - wanted.begin());
+    }
+    return false;
+  }
+
   Bytes term() const override { return bytes_of(term_); }
   TermInfo info() const override { return {0, list_, df_, terms_.bound_of(df_, list_)}; }
   /// Terms of the block behind this one.
   std::uint32_t left() const { return left_; }
 
  private:
+  void read_list() {
+    df_ = read_varint(in_);
+    if (df_ == 0 || df_ > terms_.stats_.rows) in_.fail("a term is in " + std::to_string(df_) + " of " + std::to_string(terms_.stats_.rows) + " rows");
+    list_ = df_ == 1 ? single() : list(read_varint(in_));
+    --left_;
+  }
+
   void enter() {
     const BlockPlace &from = terms_.blocks_[block_], &to = terms_.blocks_[block_ + 1];
     if (from.terms > to.terms || to.terms > terms_.terms_.size()) terms_.fail("a block of terms is out of bounds");
@@ -169,9 +205,23 @@ Bytes SealedTerms::first_term(std::size_t block) const {
   return bytes.subspan(skipped, size);
 }
 
+/// Made by the first search: a binary search in the blocks themselves waits for memory twice a step.
+std::span<const std::uint64_t> SealedTerms::starts() const {
+  std::call_once(starts_made_, [this] {
+    starts_.reserve(blocks_.size() / kBlocksPerStart + 1);
+    for (std::size_t block = 0; block + 1 < blocks_.size(); block += kBlocksPerStart) starts_.push_back(start_of(first_term(block)));
+    starts_bytes_.store(starts_.capacity() * sizeof(std::uint64_t), std::memory_order_relaxed);
+  });
+  return starts_;
+}
+
 /// The last block that does not begin beyond the term.
 std::size_t SealedTerms::block_of(Bytes term) const {
-  std::size_t low = 0, high = blocks_.size() - 1;
+  const auto all = starts();
+  const auto [first, last] = std::ranges::equal_range(all, start_of(term));
+  // Terms that begin alike lie between the last block that begins less and the first that begins beyond.
+  const auto near_first = static_cast<std::size_t>(first - all.begin()), near_last = static_cast<std::size_t>(last - all.begin());
+  std::size_t low = near_first ? (near_first - 1) * kBlocksPerStart : 0, high = std::min(blocks_.size() - 1, near_last * kBlocksPerStart);
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
     if (is_less(term, first_term(middle))) high = middle;
@@ -196,13 +246,7 @@ float SealedTerms::bound_of(std::uint32_t df, Bytes list) const {
 std::optional<TermInfo> SealedTerms::find(Bytes term) const {
   if (stats_.terms == 0) return std::nullopt;
   Walk walk(*this, block_of(term));
-  do {
-    walk.next();
-    if (is_less(walk.term(), term)) continue;
-    if (walk.term().size() == term.size() && std::ranges::equal(walk.term(), term)) return walk.info();
-    break;
-  } while (walk.left());
-  return std::nullopt;
+  return walk.find(term) ? std::optional(walk.info()) : std::nullopt;
 }
 
 void SealedTerms::each_with_prefix(Bytes prefix, const std::function<bool(Bytes, const TermInfo&)>& visit) const {

@@ -27,6 +27,7 @@
 // Opening checks the small parts; lists and terms are checked as they are read, so a damaged one gives CorruptionError, never a stray read.
 #pragma once
 #include <atomic>
+#include <mutex>
 #include <span>
 
 #include "sparse/impacts.h"
@@ -78,7 +79,7 @@ class SealedTerms final : public TermIndex {
   /// From now on the lists of words that are asked for are kept unpacked. Not where memory is limited or belongs to another process's database.
   void keep_in_memory() const { keeps_.store(true, std::memory_order_relaxed); }
   UnpackedLists* unpacked_lists() const override { return keeps_.load(std::memory_order_relaxed) ? unpacked_.get() : nullptr; }
-  std::size_t memory_bytes() const override { return sizeof *this + (unpacked_ ? unpacked_->memory_bytes() : 0); }
+  std::size_t memory_bytes() const override { return sizeof *this + starts_bytes_.load(std::memory_order_relaxed) + (unpacked_ ? unpacked_->memory_bytes() : 0); }
 
  private:
   friend class SealedCursor;
@@ -86,6 +87,7 @@ class SealedTerms final : public TermIndex {
   [[noreturn]] void fail(const std::string& message) const;
   Bytes first_term(std::size_t block) const;
   std::size_t block_of(Bytes term) const;
+  std::span<const std::uint64_t> starts() const;
   /// The whole list's bound.
   float bound_of(std::uint32_t df, Bytes list) const;
   std::uint32_t length_of(std::uint32_t row) const;
@@ -104,6 +106,9 @@ class SealedTerms final : public TermIndex {
   Impacts impacts_;
   std::unique_ptr<UnpackedLists> unpacked_;  // of text
   mutable std::atomic<bool> keeps_{false};
+  mutable std::once_flag starts_made_;
+  mutable std::atomic<std::size_t> starts_bytes_{0};
+  mutable std::vector<std::uint64_t> starts_;  // how the first term of every kBlocksPerStart-th block begins
 };
 
 }  // namespace vicino

@@ -5,7 +5,7 @@
 // common words are kept in memory instead: a collection is asked for some words again and again. What is kept is bounded by the rows of the segment, the
 // words not asked for the longest time go first, and nothing is kept where memory is limited (`Segment::keep_in_memory`).
 //
-//   u32 a posting: bits 0-12 the row in its window of 8,192, bits 16-23 the length of the row's text, bits 24-25 the frequency less 1
+//   u32 a posting: bits 0-12 the row in its window of 8,192, bits 16-23 the length of the row's text, bits 24-26 the frequency less 1
 //
 // A posting whose frequency or length does not fit says so by a length that no text has here, and stands in full among the exceptions. Frequency and length
 // are kept rather than a share of the score, so that the form holds for any constants of BM25 and any average length.
@@ -24,7 +24,7 @@ namespace vicino {
 constexpr std::uint32_t kUnpackedWindow = 1u << 13;
 
 struct UnpackedList {
-  static constexpr std::uint32_t kFrequencies = 4, kLengths = 256, kCodes = kFrequencies * kLengths;
+  static constexpr std::uint32_t kFrequencies = 8, kLengths = 256, kCodes = kFrequencies * kLengths;
   static constexpr std::uint32_t kOther = TermIndex::kByteLengths;  // the code of exceptions: a length of the first frequency
 
   struct Exception {
