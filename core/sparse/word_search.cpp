@@ -70,6 +70,20 @@ class WordWalk {
     each_exception(window, [&](std::uint32_t row, std::uint32_t share) { sums[row % kUnpackedWindow] += static_cast<std::uint16_t>(share); });
   }
 
+  /// Adds them to the sums of the other lists, appends the rows that come to `wanted`, and forgets the sums of all its rows.
+  void add_last(std::uint32_t window, std::uint32_t wanted, std::uint16_t* sums, std::vector<Candidate>& out) {
+    each_exception(window, [&](std::uint32_t row, std::uint32_t share) { sums[row % kUnpackedWindow] += static_cast<std::uint16_t>(share); });
+    const std::uint32_t first = window * kUnpackedWindow, end = list_.ends[window];
+    const std::uint32_t* const postings = list_.postings.data();
+    for (std::uint32_t line = 0; line < kLinesAhead; ++line) __builtin_prefetch(postings + end + kPostingsPerLine * line);
+    for (std::uint32_t i = list_.begin(window); i < end; ++i) {
+      std::uint16_t& sum = sums[UnpackedList::place(postings[i])];
+      const std::uint32_t all = std::uint32_t{sum} + table_[UnpackedList::code(postings[i])];
+      sum = 0;
+      if (all >= wanted) out.push_back({first + UnpackedList::place(postings[i]), all});
+    }
+  }
+
   /// Appends the rows of a window whose sums are at least `wanted`, and forgets the sums of all its rows.
   void take(std::uint32_t window, std::uint32_t wanted, std::uint16_t* sums, std::vector<Candidate>& out) const {
     const std::uint32_t first = window * kUnpackedWindow, end = list_.ends[window];
@@ -228,10 +242,15 @@ class WordSearch {
     for (std::size_t i = from; i < order_.size(); ++i)
       if (order_[i]->count(window)) added_.push_back(order_[i]);
     if (added_.size() == 1) return added_[0]->collect(window, wanted, candidates_);
-    for (WordWalk* walk : added_) walk->add(window, sums_.begin());
     if (n < kPostingsLookedThrough) {
-      for (const WordWalk* walk : added_) walk->take(window, wanted, sums_.begin(), candidates_);
+      // The longest list comes last and is read but once.
+      std::ranges::swap(*std::ranges::max_element(added_, {}, [&](const WordWalk* walk) { return walk->count(window); }), added_.back());
+      const auto others = std::span(added_).first(added_.size() - 1);
+      for (WordWalk* walk : others) walk->add(window, sums_.begin());
+      added_.back()->add_last(window, wanted, sums_.begin(), candidates_);
+      for (const WordWalk* walk : others) walk->take(window, wanted, sums_.begin(), candidates_);
     } else {
+      for (WordWalk* walk : added_) walk->add(window, sums_.begin());
       sums_.take(window * kUnpackedWindow, 0, std::min(kUnpackedWindow, entry_.n_rows - window * kUnpackedWindow), wanted, nullptr, candidates_);
     }
   }
