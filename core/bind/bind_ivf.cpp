@@ -108,8 +108,9 @@ nb::tuple kmeans(const Array& vectors, std::uint32_t k, const std::string& metri
     const Cancel cancel(timeout_s);
     std::vector<std::uint32_t> rows(held.block.rows);
     std::iota(rows.begin(), rows.end(), 0u);
-    space = ClusterSpace(held.block, rows, metric, threads, cancel);
-    const Points points = space.encode(held.block, rows, threads, cancel);
+    const VectorRows rows_of_block(held.block);
+    space = ClusterSpace(rows_of_block, rows, metric, threads, cancel);
+    const Points points = space.encode(rows_of_block, rows, threads, cancel);
     centroids = train_centroids(points, k, space.center(), seed, threads, cancel);
     const Assignment found = assign_points(points.view(), centroids.encode().view(), points.stride(), threads, cancel);
     for (std::size_t i = 0; i < found.nearest.size(); ++i) labels.data()[i] = found.nearest[i];
@@ -136,8 +137,10 @@ void bind_ivf(nb::module_& m) {
       .def_prop_ro("has_graph", [](const IvfIndex& index) { return index.ivf().has_centroid_graph(); })
       .def_prop_ro("size_bytes", [](const IvfIndex& index) { return index.ivf().size_bytes(); })
       .def_prop_ro("hot_bytes", [](const IvfIndex& index) { return index.ivf().hot_bytes(); }, "What scans read, the vectors apart.")
+      .def_prop_ro("nprobe", [](const IvfIndex& index) { return index.ivf().nprobe(); },
+                   "Lists to probe for a recall of 0.95 at 10, as measured when it was built; 0: not measured.")
       .def_prop_ro("imbalance", [](const IvfIndex& index) { return index.ivf().imbalance(); }, "1 when all lists are equally long.")
-      .def_prop_ro("trained_distance", [](const IvfIndex& index) { return index.ivf().trained_distance(); },
+      .def_prop_ro("trained_distance", [](const IvfIndex& index) { return index.ivf().training().distance; },
                    "Mean squared distance from the centroid when the centroids were trained.")
       .def_prop_ro("mean_distance", [](const IvfIndex& index) { return index.ivf().mean_distance(); }, "The same of the rows that are there now.");
   m.def("build_ivf", &build, "vectors"_a, "metric"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(), "subvectors"_a = 0, "bits"_a = 4,

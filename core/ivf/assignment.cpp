@@ -13,6 +13,7 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kBatch = 2048;  // rows encoded at a time: their codes stay in the second-level cache
+constexpr std::size_t kSamplePerPiece = 64;
 constexpr unsigned kCutsMax = 8;
 
 /// One list on its way: rows ascending, and how far each lies from the centroid.
@@ -22,6 +23,21 @@ struct Part {
   std::vector<float> centroid;  // stride floats
   float extra = 0;
 };
+
+/// The nearest of `targets` to each of some rows, encoded batch by batch: points of all rows would take a byte for every coordinate.
+Assignment assign_batches(const RowsToAssign& from, std::span<const std::uint32_t> rows, const Points& targets, unsigned threads, const Cancel& cancel,
+                          std::atomic<std::uint64_t>* progress) {
+  Assignment found{std::vector<std::uint32_t>(rows.size()), std::vector<float>(rows.size())};
+  parallel_for(threads, (rows.size() + kBatch - 1) / kBatch, [&](std::size_t batch, std::size_t) {
+    const std::size_t first = batch * kBatch, count = std::min(kBatch, rows.size() - first);
+    const Points points = from.space.encode(from.vectors, rows.subspan(first, count), 1, cancel);
+    const Assignment part = assign_points(points.view(), targets.view(), points.stride(), 1, cancel);
+    std::ranges::copy(part.nearest, found.nearest.begin() + static_cast<std::ptrdiff_t>(first));
+    std::ranges::copy(part.distances, found.distances.begin() + static_cast<std::ptrdiff_t>(first));
+    if (progress) progress->fetch_add(count, std::memory_order_relaxed);
+  });
+  return found;
+}
 
 /// Cuts a list into lists of at most `cap` rows: by k-means, and plainly where the rows cannot be told apart.
 void cut(const RowsToAssign& from, Part part, std::size_t cap, Random& random, unsigned depth, const Cancel& cancel, std::vector<Part>& out) {
@@ -39,10 +55,10 @@ void cut(const RowsToAssign& from, Part part, std::size_t cap, Random& random, u
     }
     return;
   }
-  const Points points = from.space.encode(from.block, part.rows, 1, cancel);
-  const auto wanted = static_cast<std::uint32_t>((n + cap / kCapRatio - 1) / std::max<std::size_t>(1, cap / kCapRatio));
-  const Centroids centroids = train_centroids(points, std::max(2u, wanted), from.space.center(), random.next(), 1, cancel);
-  const Assignment found = assign_points(points.view(), centroids.encode().view(), points.stride(), 1, cancel);
+  const auto wanted = std::max(2u, static_cast<std::uint32_t>((n + cap / kCapRatio - 1) / std::max<std::size_t>(1, cap / kCapRatio)));
+  const Points sample = from.space.encode(from.vectors, draw_evenly(part.rows, std::max(cap, wanted * kSamplePerPiece)), 1, cancel);
+  const Centroids centroids = train_centroids(sample, wanted, from.space.center(), random.next(), 1, cancel);
+  const Assignment found = assign_batches(from, part.rows, centroids.encode(), 1, cancel, nullptr);
   std::vector<Part> pieces(centroids.size());
   for (std::size_t i = 0; i < n; ++i) {
     pieces[found.nearest[i]].rows.push_back(part.rows[i]);
@@ -91,15 +107,7 @@ Lists join(std::vector<std::vector<Part>>&& groups, std::size_t stride) {
 Lists assign_rows(const RowsToAssign& from, Centroids centroids, std::size_t cap, std::uint64_t seed, unsigned threads, const Cancel& cancel,
                   std::atomic<std::uint64_t>* progress) {
   const Points targets = centroids.encode();
-  Assignment found{std::vector<std::uint32_t>(from.rows.size()), std::vector<float>(from.rows.size())};
-  parallel_for(threads, (from.rows.size() + kBatch - 1) / kBatch, [&](std::size_t batch, std::size_t) {
-    const std::size_t first = batch * kBatch, count = std::min(kBatch, from.rows.size() - first);
-    const Points points = from.space.encode(from.block, from.rows.subspan(first, count), 1, cancel);
-    const Assignment part = assign_points(points.view(), targets.view(), points.stride(), 1, cancel);
-    std::ranges::copy(part.nearest, found.nearest.begin() + static_cast<std::ptrdiff_t>(first));
-    std::ranges::copy(part.distances, found.distances.begin() + static_cast<std::ptrdiff_t>(first));
-    if (progress) progress->fetch_add(count, std::memory_order_relaxed);
-  });
+  const Assignment found = assign_batches(from, from.rows, targets, threads, cancel, progress);
   std::vector<Part> parts = parts_of(from, centroids, found);
   std::vector<std::vector<Part>> groups(parts.size());
   parallel_for(threads, parts.size(), [&](std::size_t c, std::size_t) {

@@ -21,7 +21,7 @@ struct Lists {
 
 struct RowsToAssign {
   const ClusterSpace& space;
-  const VectorBlock& block;
+  const VectorRows& vectors;
   std::span<const std::uint32_t> rows;
 };
 

@@ -53,15 +53,21 @@ ClusterSpace::ClusterSpace(Metric metric, Dtype dtype, std::uint32_t dim, float 
   std::ranges::copy(mean, mean_.begin());
 }
 
-ClusterSpace::ClusterSpace(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, unsigned threads, const Cancel& cancel)
-    : ClusterSpace(metric, block.dtype, block.dim, 1, {}) {
+float VectorRows::inverse_norm(std::uint32_t row) const {
+  if (inverse_norms) return inverse_norms[row];
+  float inverse;
+  compute_inverse_norms({at(row), 1, dim, dtype, nullptr}, &inverse);
+  return inverse;
+}
+
+ClusterSpace::ClusterSpace(const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric, unsigned threads, const Cancel& cancel)
+    : ClusterSpace(metric, vectors.dtype, vectors.dim, 1, {}) {
   if (dtype_ != Dtype::binary && metric != Metric::cosine) {
     std::vector<float> least((rows.size() + kRowsPerTask - 1) / kRowsPerTask, 0.0f);  // the smallest inverse norm of each task
     parallel_for(threads, least.size(), [&](std::size_t task, std::size_t) {
       cancel.check();
       for (std::size_t i = task * kRowsPerTask; i < std::min(rows.size(), (task + 1) * kRowsPerTask); ++i) {
-        float inverse;
-        compute_inverse_norms({block.row(rows[i]), 1, block.dim, block.dtype, nullptr}, &inverse);
+        const float inverse = vectors.inverse_norm(rows[i]);
         if (inverse > 0 && (least[task] == 0 || inverse < least[task])) least[task] = inverse;
       }
     });
@@ -74,7 +80,7 @@ ClusterSpace::ClusterSpace(const VectorBlock& block, std::span<const std::uint32
   std::vector<float> values(stride_);
   for (std::size_t i = 0; i < sample.size(); ++i) {
     if (i % kRowsPerTask == 0) cancel.check();
-    fit(block, sample[i], values.data());
+    fit(vectors, sample[i], values.data());
     for (std::size_t at = 0; at < dim_; ++at) totals[at] += values[at];
   }
   if (!sample.empty())
@@ -88,14 +94,9 @@ void ClusterSpace::read(Dtype dtype, const std::uint8_t* row, float* out) const 
   std::fill(out + dim_, out + stride_, 0.0f);
 }
 
-float ClusterSpace::fit(const VectorBlock& block, std::uint32_t row, float* out) const {
-  const std::uint8_t* bytes = block.row(row);
-  read(block.dtype, bytes, out);
-  float factor = unit_, extra = 0;
-  if (metric_ == Metric::cosine) {
-    if (block.inverse_norms) factor = block.inverse_norms[row];
-    else compute_inverse_norms({bytes, 1, block.dim, block.dtype, nullptr}, &factor);
-  }
+float ClusterSpace::fit(const std::uint8_t* row, float inverse_norm, float* out) const {
+  read(dtype_, row, out);
+  float factor = metric_ == Metric::cosine ? inverse_norm : unit_, extra = 0;
   if (metric_ == Metric::dot) {
     kernels().combine_vectors(out, factor, out, 0.0f, stride_, out);
     extra = std::sqrt(std::max(0.0f, 1 - kernels().sum_vectors(out, out, stride_).square));
@@ -114,13 +115,13 @@ void ClusterSpace::fit_query(const void* values, float* out) const {
   kernels().combine_vectors(out, factor, mean_.data(), -1.0f, stride_, out);
 }
 
-Points ClusterSpace::encode(const VectorBlock& block, std::span<const std::uint32_t> rows, unsigned threads, const Cancel& cancel) const {
+Points ClusterSpace::encode(const VectorRows& vectors, std::span<const std::uint32_t> rows, unsigned threads, const Cancel& cancel) const {
   Points points(rows.size(), stride_);
   parallel_for(threads, (rows.size() + kRowsPerTask - 1) / kRowsPerTask, [&](std::size_t task, std::size_t) {
     cancel.check();
     std::vector<float> values(stride_);
     for (std::size_t i = task * kRowsPerTask; i < std::min(rows.size(), (task + 1) * kRowsPerTask); ++i)
-      points.set(i, values.data(), fit(block, rows[i], values.data()));
+      points.set(i, values.data(), fit(vectors, rows[i], values.data()));
   });
   return points;
 }

@@ -9,7 +9,9 @@
 // everything else is arithmetic on single elements, so that the same rows fall into the same lists on every instruction set.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/vectors.h"
@@ -50,11 +52,26 @@ class Points {
   std::size_t stride_ = 0;
 };
 
+/// Numbered vectors wherever they lie: in one block, or in the segments and heads that a merge reads.
+struct VectorRows {
+  /// `at` gives the bytes of a row's vector, for as long as this is used; it is called from many threads.
+  VectorRows(std::uint32_t dims, Dtype type, std::function<const std::uint8_t*(std::uint32_t)> bytes_of)
+      : dim(dims), dtype(type), at(std::move(bytes_of)) {}
+  explicit VectorRows(const VectorBlock& block)
+      : VectorRows(block.dim, block.dtype, [block](std::uint32_t row) { return block.row(row); }) { inverse_norms = block.inverse_norms; }
+  float inverse_norm(std::uint32_t row) const;
+
+  std::uint32_t dim;
+  Dtype dtype;
+  std::function<const std::uint8_t*(std::uint32_t)> at;
+  const float* inverse_norms = nullptr;  // null: computed when asked for
+};
+
 class ClusterSpace {
  public:
   ClusterSpace() = default;
   /// Centered on the mean of a sample of `rows`, over the largest norm of all of them.
-  ClusterSpace(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, unsigned threads, const Cancel& cancel);
+  ClusterSpace(const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric, unsigned threads, const Cancel& cancel);
   /// As it was written to a file: `unit` is the factor every row is multiplied with, `mean` has `dim` floats.
   ClusterSpace(Metric metric, Dtype dtype, std::uint32_t dim, float unit, std::span<const float> mean);
 
@@ -71,12 +88,15 @@ class ClusterSpace {
     return is_sphere ? std::span<const float>(mean_) : std::span<const float>();
   }
 
-  /// out[0, stride) = the fitted row less the mean. Returns the further coordinate.
-  float fit(const VectorBlock& block, std::uint32_t row, float* out) const;
+  /// out[0, stride) = the fitted row less the mean. Returns the further coordinate. The inverse norm is read under cosine only.
+  float fit(const std::uint8_t* row, float inverse_norm, float* out) const;
+  float fit(const VectorRows& vectors, std::uint32_t row, float* out) const {
+    return fit(vectors.at(row), metric_ == Metric::cosine ? vectors.inverse_norm(row) : 0, out);
+  }
   /// The same of a query, `values` of the type that PreparedQuery takes. Under dot its length is 1, which changes no order.
   void fit_query(const void* values, float* out) const;
   /// The points of rows[i].
-  Points encode(const VectorBlock& block, std::span<const std::uint32_t> rows, unsigned threads, const Cancel& cancel) const;
+  Points encode(const VectorRows& vectors, std::span<const std::uint32_t> rows, unsigned threads, const Cancel& cancel) const;
 
   static std::size_t point_bytes(std::uint32_t dim) { return stride_of(dim) + 3 * sizeof(float) + sizeof(std::int32_t); }
   static std::size_t stride_of(std::uint32_t dim) { return (static_cast<std::size_t>(dim) + 63) / 64 * 64; }

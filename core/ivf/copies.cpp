@@ -56,7 +56,7 @@ void add_copies(const RowsToAssign& from, Lists& lists, unsigned threads, const 
     distances.resize(kPanel * n);
     point_distances(targets.view(), list, 1, targets.view(), targets.stride(), dots, between.data());
     const std::size_t begin = lists.starts[list], count = lists.starts[list + 1] - begin;
-    const Points points = from.space.encode(from.block, std::span(lists.rows).subspan(begin, count), 1, cancel);
+    const Points points = from.space.encode(from.vectors, std::span(lists.rows).subspan(begin, count), 1, cancel);
     for (std::size_t first = 0; first < count; first += kPanel) {
       const std::size_t height = std::min(kPanel, count - first);
       point_distances(points.view(), first, height, targets.view(), targets.stride(), dots, distances.data());

@@ -17,7 +17,10 @@ struct IvfHeader {
   std::uint64_t graph;   // bytes, 0 without
   std::uint64_t codes;   // bytes, 0 without
   std::uint64_t size;
-  std::uint8_t padding[48] = {};
+  // Zero in indexes that were written before these were known.
+  std::uint32_t nprobe, trained_rows;
+  std::uint64_t trained_us;
+  std::uint8_t padding[32] = {};
 };
 static_assert(sizeof(IvfHeader) == 128);
 

@@ -166,7 +166,9 @@ class IvfSearch {
       rows = memory_.rows;
     }
     float* distances = memory_.distances_for(rows.size());
-    query_.distances_at(block_, rows, distances);
+    const bool is_run = !rows.empty() && rows.back() - rows.front() + 1 == rows.size();  // rows ascend
+    if (is_run) query_.distances(block_, rows.front(), static_cast<std::uint32_t>(rows.size()), distances);
+    else query_.distances_at(block_, rows, distances);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (times_ == 1) {
         if (distances[i] <= nearest_.bound()) nearest_.offer({distances[i], first_row_ + rows[i]});

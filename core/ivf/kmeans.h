@@ -17,7 +17,7 @@
 namespace vicino {
 
 /// A cluster never holds more than so many times the mean.
-constexpr std::uint32_t kCapRatio = 2;
+constexpr std::uint32_t kCapRatio = 4;
 
 /// Means of points: floats as well as codes.
 struct Centroids {

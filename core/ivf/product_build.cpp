@@ -34,7 +34,7 @@ std::vector<float> means_of(const Source& source, unsigned threads, const Cancel
     float* mean = means.data() + list * stride;
     const float share = 1 / static_cast<float>(source.starts[list + 1] - source.starts[list]);
     for (std::size_t entry = source.starts[list]; entry < source.starts[list + 1]; ++entry) {
-      source.space.fit(source.block, source.entries[entry], row.data());
+      source.space.fit(source.vectors, source.entries[entry], row.data());
       kernels().combine_vectors(mean, 1.0f, row.data(), share, stride, mean);
     }
   });
@@ -48,7 +48,7 @@ class Remainders {
 
   /// `out` has `stride` floats. |c + r|^2 as well, unless `square` is null.
   void read(std::size_t entry, float* out, float* square) {
-    source_.space.fit(source_.block, source_.entries[entry], out);
+    source_.space.fit(source_.vectors, source_.entries[entry], out);
     if (square) *square = kernels().sum_vectors(out, out, stride_).square;
     kernels().combine_vectors(out, 1.0f, means_.data() + list_of(entry) * stride_, -1.0f, stride_, out);
   }
@@ -149,18 +149,18 @@ class ProductBuilder {
   ProductBuilder(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel)
       : source_(source), has_rotation_(params.kind == IvfKind::opq), seed_(params.seed), threads_(threads), cancel_(cancel),
         row_size_(source.space.stride()), means_(means_of(source, threads, cancel)),
-        shape_(product_shape_for(has_rotation_ ? static_cast<std::uint32_t>(row_size_) : source.block.dim, params.subvectors, params.bits)),
+        shape_(product_shape_for(has_rotation_ ? static_cast<std::uint32_t>(row_size_) : source.vectors.dim, params.subvectors, params.bits)),
         codebook_(shape_, params.seed) {}
 
   std::vector<std::uint8_t> run() {
     train();
     const bool has_squares = source_.space.metric() == Metric::l2;
     ProductHeader header{shape_.dim, shape_.subvectors, shape_.bits, has_rotation_, has_squares, 0, stretch_, 0, source_.entries.size(), source_.starts.size() - 1};
-    const ProductLayout layout(header, shape_, source_.block.dim);
+    const ProductLayout layout(header, shape_, source_.vectors.dim);
     std::vector<std::uint8_t> out(layout.size);
     std::memcpy(out.data(), &header, sizeof header);
     for (std::size_t list = 0; list < header.lists; ++list)
-      std::memcpy(out.data() + layout.means + list * source_.block.dim * sizeof(float), means_.data() + list * row_size_, source_.block.dim * sizeof(float));
+      std::memcpy(out.data() + layout.means + list * source_.vectors.dim * sizeof(float), means_.data() + list * row_size_, source_.vectors.dim * sizeof(float));
     std::memcpy(out.data() + layout.codebook, codebook_.values().data(), codebook_.values().size() * sizeof(float));
     if (has_rotation_) std::memcpy(out.data() + layout.rotation, rotation_.data(), rotation_.size() * sizeof(float));
     encode(has_squares ? out.data() + layout.squares : nullptr, out.data() + layout.codes);
@@ -240,7 +240,7 @@ class ProductBuilder {
   /// near the query: k-means shortens what it codes, which shows along the row itself.
   float measure_noise(const std::vector<std::uint8_t>& bytes) {
     const std::size_t n = source_.entries.size();
-    const auto codes = ProductCodes::open(bytes, n, static_cast<std::uint32_t>(source_.starts.size() - 1), source_.block.dim);
+    const auto codes = ProductCodes::open(bytes, n, static_cast<std::uint32_t>(source_.starts.size() - 1), source_.vectors.dim);
     const bool is_l2 = source_.space.metric() == Metric::l2;
     const auto gain = is_l2 ? 0.5f : 1.0f;  // either makes an estimate base - <v, r'>
     Remainders remainders(source_, means_);
@@ -252,7 +252,7 @@ class ProductBuilder {
       const std::size_t own = n * q / n_queries, list = remainders.list_of(own);
       const std::size_t first = source_.starts[list], count = std::min<std::size_t>(source_.starts[list + 1] - first, kNoisePairs);
       query.vector.resize(row_size_);
-      source_.space.fit(source_.block, source_.entries[own], query.vector.data());
+      source_.space.fit(source_.vectors, source_.entries[own], query.vector.data());
       if (!is_l2) kernels().combine_vectors(query.vector.data(), 1.0f, source_.space.mean().data(), 1.0f, row_size_, query.vector.data());
       const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), row_size_).square);
       if (!(length > 0)) continue;

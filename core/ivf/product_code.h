@@ -64,7 +64,7 @@ class ProductCodes {
  public:
   struct Source {
     const ClusterSpace& space;
-    const VectorBlock& block;
+    const VectorRows& vectors;
     std::span<const std::uint32_t> entries;
     std::span<const std::uint64_t> starts;
   };

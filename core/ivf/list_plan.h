@@ -1,0 +1,36 @@
+// Which lists there are and which rows they hold: what is decided before an index is written, and can be decided before its rows are.
+// A merge plans the lists of the rows it is about to write and writes them in this order, so that every list is one run of the file:
+// scanned as fast as memory gives it, and read from a disk in one piece (docs/design/0009-ivf.md).
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "ivf/assignment.h"
+#include "ivf/cluster_space.h"
+#include "ivf/ivf.h"
+
+namespace vicino {
+
+struct ListPlan {
+  ClusterSpace space;
+  Lists lists;
+  ListTraining training;
+  float mean_distance = 0;  // squared, of a row from the centroid of its list
+
+  /// How much farther rows are from their centroids than when these were trained; 1 where they were trained on these rows.
+  double drift() const { return training.distance > 0 ? mean_distance / training.distance : 1; }
+};
+
+/// Plans the lists of `rows` (ascending numbers of rows that have a vector), see build_ivf.
+ListPlan plan_lists(const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric, const IvfParams& params, unsigned threads,
+                    const Cancel& cancel, std::atomic<std::uint64_t>* progress, const Ivf* trained);
+
+/// Writes the index of planned lists, whose rows are those of the block.
+std::vector<std::uint8_t> build_ivf(const VectorBlock& block, ListPlan plan, Metric metric, const IvfParams& params, unsigned threads,
+                                    const Cancel& cancel);
+
+/// Upper bound of the memory that planning takes, the plan included.
+std::size_t list_plan_bytes(std::size_t rows, std::uint32_t dim, const IvfParams& params, unsigned threads);
+
+}  // namespace vicino
