@@ -59,6 +59,9 @@ nanobind::bytes released(Make&& make) {
   return to_bytes(made);
 }
 
+/// How an index is built, as Python says it: keyword arguments named as VectorIndexParams.
+VectorIndexParams params_of(const nanobind::kwargs& options);
+
 /// A sealed segment of a snapshot. Throws InvalidArgument when there is none with this key.
 const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key);
 

@@ -100,11 +100,18 @@ std::uint32_t calibrate_nprobe(const ClusterSpace& space, const Lists& lists, co
                                const Cancel& cancel) {
   if (lists.rows.size() < kRowsMin || lists.size() < kListsMin) return 0;
   const auto asked = draw_evenly(lists.rows, std::clamp(kRowsScanned / lists.rows.size(), kQueriesMin, kQueriesMax));
+  VectorBlock scanned = block;
+  std::vector<float> norms;
+  if (space.metric() == Metric::cosine && !block.inverse_norms) {
+    norms.resize(block.rows);
+    compute_inverse_norms(block, norms.data());
+    scanned.inverse_norms = norms.data();
+  }
   Bitmap present(block.rows);
   for (const std::uint32_t row : lists.rows) present.set(row);
   std::vector<std::vector<std::uint8_t>> values;
   for (const std::uint32_t row : asked) values.push_back(query_of(block, row));
-  const auto neighbors = neighbors_of(asked, values, space.metric(), block, present.words(), threads, cancel);
+  const auto neighbors = neighbors_of(asked, values, space.metric(), scanned, present.words(), threads, cancel);
   const auto holding = lists_of(neighbors, lists);
   std::vector<std::vector<std::uint32_t>> needed(asked.size());
   for (std::size_t query = 0; query < asked.size(); ++query) {

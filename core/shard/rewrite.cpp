@@ -1,6 +1,7 @@
 #include "shard/rewrite.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/coded_rows.h"
 #include "shard/segment.h"
@@ -21,6 +22,54 @@ Rewrite::Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size
     }
     mapping_.push_back(std::move(mapping));
   }
+}
+
+void Rewrite::order_by_lists(const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel) {
+  snapshot_->expect_column(column);
+  std::vector<std::uint32_t> rows, order;
+  for (std::uint32_t row = 0; row < n_rows(); ++row) (snapshot_->vector(column.slot, sources_[row]) ? rows : order).push_back(row);
+  const VectorRows vectors(column.dim, column.dtype, [&](std::uint32_t row) { return snapshot_->vector(column.slot, sources_[row]); });
+  plan_ = plan_vector_lists(params, vectors, rows, column.metric, threads, cancel, lists_before(column));
+  order.insert(order.begin(), plan_->lists.rows.begin(), plan_->lists.rows.end());
+  std::iota(plan_->lists.rows.begin(), plan_->lists.rows.end(), 0u);
+  reorder(order);
+}
+
+const Ivf* Rewrite::lists_before(const ColumnSpec& column) const {
+  const Ivf* found = nullptr;
+  std::uint32_t most = 0;
+  for (const std::size_t input : inputs_) {
+    const Entry& entry = snapshot_->entries()[input];
+    const VectorIndex* index = entry.rows->vector_index(column.slot);
+    if (!index || !index->lists() || entry.n_live <= most) continue;
+    found = index->lists();
+    most = entry.n_live;
+  }
+  return found;
+}
+
+/// order[i]: the present row that is to be row i.
+void Rewrite::reorder(const std::vector<std::uint32_t>& order) {
+  std::vector<Locator> sources(sources_.size());
+  std::vector<std::uint32_t> place(sources_.size());
+  for (std::uint32_t row = 0; row < order.size(); ++row) {
+    sources[row] = sources_[order[row]];
+    place[order[row]] = row;
+  }
+  sources_ = std::move(sources);
+  for (auto& rows : mapping_)
+    for (std::uint32_t& row : rows)
+      if (row != kDropped) row = place[row];
+}
+
+BuiltIndex Rewrite::build_lists(const Segment& written, const ColumnSpec& column, const VectorIndexParams& params, unsigned threads,
+                                const Cancel& cancel) {
+  const auto chunks = written.chunks(column.slot);
+  if (!plan_ || chunks.empty() || written.size() != n_rows())
+    throw InvalidArgument("build_lists: the rows were not ordered by lists, or the segment is not what was written of them");
+  BuiltIndex built = build_planned_lists(params, chunks[0].block, std::move(*plan_), column.metric, threads, cancel);
+  plan_.reset();
+  return built;
 }
 
 std::size_t Rewrite::working_bytes(std::size_t slice_bytes) const {

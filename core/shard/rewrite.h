@@ -1,6 +1,9 @@
 // Sealing and merging: the live rows of some entries, in order, as the sections of new files. One code path for both: a seal is a merge of
 // one frozen head.
 //
+// Rows stand as they stood in the inputs, or in the order of inverted lists over one of their vectors, which are decided first then: every list
+// is one run of the new file.
+//
 // Nothing is written here. Ids are built at once (a few bytes a row); documents and vectors are handed out in slices, so that the memory a
 // rewrite takes does not grow with the size of its output beyond the id map and the row mapping.
 #pragma once
@@ -11,9 +14,12 @@
 
 #include "shard/id_map.h"
 #include "shard/snapshot.h"
+#include "shard/vector_index.h"
 #include "sparse/terms_builder.h"
 
 namespace vicino {
+
+class Segment;
 
 class Rewrite {
  public:
@@ -22,6 +28,11 @@ class Rewrite {
   /// inputs: positions of entries in `snapshot`, in the order their rows shall have. With keep_rows dead rows stay, with empty documents,
   /// so that new documents fit the old vectors.
   Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs, bool keep_rows = false);
+
+  /// Puts the rows into the order of lists over a vector, those without one last. Before any section is asked for.
+  void order_by_lists(const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel);
+  /// The index of these lists over the rows as they were written. Once, after order_by_lists.
+  BuiltIndex build_lists(const Segment& written, const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel);
 
   std::uint32_t n_rows() const { return static_cast<std::uint32_t>(sources_.size()); }
   const Snapshot& snapshot() const { return *snapshot_; }
@@ -60,12 +71,16 @@ class Rewrite {
  private:
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::size_t> inputs_;
+  /// The lists of the input that has most of the rows, null when none has any that could go on.
+  const Ivf* lists_before(const ColumnSpec& column) const;
+  void reorder(const std::vector<std::uint32_t>& order);
   Bytes document(Locator at) const;
   Bytes value(const ValueSpec& column, Locator at) const;
   void code_vector(const ColumnSpec& column, Locator at, std::uint8_t* out) const;
 
   std::vector<Locator> sources_;                     // per output row
   std::vector<std::vector<std::uint32_t>> mapping_;  // per input, per row
+  std::optional<ListPlan> plan_;                     // of order_by_lists
 };
 
 }  // namespace vicino

@@ -20,7 +20,17 @@ IvfParams lists_of(const VectorIndexParams& params) {
   lists.subvectors = params.subvectors;
   lists.bits = params.bits;
   lists.copies = params.copies ? 1 : 0;
+  lists.time_us = params.time_us;
   return lists;
+}
+
+// More than this many times as far from their centroids as when these were trained, rows cost a search more than training anew costs a merge;
+// and so do lists that are fewer than those wanted by more than this factor (docs/design/0009-ivf.md).
+constexpr double kDriftMax = 1.1, kListsRatioMax = 1.5;
+
+bool keeps_centroids(const IvfParams& params, std::size_t rows, const Ivf& before) {
+  const double wanted = params.nlist ? params.nlist : ivf_lists_for(rows);
+  return wanted <= kListsRatioMax * before.nlist() && before.nlist() <= kListsRatioMax * wanted;
 }
 
 HnswParams hnsw_of(const VectorIndexParams& params) { return {params.m, params.ef_construct, 0}; }
@@ -58,6 +68,21 @@ BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock
   if (params.kind == "graph") return {"graph", build_graph(block, rows, metric, GraphParams{}, threads, cancel, nullptr)};
   if (params.kind == "hnsw") return {"hnsw", build_hnsw(block, rows, metric, hnsw_of(params), threads, cancel, nullptr)};
   return {"lists", build_ivf(block, rows, metric, lists_of(params), threads, cancel, nullptr)};
+}
+
+ListPlan plan_vector_lists(const VectorIndexParams& params, const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric,
+                           unsigned threads, const Cancel& cancel, const Ivf* before) {
+  const IvfParams lists = lists_of(params);
+  if (before && keeps_centroids(lists, rows.size(), *before)) {
+    ListPlan plan = plan_lists(vectors, rows, metric, lists, threads, cancel, nullptr, before);
+    if (plan.drift() <= kDriftMax) return plan;
+  }
+  return plan_lists(vectors, rows, metric, lists, threads, cancel, nullptr, nullptr);
+}
+
+BuiltIndex build_planned_lists(const VectorIndexParams& params, const VectorBlock& block, ListPlan plan, Metric metric, unsigned threads,
+                               const Cancel& cancel) {
+  return {"lists", build_ivf(block, std::move(plan), metric, lists_of(params), threads, cancel)};
 }
 
 std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,

@@ -16,6 +16,7 @@
 #include "index/held_graph.h"
 #include "index/hnsw.h"
 #include "ivf/ivf.h"
+#include "ivf/list_plan.h"
 #include "storage/container.h"
 
 namespace vicino {
@@ -59,6 +60,9 @@ struct VectorIndexParams {
   bool copies = false;           // rows at a border are in a second list
   std::uint32_t m = 16;          // links of a hierarchical graph
   std::uint32_t ef_construct = 200;
+  std::uint64_t time_us = 0;     // now, which lists remember
+
+  bool has_lists() const { return kind.starts_with("ivf"); }
 };
 
 struct BuiltIndex {
@@ -69,6 +73,14 @@ struct BuiltIndex {
 /// Deterministic for any number of threads. Throws Cancelled; InvalidArgument for a kind that does not go with the rows or the metric.
 BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
                               unsigned threads, const Cancel& cancel);
+
+/// The lists of rows that are about to be written in their order. Those of `before`, the index of most of these rows, keep their centroids as
+/// long as they fit: while about as many lists are wanted, and rows are not much farther from them than when they were trained.
+ListPlan plan_vector_lists(const VectorIndexParams& params, const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric,
+                           unsigned threads, const Cancel& cancel, const Ivf* before);
+/// The index of planned lists over the block that holds their rows.
+BuiltIndex build_planned_lists(const VectorIndexParams& params, const VectorBlock& block, ListPlan plan, Metric metric, unsigned threads,
+                               const Cancel& cancel);
 
 /// Upper bound of the memory a build allocates, its result included, the rows not.
 std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,
