@@ -230,6 +230,12 @@ class IvfIndex:
         """What scans read, the vectors apart."""
 
     @property
+    def nprobe(self) -> int:
+        """
+        Lists to probe for a recall of 0.95 at 10, as measured when it was built; 0: not measured.
+        """
+
+    @property
     def imbalance(self) -> float:
         """1 when all lists are equally long."""
 
@@ -711,6 +717,16 @@ class Rewrite:
 
     @property
     def n_rows(self) -> int: ...
+
+    def order_by_lists(self, column: tuple[int, int, Dtype, Metric], coded: bool, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, time_us: int = 0) -> None:
+        """
+        Puts the rows into the order of inverted lists over one vector, before anything is written.
+        """
+
+    def build_lists(self, written: Segment, column: tuple[int, int, Dtype, Metric], threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False) -> tuple:
+        """
+        The index of these lists over the segment that was written: name of its section, and bytes.
+        """
 
     def working_bytes(self, slice_bytes: int) -> int:
         """

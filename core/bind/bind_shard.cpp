@@ -86,6 +86,13 @@ std::shared_ptr<const Segment> open_segment(std::uint64_t key, const Container& 
   return Segment::open(key, ids, fields, vectors, graphs, indexes, values, terms, multis);
 }
 
+VectorIndexParams lists_params(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
+                               std::uint64_t time_us) {
+  VectorIndexParams params{kind, nlist, subvectors, bits, copies};
+  params.time_us = time_us;
+  return params;
+}
+
 void bind_rewrite(nb::module_& m) {
   nb::class_<Rewrite>(m, "Rewrite", "The live rows of some entries as the sections of new files.")
       .def("__init__", [](Rewrite* self, std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs, bool keep_rows) {
@@ -93,6 +100,22 @@ void bind_rewrite(nb::module_& m) {
         new (self) Rewrite(std::move(snapshot), std::move(inputs), keep_rows);
       }, "snapshot"_a, "inputs"_a, "keep_rows"_a = false)
       .def_prop_ro("n_rows", &Rewrite::n_rows)
+      .def("order_by_lists", [](Rewrite& r, const Column& c, bool coded, unsigned threads, const Cancel& cancel, const std::string& kind,
+                                std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint64_t time_us) {
+        nb::gil_scoped_release unlocked;
+        r.order_by_lists(spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, time_us), coded, threads, cancel);
+      }, "column"_a, "coded"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "time_us"_a = 0,
+           "Puts the rows into the order of inverted lists over one vector, before anything is written.")
+      .def("build_lists", [](Rewrite& r, const Segment& written, const Column& c, unsigned threads, const Cancel& cancel, const std::string& kind,
+                             std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies) {
+        BuiltIndex built;
+        {
+          nb::gil_scoped_release unlocked;
+          built = r.build_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, 0), threads, cancel);
+        }
+        return nb::make_tuple(built.section, to_bytes(Bytes{built.bytes.data(), built.bytes.size()}));
+      }, "written"_a, "column"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false,
+           "The index of these lists over the segment that was written: name of its section, and bytes.")
       .def("working_bytes", [](const Rewrite& r, std::size_t slice_bytes) {
         nb::gil_scoped_release unlocked;
         return r.working_bytes(slice_bytes);

@@ -113,6 +113,17 @@ nb::ndarray<nb::numpy, std::int64_t> locators(const Snapshot& snapshot, const Ma
   return to_array(std::move(found));
 }
 
+/// What is worth knowing of inverted lists.
+nb::dict list_info(const Ivf& ivf) {
+  nb::dict info;
+  info["nlist"] = ivf.nlist();
+  info["nprobe"] = ivf.nprobe();
+  info["trained_rows"] = ivf.training().rows;
+  info["trained_us"] = ivf.training().time_us;
+  info["drift"] = ivf.training().distance > 0 ? ivf.mean_distance() / ivf.training().distance : 1.0;
+  return info;
+}
+
 nb::list entry_infos(const Snapshot& snapshot) {
   nb::list infos;
   for (const Entry& entry : snapshot.entries()) {
@@ -125,13 +136,16 @@ nb::list entry_infos(const Snapshot& snapshot) {
     info["sealed"] = dynamic_cast<const Segment*>(entry.rows.get()) != nullptr;
     info["memory_bytes"] = entry.rows->memory_bytes() + entry.overlay->memory_bytes();
     nb::dict columns;
+    nb::dict lists;
     nb::list coded;
     for (const ColumnSpec& spec : entry.rows->columns()) {
       const VectorIndex* index = entry.rows->vector_index(spec.slot);
       columns[nb::int_(spec.slot)] = index ? nb::cast(index->made()) : nb::none();
+      if (index && index->lists()) lists[nb::int_(spec.slot)] = list_info(*index->lists());
       if (entry.rows->is_coded(spec.slot)) coded.append(spec.slot);
     }
     info["columns"] = columns;
+    info["lists"] = lists;
     info["coded"] = coded;
     infos.append(info);
   }
@@ -217,11 +231,6 @@ nb::bytes tombstone_words(const Snapshot& snapshot, std::size_t entry) {
     dead.flip();
   }
   return to_bytes(Bytes{reinterpret_cast<const std::uint8_t*>(dead.words()), dead.n_words() * 8});
-}
-
-VectorIndexParams params_of(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m,
-                           std::uint32_t ef_construct) {
-  return {kind, nlist, subvectors, bits, copies, m, ef_construct};
 }
 
 nb::tuple build_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel,

@@ -59,8 +59,10 @@ nanobind::bytes released(Make&& make) {
   return to_bytes(made);
 }
 
-/// How an index is built, as Python says it: keyword arguments named as VectorIndexParams.
-VectorIndexParams params_of(const nanobind::kwargs& options);
+inline VectorIndexParams params_of(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m,
+                                   std::uint32_t ef_construct) {
+  return {kind, nlist, subvectors, bits, copies, m, ef_construct};
+}
 
 /// A sealed segment of a snapshot. Throws InvalidArgument when there is none with this key.
 const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key);

@@ -56,7 +56,8 @@ ClusterSpace::ClusterSpace(Metric metric, Dtype dtype, std::uint32_t dim, float 
 float VectorRows::inverse_norm(std::uint32_t row) const {
   if (inverse_norms) return inverse_norms[row];
   float inverse;
-  compute_inverse_norms({at(row), 1, dim, dtype, nullptr}, &inverse);
+  const StoredRow stored = at(row);
+  compute_inverse_norms({stored.bytes, 1, dim, stored.dtype, nullptr}, &inverse);
   return inverse;
 }
 
@@ -94,8 +95,8 @@ void ClusterSpace::read(Dtype dtype, const std::uint8_t* row, float* out) const 
   std::fill(out + dim_, out + stride_, 0.0f);
 }
 
-float ClusterSpace::fit(const std::uint8_t* row, float inverse_norm, float* out) const {
-  read(dtype_, row, out);
+float ClusterSpace::fit(StoredRow row, float inverse_norm, float* out) const {
+  read(row.dtype, row.bytes, out);
   float factor = metric_ == Metric::cosine ? inverse_norm : unit_, extra = 0;
   if (metric_ == Metric::dot) {
     kernels().combine_vectors(out, factor, out, 0.0f, stride_, out);

@@ -52,18 +52,25 @@ class Points {
   std::size_t stride_ = 0;
 };
 
+/// One vector as it is stored; coded rows stand beside rows of floats where a merge reads both.
+struct StoredRow {
+  const std::uint8_t* bytes;
+  Dtype dtype;
+};
+
 /// Numbered vectors wherever they lie: in one block, or in the segments and heads that a merge reads.
 struct VectorRows {
-  /// `at` gives the bytes of a row's vector, for as long as this is used; it is called from many threads.
-  VectorRows(std::uint32_t dims, Dtype type, std::function<const std::uint8_t*(std::uint32_t)> bytes_of)
-      : dim(dims), dtype(type), at(std::move(bytes_of)) {}
+  /// `type` is that of the rows as they will be searched. `row_at` is called from many threads.
+  VectorRows(std::uint32_t dims, Dtype type, std::function<StoredRow(std::uint32_t)> row_at) : dim(dims), dtype(type), at(std::move(row_at)) {}
   explicit VectorRows(const VectorBlock& block)
-      : VectorRows(block.dim, block.dtype, [block](std::uint32_t row) { return block.row(row); }) { inverse_norms = block.inverse_norms; }
+      : VectorRows(block.dim, block.dtype, [block](std::uint32_t row) { return StoredRow{block.row(row), block.dtype}; }) {
+    inverse_norms = block.inverse_norms;
+  }
   float inverse_norm(std::uint32_t row) const;
 
   std::uint32_t dim;
   Dtype dtype;
-  std::function<const std::uint8_t*(std::uint32_t)> at;
+  std::function<StoredRow(std::uint32_t)> at;
   const float* inverse_norms = nullptr;  // null: computed when asked for
 };
 
@@ -89,7 +96,7 @@ class ClusterSpace {
   }
 
   /// out[0, stride) = the fitted row less the mean. Returns the further coordinate. The inverse norm is read under cosine only.
-  float fit(const std::uint8_t* row, float inverse_norm, float* out) const;
+  float fit(StoredRow row, float inverse_norm, float* out) const;
   float fit(const VectorRows& vectors, std::uint32_t row, float* out) const {
     return fit(vectors.at(row), metric_ == Metric::cosine ? vectors.inverse_norm(row) : 0, out);
   }

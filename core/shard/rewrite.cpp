@@ -24,24 +24,29 @@ Rewrite::Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size
   }
 }
 
-void Rewrite::order_by_lists(const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel) {
+void Rewrite::order_by_lists(const ColumnSpec& column, const VectorIndexParams& params, bool coded, unsigned threads, const Cancel& cancel) {
   snapshot_->expect_column(column);
   std::vector<std::uint32_t> rows, order;
   for (std::uint32_t row = 0; row < n_rows(); ++row) (snapshot_->vector(column.slot, sources_[row]) ? rows : order).push_back(row);
-  const VectorRows vectors(column.dim, column.dtype, [&](std::uint32_t row) { return snapshot_->vector(column.slot, sources_[row]); });
-  plan_ = plan_vector_lists(params, vectors, rows, column.metric, threads, cancel, lists_before(column));
+  const Dtype stored = coded ? Dtype::coded : column.dtype;
+  const VectorRows vectors(column.dim, stored, [&](std::uint32_t row) -> StoredRow {
+    const Locator at = sources_[row];
+    const bool is_coded = snapshot_->entries()[static_cast<std::size_t>(at >> 32)].rows->is_coded(column.slot);
+    return {snapshot_->vector(column.slot, at), is_coded ? Dtype::coded : column.dtype};
+  });
+  plan_ = plan_vector_lists(params, vectors, rows, column.metric, threads, cancel, lists_before(column, stored));
   order.insert(order.begin(), plan_->lists.rows.begin(), plan_->lists.rows.end());
   std::iota(plan_->lists.rows.begin(), plan_->lists.rows.end(), 0u);
   reorder(order);
 }
 
-const Ivf* Rewrite::lists_before(const ColumnSpec& column) const {
+const Ivf* Rewrite::lists_before(const ColumnSpec& column, Dtype stored) const {
   const Ivf* found = nullptr;
   std::uint32_t most = 0;
   for (const std::size_t input : inputs_) {
     const Entry& entry = snapshot_->entries()[input];
     const VectorIndex* index = entry.rows->vector_index(column.slot);
-    if (!index || !index->lists() || entry.n_live <= most) continue;
+    if (!index || !index->lists() || index->lists()->space().dtype() != stored || entry.n_live <= most) continue;
     found = index->lists();
     most = entry.n_live;
   }

@@ -29,8 +29,8 @@ class Rewrite {
   /// so that new documents fit the old vectors.
   Rewrite(std::shared_ptr<const Snapshot> snapshot, std::vector<std::size_t> inputs, bool keep_rows = false);
 
-  /// Puts the rows into the order of lists over a vector, those without one last. Before any section is asked for.
-  void order_by_lists(const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel);
+  /// Puts the rows into the order of lists over a vector, those without one last. Before any section is asked for. coded: how the rows will be kept.
+  void order_by_lists(const ColumnSpec& column, const VectorIndexParams& params, bool coded, unsigned threads, const Cancel& cancel);
   /// The index of these lists over the rows as they were written. Once, after order_by_lists.
   BuiltIndex build_lists(const Segment& written, const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel);
 
@@ -72,7 +72,7 @@ class Rewrite {
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::size_t> inputs_;
   /// The lists of the input that has most of the rows, null when none has any that could go on.
-  const Ivf* lists_before(const ColumnSpec& column) const;
+  const Ivf* lists_before(const ColumnSpec& column, Dtype stored) const;
   void reorder(const std::vector<std::uint32_t>& order);
   Bytes document(Locator at) const;
   Bytes value(const ValueSpec& column, Locator at) const;

@@ -27,9 +27,8 @@ constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows und
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
 constexpr std::uint64_t kScannedPerWalked = 4;  // a row costs a walk so many times what it costs a coded scan
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
-constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says
+constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
 constexpr std::size_t kProbedMin = 8;
-constexpr std::size_t kBeamPerList = 4;      // a beam so many times as wide as lists are scanned finds about as much
 constexpr std::size_t kListsMin = 100;       // times k: of fewer rows a scan costs less than finding their lists
 constexpr std::size_t kCodedScanMin = 8;     // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
 
@@ -187,11 +186,13 @@ class EntrySearch {
   /// The neighbors of a query lie in the more lists the fewer rows match.
   std::size_t nprobe() const {
     std::size_t wanted = request_.nprobe;
-    if (!wanted && request_.ef) wanted = request_.ef / kBeamPerList;
+    const std::size_t usual =
+        lists_->nprobe() ? lists_->nprobe() : std::max(kProbedMin, static_cast<std::size_t>(kProbedShare * lists_->nlist()));
+    if (!wanted && request_.ef) wanted = usual * request_.ef / kDefaultEf;  // what is usual of a graph is usual of lists
     if (!wanted) {
       const double share = std::cbrt(static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
       const double depth = std::sqrt(static_cast<double>(std::max<std::size_t>(request_.k, 10)) / 10.0);
-      wanted = std::max(kProbedMin, static_cast<std::size_t>(kProbedShare * lists_->nlist() * share * depth));
+      wanted = static_cast<std::size_t>(static_cast<double>(usual) * share * depth);
     }
     return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(wanted) / std::sqrt(share())));
   }

@@ -29,7 +29,7 @@ from vicino.collection.policy import (
     next_action,
 )
 from vicino.collection.promises import Promises
-from vicino.collection.schema import Settings
+from vicino.collection.schema import Settings, VectorSlot
 from vicino.collection.shard import Shard
 from vicino.collection.values import to_text
 from vicino.errors import Error, MemoryLimitError, StorageError
@@ -166,6 +166,29 @@ class Maintenance:
             files = write_segment(self.shard.journal, rewrite, key, columns_of(settings), values, job.cancel_token, coded=coded_slots(settings))
         return open_segment(self.shard.journal, files)[0], files
 
+    def _write_in_lists(
+        self, rewrite: _core.Rewrite, key: int, leading: VectorSlot, settings: Settings, job: Job
+    ) -> tuple[_core.Segment | None, SegmentFiles | None]:
+        """The same with rows in the order of inverted lists over a vector, and the index of these."""
+        column, index = core_slot(leading), leading.spec.index_spec
+        options = index.build_options()
+        needed = _core.vector_index_build_bytes(column, rewrite.n_rows, self._threads, **options)
+        coded = leading.slot in coded_slots(settings)
+        with self.shard.budget.reserve(needed, f"ordering {rewrite.n_rows} vectors by lists", optional=True):
+            now_us = int(self.shard.env.now() * 1e6)
+            rewrite.order_by_lists(column, coded, self._threads, job.cancel_token, time_us=now_us, **options)
+            written, files = self._write(rewrite, key, settings, job, optional=True)
+            assert written is not None and files is not None, "a rewrite without rows is not ordered"
+            section, built = rewrite.build_lists(written, column, self._threads, job.cancel_token, **options)
+            name = write_vector_index(self.shard.journal, leading.slot, section, built, index.made)
+        files = files.with_graph(leading.slot, name)
+        return open_segment(self.shard.journal, files)[0], files
+
+    def _leading(self, slot: int | None = None) -> VectorSlot | None:
+        """The vector whose lists decide the order of rows: the first that has lists. slot: None unless it is this one."""
+        found = next((entry for entry in self.shard.settings.vectors.values() if entry.spec.index_spec.has_lists), None)
+        return None if found is None or (slot is not None and found.slot != slot) else found
+
     def _write_manifest(self) -> None:
         """Writes the base as it is now: tombstones and patches that changed, then the manifest."""
         shard = self.shard
@@ -254,6 +277,8 @@ class Maintenance:
                     self._rewrite_fields(action, job)
                 case Checkpoint():
                     self._checkpoint(job)
+                case BuildVectorIndex() if self._leading(action.slot):
+                    self._merge(Merge((action.key,)), job)
                 case BuildVectorIndex():
                     self._build_vector_index(action, job)
                 case DropVectorIndex():
@@ -271,7 +296,11 @@ class Maintenance:
         base = shard.state.base()
         positions = [position for position, entry in enumerate(base.entries) if entry["key"] in action.keys]
         rewrite = _core.Rewrite(base, positions)
-        output, files = self._write(rewrite, shard.state.next_key(), shard.manifest.settings, job, optional=True)
+        settings, leading = shard.manifest.settings, self._leading()
+        if leading is not None and rewrite.n_rows >= self.limits.graph_rows_min and _has(rewrite, leading, settings):
+            output, files = self._write_in_lists(rewrite, shard.state.next_key(), leading, settings, job)
+        else:
+            output, files = self._write(rewrite, shard.state.next_key(), settings, job, optional=True)
         with self._install_lock:
             with shard.writer:
                 shard.state.install(rewrite, output, False)
@@ -442,6 +471,11 @@ class Maintenance:
                 self.seal_next(job)
         except Error as error:
             self.last_error = error
+
+
+def _has(rewrite: _core.Rewrite, vector: VectorSlot, settings: Settings) -> bool:
+    """Whether the base that is rewritten knows of a vector and any of its rows has it."""
+    return any(entry.slot == vector.slot for entry in settings.vectors.values()) and rewrite.has_column(core_slot(vector))
 
 
 def _with_usable_indexes(files: SegmentFiles, entry: Mapping[str, Any], made: Mapping[int, str]) -> SegmentFiles:
