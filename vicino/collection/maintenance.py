@@ -163,7 +163,8 @@ class Maintenance:
         values = values_of(settings)
         needed = rewrite.working_bytes(SLICE_BYTES) + max((rewrite.terms_bytes(column) for column in values), default=0)
         with self.shard.budget.reserve(needed, "writing a segment", optional=optional):
-            files = write_segment(self.shard.journal, rewrite, key, columns_of(settings), values, job.cancel_token, coded=coded_slots(settings))
+            coded = coded_slots(settings)
+            files = write_segment(self.shard.journal, rewrite, key, columns_of(settings), values, job.cancel_token, coded=coded)
         return open_segment(self.shard.journal, files)[0], files
 
     def _write_in_lists(
@@ -178,7 +179,8 @@ class Maintenance:
             now_us = int(self.shard.env.now() * 1e6)
             rewrite.order_by_lists(column, coded, self._threads, job.cancel_token, time_us=now_us, **options)
             written, files = self._write(rewrite, key, settings, job, optional=True)
-            assert written is not None and files is not None, "a rewrite without rows is not ordered"
+            assert written is not None, "a rewrite without rows is not ordered"
+            assert files is not None
             section, built = rewrite.build_lists(written, column, self._threads, job.cancel_token, **options)
             name = write_vector_index(self.shard.journal, leading.slot, section, built, index.made)
         files = files.with_graph(leading.slot, name)

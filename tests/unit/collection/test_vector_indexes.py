@@ -157,3 +157,73 @@ def test_a_walk_under_a_filter_opposed_to_the_query_goes_over_the_matching_rows(
         truth = docs.search_many(queries, where="group >= 10", exact=True)
     assert {step.strategy for step in found[0].plan.segments} == {"graph of matches", "none"}
     assert np.mean([len({*a.ids} & {*b.ids}) / 10 for a, b in zip(found, truth, strict=True)]) > 0.9
+
+
+def lists_of(docs) -> list[dict]:
+    """What sealed segments say of the lists of their one vector."""
+    return [entry["lists"][0] for entry in docs._shard.state.base().entries if entry["sealed"]]
+
+
+@pytest.mark.parametrize("settings", [{}, {"keep_raw": False}], ids=["raw", "coded"])
+def test_rows_in_the_order_of_lists_keep_their_records(settings):
+    """Ids, fields, texts, sparse vectors and rows without a vector travel together when a merge puts rows into another order."""
+    rows = clusters()
+    spec = vicino.VectorSpec(DIM, "cosine", index="ivf_flat", **settings)
+    with vicino.open(limits=LIMITS) as db:
+        docs = db.create_collection("docs", vectors={"v": spec, "bag": vicino.SparseSpec()}, text=["words"])
+        every = [{"id": i, "n": i, "words": f"word{i}", "bag": {i % 7: 1.0, 100 + i: 1.0}} for i in range(N)]
+        docs.upsert([record | ({"v": rows[i]} if i % 10 else {}) for i, record in enumerate(every)])
+        docs.optimize()
+        for i in range(0, N, 97):
+            record = docs.get(i, vectors=True)
+            assert record.fields["n"] == i
+            assert ("v" in record.vectors) == bool(i % 10)
+            assert docs.search(vicino.Text(f"word{i}", fields="words"), limit=3).ids == [i]
+            assert docs.search(vicino.Sparse({100 + i: 1.0}), limit=1).ids == [i]
+            if i % 10:
+                assert np.allclose(record.vectors["v"], rows[i], atol=0.05)
+                assert docs.search(rows[i], vector="v", limit=1).ids == [i]
+        order = [record.id for record in docs.iter()]
+        assert sorted(order) == list(range(N))
+        assert order != sorted(order)
+        assert order[-N // 10 :] == list(range(0, N, 10))
+
+
+def test_writes_during_a_merge_into_list_order_find_their_rows():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "flat")
+        docs.set_index("ivf_flat")
+        docs.update(range(0, N, 3), set={"n": -1})
+        docs.delete(range(1, N, 3))
+        docs.optimize()
+        assert {record.id: record.fields["n"] for record in docs.iter()} == {i: -1 if i % 3 == 0 else i for i in range(N) if i % 3 != 1}
+
+
+def test_lists_to_probe_are_measured_when_an_index_is_built():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "ivf_flat")
+        (lists,) = lists_of(docs)
+        assert 0 < lists["nprobe"] < lists["nlist"] / 2
+        assert docs.search(clusters(1, 2)[0]).plan.segments[0].visited == lists["nprobe"]
+        assert recall(docs) > 0.9
+
+
+def test_a_merge_keeps_the_centroids_of_rows_that_are_much_like_those_before():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("ivf_flat", nlist=40))
+        (before,) = lists_of(docs)
+        docs.upsert(ids=range(N, N + 300), vectors=clusters(300, 4))
+        docs.optimize()
+        (after,) = lists_of(docs)
+        assert (after["trained_rows"], after["trained_us"]) == (N, before["trained_us"])
+        assert after["drift"] == pytest.approx(1, abs=0.05)
+
+
+def test_a_merge_trains_anew_when_rows_have_drifted_from_their_centroids():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("ivf_flat", nlist=40))
+        docs.upsert(ids=range(N, 2 * N), vectors=np.random.default_rng(5).standard_normal((N, DIM), dtype=np.float32))
+        docs.optimize()
+        (after,) = lists_of(docs)
+        assert after["trained_rows"] == 2 * N
+        assert after["drift"] == 1

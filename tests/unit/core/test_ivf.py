@@ -172,7 +172,7 @@ def test_degenerate_rows_are_all_found(name: str, kind: str, metric: str) -> Non
 def test_lists_of_rows_that_cannot_be_told_apart_are_cut(name: str) -> None:
     index = opened(DEGENERATE[name], "l2", nlist=30)
     assert index.nlist >= 30 * 2500 / 3000 / 4
-    assert index.imbalance < 3
+    assert index.imbalance < 6
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 7])
@@ -274,7 +274,7 @@ def test_a_walk_over_centroids_goes_on_where_a_filter_asks_for_more() -> None:
 def test_lists_are_balanced() -> None:
     vectors = np.vstack([gaussians(4000), np.random.default_rng(3).standard_normal((1000, 64)) * 0.01 + 5]).astype(np.float32)
     index = opened(vectors, "l2", nlist=100)
-    assert 100 <= index.nlist <= 150
+    assert 80 <= index.nlist <= 150
     assert index.imbalance < 1.5
 
 
