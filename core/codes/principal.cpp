@@ -14,25 +14,35 @@ namespace {
 
 constexpr int kIterations = 8;
 
-/// out[i] = <vector, row i of a matrix of n_rows x dims>
-void multiply(const float* matrix, std::size_t n_rows, std::uint32_t dims, const float* vector, float* out) {
-  const std::uint8_t* rows[64];
-  for (std::size_t first = 0; first < n_rows; first += 64) {
-    const std::size_t count = std::min<std::size_t>(64, n_rows - first);
-    for (std::size_t i = 0; i < count; ++i) rows[i] = reinterpret_cast<const std::uint8_t*>(matrix + (first + i) * dims);
-    kernels().dot[0](vector, rows, count, dims, out + first);
-  }
+constexpr std::size_t kBlock = 64;    // vectors multiplied with others at a time
+constexpr std::size_t kSlab = 512;    // samples: a block of columns of so many stays in the second-level cache
+
+/// out[i * out_stride + j] = <vector j of one matrix, vector i of another> of `length` floats each, `stride` apart.
+void multiply(const float* matrix, std::size_t n_vectors, const float* others, std::size_t n_others, std::size_t stride, std::uint32_t length, float* out,
+              std::size_t out_stride) {
+  const std::uint8_t* rows[kBlock];
+  for (std::size_t j = 0; j < n_vectors; ++j) rows[j] = reinterpret_cast<const std::uint8_t*>(matrix + j * stride);
+  for (std::size_t i = 0; i < n_others; ++i) kernels().dot[0](others + i * stride, rows, n_vectors, length, out + i * out_stride);
 }
 
+/// Each block of columns with itself and all that come before it, slab by slab of samples; the rest is the mirror image.
 std::vector<float> covariance(const std::vector<float>& rows, std::uint32_t dims, unsigned threads) {
   const std::size_t n = rows.size() / dims, padded_n = (n + 15) / 16 * 16;
   std::vector<float> columns(dims * padded_n), result(std::size_t{dims} * dims);
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = 0; j < dims; ++j) columns[j * padded_n + i] = rows[i * dims + j];
-  parallel_for(threads, dims, [&](std::size_t j, std::size_t) {
-    multiply(columns.data(), dims, static_cast<std::uint32_t>(padded_n), columns.data() + j * padded_n, result.data() + j * dims);
+  parallel_for(threads, (dims + kBlock - 1) / kBlock, [&](std::size_t block, std::size_t) {
+    const std::size_t first = block * kBlock, last = std::min<std::size_t>(dims, first + kBlock), width = last - first;
+    std::vector<float> part(last * width);
+    for (std::size_t start = 0; start < padded_n; start += kSlab) {
+      const auto length = static_cast<std::uint32_t>(std::min(kSlab, padded_n - start));
+      multiply(columns.data() + first * padded_n + start, width, columns.data() + start, last, padded_n, length, part.data(), width);
+      for (std::size_t i = 0; i < last; ++i)
+        for (std::size_t j = 0; j < width; ++j) result[i * dims + first + j] += part[i * width + j];
+    }
   });
-  for (float& value : result) value /= static_cast<float>(n);
+  for (std::size_t i = 0; i < dims; ++i)
+    for (std::size_t j = i; j < dims; ++j) result[j * dims + i] = result[i * dims + j] /= static_cast<float>(n);
   return result;
 }
 
@@ -78,7 +88,10 @@ Principal find_principal(const std::vector<float>& rows, std::uint32_t dims, std
   make_orthonormal(basis, dims, random);
   for (int iteration = 0; iteration <= kIterations; ++iteration) {
     cancel.check();
-    parallel_for(threads, count, [&](std::size_t i, std::size_t) { multiply(matrix.data(), dims, dims, basis.data() + i * dims, product.data() + i * dims); });
+    parallel_for(threads, (dims + kBlock - 1) / kBlock, [&](std::size_t block, std::size_t) {
+      const std::size_t first = block * kBlock, width = std::min<std::size_t>(kBlock, dims - first);
+      multiply(matrix.data() + first * dims, width, basis.data(), count, dims, dims, product.data() + first, dims);
+    });
     if (iteration == kIterations) break;
     basis.swap(product);
     make_orthonormal(basis, dims, random);

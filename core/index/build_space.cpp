@@ -6,45 +6,33 @@
 #include <numeric>
 
 #include "kernels/distance.h"
+#include "kernels/products.h"
 #include "util/thread_pool.h"
 
 namespace vicino {
 
 namespace {
 
-constexpr std::size_t kBatch = 256;  // nodes per unit of parallel work and of summation
+constexpr std::size_t kBatch = 256;  // nodes per unit of parallel work
 constexpr double kNear = 0.02;       // of the rows' root mean square distance from their mean
 
-/// Reads rows of any numeric type as doubles.
-class RowReader {
- public:
-  explicit RowReader(const VectorBlock& block) : block_(block) {}
+constexpr std::size_t kMeanRows = 16384;  // at most so many rows, evenly spread, give the mean; it is only where codes have their zero
 
-  void read(std::uint32_t row, double* out) const {
-    const std::uint8_t* bytes = block_.row(row);
-    switch (block_.dtype) {
-      case Dtype::float32: return copy(loops::Float32{}, bytes, out);
-      case Dtype::float16: return copy(loops::Float16{}, bytes, out);
-      case Dtype::int8: return copy(loops::Int8{}, bytes, out);
-      case Dtype::uint8: return copy(loops::Uint8{}, bytes, out);
-      case Dtype::coded: return copy(loops::Coded{}, bytes, out);
-      case Dtype::binary: return;
-    }
-  }
+/// Whether squares of such a number, and sums of them, are far from both ends of what a float holds.
+bool is_ordinary(double norm) { return norm > 1e-12 && norm < 1e12; }
 
- private:
-  template <class Element>
-  void copy(Element element, const std::uint8_t* bytes, double* out) const {
-    for (std::size_t i = 0; i < block_.dim; ++i) out[i] = reference::element(element, bytes, i, block_.dim);
-  }
-
-  const VectorBlock& block_;
-};
-
-double norm_of(std::span<const double> values) {
+double norm_of(std::span<const float> values) {
+  const double square = kernels().sum_vectors(values.data(), values.data(), values.size()).square;
+  if (is_ordinary(std::sqrt(square))) return std::sqrt(square);
   double total = 0;
   for (const double value : values) total += value * value;
   return std::sqrt(total);
+}
+
+/// Multiplies a row of this norm.
+void scale_row(std::span<float> values, double norm, double factor) {
+  if (is_ordinary(norm) && is_ordinary(factor)) return kernels().combine_vectors(values.data(), static_cast<float>(factor), values.data(), 0.0f, values.size(), values.data());
+  for (float& value : values) value = static_cast<float>(value * factor);
 }
 
 std::size_t code_stride(std::uint32_t dim, Dtype dtype) {
@@ -69,69 +57,48 @@ BuildSpace::BuildSpace(const VectorBlock& block, std::span<const std::uint32_t> 
 }
 
 void BuildSpace::encode(const VectorBlock& block, unsigned threads, const Cancel& cancel) {
-  const RowReader reader(block);
-  const std::size_t n = rows_.size(), dim = dim_, n_batches = (n + kBatch - 1) / kBatch;
-  const auto for_each_node = [&](auto&& visit) {  // visit(node, batch, values of the row)
+  const std::size_t n = rows_.size(), n_batches = (n + kBatch - 1) / kBatch;
+  const auto for_each_node = [&](auto&& visit) {  // visit(node, values of the row, zero up to the stride)
     parallel_for(threads, n_batches, [&](std::size_t batch, std::size_t) {
       cancel.check();
-      std::vector<double> values(dim);
+      std::vector<float> values(stride_);
       for (std::size_t node = batch * kBatch; node < std::min(n, (batch + 1) * kBatch); ++node) {
-        reader.read(rows_[node], values.data());
-        visit(node, batch, std::span<double>(values));
+        read_row(block.dtype, block.row(rows_[node]), block.dim, values.data());
+        visit(node, std::span<float>(values));
       }
     });
   };
 
   // The largest norm brings everything to norm 1 at most: squares of extreme floats neither overflow nor vanish, and dot needs it anyway.
   std::vector<double> norms(n);
-  for_each_node([&](std::size_t node, std::size_t, std::span<double> values) {
+  for_each_node([&](std::size_t node, std::span<float> values) {
     norms[node] = norm_of(values);
     if (!std::isfinite(norms[node]))
       throw CorruptionError("the vector of row " + std::to_string(rows_[node]) + " holds numbers that are not finite; restore from a snapshot");
   });
   const double largest = n ? *std::max_element(norms.begin(), norms.end()) : 0;
-  const auto multiplier = [&](std::size_t node) {
+  const auto normalize = [&](std::size_t node, std::span<float> values) {
     const double norm = metric_ == Metric::cosine ? norms[node] : largest;
-    return norm > 0 ? 1 / norm : 0;
+    scale_row(values, norms[node], norm > 0 ? 1 / norm : 0);
   };
+  const std::vector<float> mean = mean_of([&](std::size_t node, std::span<float> values) {
+    read_row(block.dtype, block.row(rows_[node]), block.dim, values.data());
+    normalize(node, values);
+  }, cancel);
 
-  // Sums per batch, added in order: the mean is the same for any number of threads. Batches are grouped so that few sums are held.
-  constexpr std::size_t n_groups = 16;
-  std::vector<std::vector<double>> sums(n_groups, std::vector<double>(dim));
-  parallel_for(threads, n_groups, [&](std::size_t group, std::size_t) {
-    std::vector<double> values(dim);
-    for (std::size_t node = n * group / n_groups; node < n * (group + 1) / n_groups; ++node) {
-      if (node % kBatch == 0) cancel.check();
-      reader.read(rows_[node], values.data());
-      const double factor = multiplier(node);
-      for (std::size_t i = 0; i < dim; ++i) sums[group][i] += values[i] * factor;
-    }
-  });
-  std::vector<double> mean(dim);
-  for (const auto& sum : sums)
-    for (std::size_t i = 0; i < dim; ++i) mean[i] += sum[i] / static_cast<double>(n);
-
-  for_each_node([&](std::size_t node, std::size_t, std::span<double> values) {
-    const double factor = multiplier(node);
-    double extreme = 0;
-    for (std::size_t i = 0; i < dim; ++i) {
-      values[i] = values[i] * factor - mean[i];
-      extreme = std::max(extreme, std::fabs(values[i]));
-    }
-    const double steps = extreme > 0 ? 127 / extreme : 0;
+  for_each_node([&](std::size_t node, std::span<float> values) {
+    const Kernels& table = kernels();
+    normalize(node, values);
+    table.combine_vectors(values.data(), 1.0f, mean.data(), -1.0f, stride_, values.data());
+    const float extreme = table.sum_vectors(values.data(), values.data(), stride_).largest;
     std::int8_t* code = codes_.data() + node * stride_;
-    std::int32_t sum = 0, squared = 0;
-    for (std::size_t i = 0; i < dim; ++i) {
-      const double scaled = values[i] * steps;
-      const int step = static_cast<int>(scaled + (scaled < 0 ? -0.5 : 0.5));
-      code[i] = static_cast<std::int8_t>(step);
-      sum += step;
-      squared += step * step;
-    }
     Factors& factors = factors_[node];
-    factors.scale = static_cast<float>(extreme / 127);
+    // Below this only rows that are the mean itself to a float's precision are left; their steps would be no numbers.
+    factors.sum = table.round_vector(values.data(), extreme > 1e-30f ? 127 / extreme : 0, stride_, code);
+    std::int32_t squared = 0;
+    for (std::size_t i = 0; i < stride_; ++i) squared += code[i] * code[i];
+    factors.scale = extreme / 127;
     factors.norm = (factors.scale * factors.scale) * static_cast<float>(squared);
-    factors.sum = sum;
     if (metric_ == Metric::dot && largest > 0) {
       const double relative = norms[node] / largest;
       factors.extra = static_cast<float>(std::sqrt(std::max(0.0, 1 - relative * relative)));
@@ -140,6 +107,21 @@ void BuildSpace::encode(const VectorBlock& block, unsigned threads, const Cancel
   double squares = 0;
   for (const Factors& factors : factors_) squares += factors.norm;
   near_distance_min_ = n ? static_cast<float>(kNear * kNear * squares / static_cast<double>(n)) : 0;
+}
+
+/// read(node, values): the normalized row.
+template <class Read>
+std::vector<float> BuildSpace::mean_of(Read&& read, const Cancel& cancel) const {
+  const std::size_t n = rows_.size(), count = std::min(n, kMeanRows);
+  std::vector<double> sums(stride_);
+  std::vector<float> values(stride_), mean(stride_);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i % kBatch == 0) cancel.check();
+    read(n * i / count, std::span<float>(values));
+    for (std::size_t j = 0; j < dim_; ++j) sums[j] += values[j];
+  }
+  for (std::size_t j = 0; j < dim_; ++j) mean[j] = static_cast<float>(sums[j] / static_cast<double>(std::max<std::size_t>(count, 1)));
+  return mean;
 }
 
 void BuildSpace::reorder(std::span<const std::uint32_t> order) {
@@ -189,28 +171,58 @@ void BuildSpace::gather(std::span<const std::uint32_t> nodes, Panel& panel) cons
   }
 }
 
-void BuildSpace::distances(const Panel& rows, std::size_t first, std::size_t count, const Panel& columns, std::vector<std::int32_t>& dots,
-                           float* out) const {
+void BuildSpace::distances(const Panel& rows, std::size_t first, std::size_t count, const Panel& columns, std::size_t c_first, std::size_t c_last,
+                           std::vector<std::int32_t>& dots, std::size_t stride, float* out) const {
   const Kernels& table = kernels();
-  const std::size_t n = columns.size_;
-  if (count == 0 || n == 0) return;
+  if (count == 0 || c_last <= c_first) return;
+  const std::size_t n = c_last - c_first;
+  const std::int8_t* codes = columns.codes_.data() + c_first * stride_;
   if (is_binary_) {
     const Kernel kernel = metric_ == Metric::jaccard ? table.jaccard : table.hamming;
     constexpr std::size_t group = 64;
     const std::uint8_t* pointers[group];
     for (std::size_t c = 0; c < n; c += group) {
       const std::size_t width = std::min(group, n - c);
-      for (std::size_t i = 0; i < width; ++i) pointers[i] = reinterpret_cast<const std::uint8_t*>(columns.codes_.data()) + (c + i) * stride_;
+      for (std::size_t i = 0; i < width; ++i) pointers[i] = reinterpret_cast<const std::uint8_t*>(codes) + (c + i) * stride_;
       for (std::size_t r = 0; r < count; ++r)
-        kernel(rows.codes_.data() + (first + r) * stride_, pointers, width, dim_, out + r * n + c);
+        kernel(rows.codes_.data() + (first + r) * stride_, pointers, width, dim_, out + r * stride + c_first + c);
     }
     return;
   }
   if (dots.size() < count * n) dots.resize(count * n);
-  table.code_products(rows.codes_.data() + first * stride_, count, columns.codes_.data(), columns.sums_.data(), n, stride_, dots.data());
+  table.code_products(rows.codes_.data() + first * stride_, count, codes, columns.sums_.data() + c_first, n, stride_, dots.data());
   for (std::size_t r = 0; r < count; ++r) {
     const CodeFactors self{rows.norms_[first + r], rows.scales_[first + r], rows.extras_[first + r]};
-    table.code_distances(dots.data() + r * n, n, self, columns.norms_.data(), columns.scales_.data(), columns.extras_.data(), out + r * n);
+    table.code_distances(dots.data() + r * n, n, self, columns.norms_.data() + c_first, columns.scales_.data() + c_first,
+                         columns.extras_.data() + c_first, out + r * stride + c_first);
+  }
+}
+
+void BuildSpace::distances_at(std::uint32_t node, std::span<const std::uint32_t> others, float* out) const {
+  const Kernels& table = kernels();
+  constexpr std::size_t group = 64;
+  const CodeProductsAt products_at = code_products_at(table);
+  const std::int8_t *self = code_of(node), *codes[group];
+  float norms[group], scales[group], extras[group];
+  std::int32_t sums[group], dots[group];
+  for (std::size_t start = 0; start < others.size(); start += group) {
+    const std::size_t count = std::min(group, others.size() - start);
+    for (std::size_t i = 0; i < count; ++i) codes[i] = code_of(others[start + i]);
+    if (is_binary_) {
+      const Kernel kernel = metric_ == Metric::jaccard ? table.jaccard : table.hamming;
+      kernel(self, reinterpret_cast<const std::uint8_t* const*>(codes), count, dim_, out + start);
+      continue;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const Factors& factors = factors_[others[start + i]];
+      norms[i] = factors.norm;
+      scales[i] = factors.scale;
+      extras[i] = factors.extra;
+      sums[i] = factors.sum;
+    }
+    products_at(self, codes, sums, count, stride_, dots);
+    const Factors& own = factors_[node];
+    table.code_distances(dots, count, {own.norm, own.scale, own.extra}, norms, scales, extras, out + start);
   }
 }
 

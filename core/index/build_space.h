@@ -19,6 +19,7 @@
 
 #include "kernels/vectors.h"
 #include "util/cancel.h"
+#include "util/prefetch.h"
 
 namespace vicino {
 
@@ -54,9 +55,23 @@ class BuildSpace {
   void reorder(std::span<const std::uint32_t> order);
 
   void gather(std::span<const std::uint32_t> nodes, Panel& panel) const;
-  /// out[r * columns.size() + c] = distance of rows first .. first + count of one panel and all of another. `dots` is scratch space.
-  void distances(const Panel& rows, std::size_t first, std::size_t count, const Panel& columns, std::vector<std::int32_t>& dots,
-                 float* out) const;
+  /// out[r * columns.size() + c] = distance of row first + r < first + count of one panel and column c of another. `dots` is scratch space.
+  /// The distance of two nodes is the same bits whichever is the row.
+  void distances(const Panel& rows, std::size_t first, std::size_t count, const Panel& columns, std::vector<std::int32_t>& dots, float* out) const {
+    distances(rows, first, count, columns, 0, columns.size(), dots, columns.size(), out);
+  }
+  /// The same for columns c_first <= c < c_last alone; rows of `out` are `stride` apart.
+  void distances(const Panel& rows, std::size_t first, std::size_t count, const Panel& columns, std::size_t c_first, std::size_t c_last,
+                 std::vector<std::int32_t>& dots, std::size_t stride, float* out) const;
+  /// out[i] = distance of a node and others[i]: the same bits, without a panel.
+  void distances_at(std::uint32_t node, std::span<const std::uint32_t> others, float* out) const;
+  /// Asks for the codes of nodes that will soon be compared.
+  VICINO_PREFETCHES void prefetch(std::span<const std::uint32_t> nodes) const {
+    for (const std::uint32_t node : nodes) {
+      if (!is_binary_) __builtin_prefetch(&factors_[node]);
+      for (std::size_t at = 0; at < std::min<std::size_t>(stride_, 1024); at += 64) __builtin_prefetch(code_of(node) + at);
+    }
+  }
   /// The node nearest to the mean of all.
   std::uint32_t central_node() const;
   /// For dot, the `count` nodes of the largest norms, which are the answers to most queries; none for other metrics.
@@ -70,6 +85,9 @@ class BuildSpace {
     std::int32_t sum = 0;
   };
   void encode(const VectorBlock& block, unsigned threads, const Cancel& cancel);
+  template <class Read>
+  std::vector<float> mean_of(Read&& read, const Cancel& cancel) const;
+  const std::int8_t* code_of(std::uint32_t node) const { return codes_.data() + std::size_t{node} * stride_; }
 
   Metric metric_;
   std::uint32_t dim_;

@@ -56,6 +56,9 @@ class Candidates {
   std::unique_ptr<std::atomic_flag[]> locks_;
 };
 
+/// Memory of one thread for the distances within leaves of so many rows.
+std::size_t leaf_scratch_bytes(std::uint32_t leaf);
+
 /// Fills the candidates of nodes[i] from every leaf it is in: the `per_leaf` nearest of each. `nodes` is ascending.
 void collect_candidates(const BuildSpace& space, std::span<const Leaves> partitions, std::span<const std::uint32_t> nodes,
                         std::uint32_t per_leaf, unsigned threads, const Cancel& cancel, Candidates& candidates);

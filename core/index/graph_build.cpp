@@ -23,7 +23,7 @@ namespace vicino {
 
 namespace {
 
-constexpr std::size_t kChunk = 32768;        // nodes whose candidates are held at a time, about a kibibyte each
+constexpr std::size_t kChunk = 131072;       // nodes whose candidates are held at a time, about a kibibyte each
 constexpr std::size_t kBatch = 128;          // nodes per unit of parallel work
 constexpr std::size_t kReverseCandidates = 96;
 constexpr std::uint32_t kOverlap = 2;
@@ -377,7 +377,7 @@ std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, 
   const std::size_t linking_back = rows * (4 + 4 * std::size_t{params.links});
   // The rescue may in the worst case take every node: its partitions, and as many candidates as a chunk.
   const std::size_t repairing = rows * 4 * (kOverlap * 10 + 4) + chunk * (Candidates::bytes_per_node() + 4);
-  const std::size_t scratch = workers * (std::size_t{params.leaf} * (code + 24) + 32 * 8 * std::size_t{params.leaf} + 512 * (code + 24) + 16 * std::size_t{dim}) +
+  const std::size_t scratch = workers * (leaf_scratch_bytes(params.leaf) + std::size_t{params.leaf} * (code + 24) + 512 * (code + 24) + 16 * std::size_t{dim}) +
                               40 * 8 * std::size_t{dim};
   const std::size_t most = std::max({encoding, collecting, linking_back, repairing});
   // Codes are gone when the result is written beside the links, their nodes' rows and the entries.

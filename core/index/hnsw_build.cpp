@@ -356,7 +356,7 @@ std::size_t hnsw_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, c
   const std::size_t batch = std::max<std::size_t>(1, rows / kBatchShare) * m * 2;
   const std::size_t inserting = base + upper + rows * 5 + batch * (12 + 4 + 4) * 2 + workers * (rows / 8 + 4 * std::min<std::size_t>(rows, 1 << 20));
   const std::size_t repairing = base + upper + rows * 8;
-  const std::size_t scratch = workers * (std::size_t{kCarve.leaf_max} * (code + 24) + 32 * 8 * std::size_t{kCarve.leaf_max} +
+  const std::size_t scratch = workers * (std::size_t{kCarve.leaf_max} * (code + 24) + leaf_scratch_bytes(kCarve.leaf_max) +
                                          2 * (std::size_t{params.ef_construct} + 512) * (code + 64) + 16 * std::size_t{dim}) +
                               40 * 8 * std::size_t{dim};
   const std::size_t building = groups + rows * code + std::max({encoding, collecting, inserting, repairing}) + scratch;

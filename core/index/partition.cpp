@@ -11,7 +11,7 @@ namespace vicino {
 namespace {
 
 constexpr std::uint32_t kLeadersMax = 256;   // their codes stay in the second-level cache
-constexpr std::uint32_t kPanelRows = 32;
+constexpr std::uint32_t kPanelRows = 128;
 constexpr std::uint32_t kPour = 128;         // buckets below this share a leaf with their neighbors in leader order
 constexpr unsigned kDepthMax = 12;
 constexpr std::uint32_t kOverlapMax = 2;
@@ -23,6 +23,7 @@ struct Scratch {
   Panel panel;
   std::vector<std::int32_t> dots;
   std::vector<float> distances;
+  std::vector<std::uint32_t> positions;
 };
 
 /// Distinct random members of the set, ascending.
@@ -34,26 +35,43 @@ std::vector<std::uint32_t> draw_leaders(Nodes set, std::uint32_t count, Random& 
   return leaders;
 }
 
+/// A bound that at least the two smallest values do not exceed, and few others: of sixteen interleaved parts the second smallest minimum.
+float bound_of_two(const float* values, std::size_t count) {
+  constexpr std::size_t parts = 16;
+  float least[parts];
+  std::fill_n(least, parts, std::numeric_limits<float>::infinity());
+  std::size_t i = 0;
+  for (; i + parts <= count; i += parts)
+    for (std::size_t part = 0; part < parts; ++part) least[part] = values[i + part] < least[part] ? values[i + part] : least[part];
+  for (std::size_t part = 0; i + part < count; ++part) least[part] = std::min(least[part], values[i + part]);
+  std::nth_element(least, least + 1, least + parts);
+  return least[1];
+}
+
 /// chosen[i * overlap + j] = position of the j-th nearest leader of node i of `part`; equal distances go to the earlier leader.
 void choose_leaders(const BuildSpace& space, Nodes part, const Panel& leaders, std::uint32_t overlap, Scratch& scratch, std::uint16_t* chosen) {
   const std::size_t width = leaders.size();
   scratch.distances.resize(kPanelRows * width);
+  scratch.positions.resize(width + kCollectSlack);
   for (std::size_t start = 0; start < part.size(); start += kPanelRows) {
     const std::size_t count = std::min<std::size_t>(kPanelRows, part.size() - start);
     space.gather(part.subspan(start, count), scratch.panel);
     space.distances(scratch.panel, 0, count, leaders, scratch.dots, scratch.distances.data());
     for (std::size_t r = 0; r < count; ++r) {
       const float* distances = scratch.distances.data() + r * width;
+      const std::size_t found = kernels().collect_at_most(distances, width, bound_of_two(distances, width), scratch.positions.data());
       float best[kOverlapMax] = {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
       std::uint16_t leader[kOverlapMax] = {};
-      for (std::size_t c = 0; c < width; ++c) {
-        if (distances[c] >= best[1]) continue;
-        const bool nearest = distances[c] < best[0];
-        best[1] = nearest ? best[0] : distances[c];
-        leader[1] = nearest ? leader[0] : static_cast<std::uint16_t>(c);
+      for (std::size_t i = 0; i < found; ++i) {
+        const auto position = static_cast<std::uint16_t>(scratch.positions[i]);
+        const float distance = distances[position];
+        if (distance >= best[1]) continue;
+        const bool nearest = distance < best[0];
+        best[1] = nearest ? best[0] : distance;
+        leader[1] = nearest ? leader[0] : position;
         if (!nearest) continue;
-        best[0] = distances[c];
-        leader[0] = static_cast<std::uint16_t>(c);
+        best[0] = distance;
+        leader[0] = position;
       }
       std::copy_n(leader, overlap, chosen + (start + r) * overlap);
     }

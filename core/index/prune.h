@@ -22,14 +22,20 @@ class Pruner {
   std::span<const CandidateKey> rank(std::uint32_t node, std::vector<std::uint32_t>& others, std::size_t limit);
 
  private:
+  /// A candidate that may still become a link.
+  struct Open {
+    std::uint32_t position;  // among the candidates
+    float to_node, occlusion;
+  };
+  std::size_t keep(std::size_t at);
+
   const BuildSpace& space_;
   std::uint32_t links_max_;
   float alpha_;
-  Panel self_, others_;
-  std::vector<std::int32_t> dots_;
-  std::vector<float> distances_, occlusion_;
-  std::vector<std::uint32_t> nodes_, selected_;
-  std::vector<char> is_selected_;
+  std::vector<Open> open_;
+  std::vector<std::uint32_t> open_nodes_;  // of the same positions
+  std::vector<float> distances_;
+  std::vector<std::uint32_t> kept_, selected_;
   std::vector<CandidateKey> keys_;
 };
 

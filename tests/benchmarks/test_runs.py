@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import all as everything
-from benchmarks import declared_recall, default_search, import_time, ingest, maxsim, multi, open_time, overhead, report, text_speed
+from benchmarks import churn, declared_recall, default_search, import_time, ingest, maxsim, multi, open_time, overhead, report, text_speed
 from benchmarks.ann import data
 from benchmarks.environments import PACKAGES, MissingPeer
 from benchmarks.passages import DOCUMENTATION
@@ -55,6 +55,13 @@ def test_default_search(places: Path) -> None:
     assert len(found["segments"]) >= 3
     assert all(case["recall_at_10"] > 0.9 for name, case in found.items() if name != "segments")
     assert found["filter keeps 1 %"]["matching"] < 200
+
+
+def test_churn(places: Path) -> None:
+    churn.main(["--n", "12000", "--cycles", "2", "--queries", "20", "--seconds", "0.1"])
+    found = written(places, "churn")
+    assert found["segments"] == {"churned": [6000], "fresh": [6000]}
+    assert all(beam["recall_at_10"] > 0.8 for side in found["quality"].values() for beam in side.values())
 
 
 def test_declared_recall(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
