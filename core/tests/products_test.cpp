@@ -1,5 +1,6 @@
 // Products of codes of every instruction set of this machine against the portable ones.
 #include "kernels/dispatch.h"
+#include "kernels/products.h"
 #include "tests/check.h"
 #include "util/random.h"
 
@@ -31,7 +32,7 @@ void check_products(Random& random, const Kernels& kernels, const Kernels& porta
   kernels.code_products(rows.bytes.data(), n_rows, columns.bytes.data(), columns.sums.data(), n_columns, stride, found.data());
   CHECK(found == expected);
   for (std::size_t r = 0; r < n_rows; ++r)
-    kernels.code_products_at(rows.pointers[r], columns.pointers.data(), columns.sums.data(), n_columns, stride, found.data() + r * n_columns);
+    code_products_at(kernels)(rows.pointers[r], columns.pointers.data(), columns.sums.data(), n_columns, stride, found.data() + r * n_columns);
   CHECK(found == expected);
 }
 
