@@ -15,6 +15,7 @@ RecordId = int | str | uuid.UUID
 Metric = Literal["cosine", "dot", "l2", "l1", "hamming", "jaccard"]
 Dtype = Literal["float32", "float16", "int8", "uint8", "binary"]
 SyncLevel = Literal["commit", "interval", "off"]
+Codes = Literal["auto", "1bit", "4bit", "8bit", "pq", "none"]
 IndexKind = Literal["auto", "flat", "graph", "hnsw", "ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"]
 
 DEFAULT_VECTOR = "vector"

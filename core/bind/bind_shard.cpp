@@ -87,8 +87,9 @@ std::shared_ptr<const Segment> open_segment(std::uint64_t key, const Container& 
 }
 
 VectorIndexParams lists_params(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
-                               std::uint64_t time_us) {
+                               const std::string& codes, std::uint64_t time_us) {
   VectorIndexParams params{kind, nlist, subvectors, bits, copies};
+  params.codes = codes;
   params.time_us = time_us;
   return params;
 }
@@ -101,20 +102,21 @@ void bind_rewrite(nb::module_& m) {
       }, "snapshot"_a, "inputs"_a, "keep_rows"_a = false)
       .def_prop_ro("n_rows", &Rewrite::n_rows)
       .def("order_by_lists", [](Rewrite& r, const Column& c, bool coded, unsigned threads, const Cancel& cancel, const std::string& kind,
-                                std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint64_t time_us) {
+                                std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
+                                const std::string& codes, std::uint64_t time_us) {
         nb::gil_scoped_release unlocked;
-        r.order_by_lists(spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, time_us), coded, threads, cancel);
-      }, "column"_a, "coded"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "time_us"_a = 0,
+        r.order_by_lists(spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes, time_us), coded, threads, cancel);
+      }, "column"_a, "coded"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "codes"_a = "auto", "time_us"_a = 0,
            "Puts the rows into the order of inverted lists over one vector, before anything is written.")
       .def("build_lists", [](Rewrite& r, const Segment& written, const Column& c, unsigned threads, const Cancel& cancel, const std::string& kind,
-                             std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies) {
+                             std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, const std::string& codes) {
         BuiltIndex built;
         {
           nb::gil_scoped_release unlocked;
-          built = r.build_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, 0), threads, cancel);
+          built = r.build_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes, 0), threads, cancel);
         }
         return nb::make_tuple(built.section, to_bytes(Bytes{built.bytes.data(), built.bytes.size()}));
-      }, "written"_a, "column"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false,
+      }, "written"_a, "column"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "codes"_a = "auto",
            "The index of these lists over the segment that was written: name of its section, and bytes.")
       .def("working_bytes", [](const Rewrite& r, std::size_t slice_bytes) {
         nb::gil_scoped_release unlocked;

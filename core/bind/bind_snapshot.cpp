@@ -235,7 +235,7 @@ nb::bytes tombstone_words(const Snapshot& snapshot, std::size_t entry) {
 
 nb::tuple build_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel,
                                         const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
-                                        std::uint32_t m, std::uint32_t ef_construct) {
+                                        std::uint32_t m, std::uint32_t ef_construct, const std::string& codes) {
   const Segment& segment = segment_at(snapshot, key);
   const auto chunks = segment.chunks(slot);
   if (chunks.empty()) throw InvalidArgument("the segment has no vectors in slot " + std::to_string(slot));
@@ -248,7 +248,7 @@ nb::tuple build_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t 
     Metric metric = Metric::l2;
     for (const ColumnSpec& spec : segment.columns())
       if (spec.slot == slot) metric = spec.metric;
-    built = build_vector_index(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct), chunks[0].block, rows, metric, threads, cancel);
+    built = build_vector_index(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes), chunks[0].block, rows, metric, threads, cancel);
   }
   return nb::make_tuple(built.section, to_bytes(Bytes{built.bytes.data(), built.bytes.size()}));
 }
@@ -383,7 +383,7 @@ void bind_snapshot(nb::module_& m) {
         return nb::make_tuple(to_bytes(image.rows), to_bytes(image.versions), to_bytes(image.offsets), to_bytes(image.documents));
       }, "entry"_a)
       .def("build_vector_index", &build_segment_index_of_vector, "key"_a, "slot"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0,
-           "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200,
+           "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200, "codes"_a = "auto",
            "The index over one vector of a sealed segment: name of its section, and bytes.")
       .def("build_index", &build_segment_index, "key"_a, "path"_a, "kind"_a, "cancel"_a)
       .def("verify", [](const Snapshot& s, std::uint64_t key) {
@@ -392,10 +392,10 @@ void bind_snapshot(nb::module_& m) {
       }, "key"_a, "Checks every checksum, offset, id and document of a sealed segment.");
 
   m.def("vector_index_build_bytes", [](const Column& column, std::size_t rows, unsigned threads, const std::string& kind, std::uint32_t nlist,
-                                       std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m, std::uint32_t ef_construct) {
+                                       std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m, std::uint32_t ef_construct, const std::string& codes) {
     const ColumnSpec spec = spec_of(column);
-    return vector_index_build_bytes(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct), rows, spec.dim, spec.dtype, spec.metric, threads);
-  }, "column"_a, "rows"_a, "threads"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200,
+    return vector_index_build_bytes(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes), rows, spec.dim, spec.dtype, spec.metric, threads);
+  }, "column"_a, "rows"_a, "threads"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200, "codes"_a = "auto",
         "Upper bound of the memory that building the index of a vector takes.");
 }
 

@@ -228,7 +228,7 @@ std::uint32_t Ladder::packed_factors(const CodeView& codes, const PackedFactors&
   return byte_of(factors.add, form.low.add, form.step.add) | byte_of(factors.scale, form.low.scale, form.step.scale) << 8;
 }
 
-CodeView Ladder::view_of(const CodeSections& sections, const std::string& what) const {
+CodeView Ladder::view_of(const CodeSections& sections, const std::string& what, bool has_high) const {
   const std::size_t rows = sections.rows;
   const auto plane = [&](Bytes bytes, std::size_t expected, const char* name) -> const std::uint8_t* {
     if (bytes.size() != expected)
@@ -244,8 +244,8 @@ CodeView Ladder::view_of(const CodeSections& sections, const std::string& what) 
   view.rows = sections.rows;
   view.format = sections.format;
   view.units = sections.units;
-  view.high = plane(sections.high, rows * stride_, "high");
-  view.factors = plane(sections.factors, rows * factor_bytes(sections.format), "factors");
+  view.high = plane(sections.high, has_high ? rows * stride_ : 0, "high");
+  view.factors = plane(sections.factors, has_high ? rows * factor_bytes(sections.format) : 0, "factors");
   view.low = plane(sections.low, options_.low ? rows * stride_ : 0, "low");
   const std::uint8_t* fine = plane(sections.fine, options_.low ? rows * sizeof(RowFactors) : 0, "fine");
   if (reinterpret_cast<std::uintptr_t>(fine) % alignof(RowFactors)) throw CorruptionError(what + ": the plane \"fine\" is not aligned");

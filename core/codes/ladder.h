@@ -156,8 +156,9 @@ class Ladder {
   /// out[i] = estimated distance of row i of one block; errors[i], unless null, is its bound. Rows beyond the last give base distances.
   void scan1(const QueryState& state, const std::uint8_t* block, float* out, float* errors) const;
 
-  /// Where the planes lie. Throws CorruptionError naming `what` unless each has the size that so many rows take.
-  CodeView view_of(const CodeSections& sections, const std::string& what) const;
+  /// Where the planes lie. Throws CorruptionError naming `what` unless each has the size that so many rows take. Without `has_high` only
+  /// the 1-bit codes were kept.
+  CodeView view_of(const CodeSections& sections, const std::string& what, bool has_high = true) const;
   /// The scale of row `row`'s 4-bit or 8-bit code, for QueryState::error_of.
   float scale_of(const CodeView& codes, CodeLevel level, std::uint32_t row) const;
 

@@ -33,6 +33,7 @@
 #include <vector>
 
 #include "index/graph_codes.h"
+#include "index/rescoring.h"
 #include "kernels/vectors.h"
 #include "util/blob.h"
 #include "util/cancel.h"
@@ -48,6 +49,7 @@ struct GraphParams {
   std::uint32_t replicates = 8;    // independent partitions
   std::uint32_t per_leaf = 12;     // candidates a row takes from each of its leaves
   std::uint64_t seed = 0;
+  NodeCodes codes = NodeCodes::bits4;
 };
 
 struct SearchStats {
@@ -97,11 +99,11 @@ class Graph {
   /// Adds to `stats`. Safe to call from many threads. Throws Cancelled, and CorruptionError when it meets a damaged link.
   WalkEnd search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
                  SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const WalkLimits& limits = {},
-                 const UpperLayers* layers = nullptr) const;
+                 const UpperLayers* layers = nullptr, const Rescoring& rescoring = {}) const;
 
   /// The same by scoring every allowed row, and rescoring the nearest; only over codes. `candidates`: how many rows are allowed.
   void scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
-            SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0) const;
+            SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const Rescoring& rescoring = {}) const;
   bool has_codes() const { return codes_ != nullptr; }
 
   /// Reads and checks every byte: links and rows in range, every node reachable. Throws CorruptionError.

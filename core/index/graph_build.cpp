@@ -348,9 +348,8 @@ void check_build_rows(const VectorBlock& block, std::span<const std::uint32_t> r
 std::uint32_t n_entries_for(std::size_t n_nodes) { return static_cast<std::uint32_t>(std::ceil(std::sqrt(static_cast<double>(n_nodes)))); }
 
 std::vector<std::uint8_t> write_graph(const VectorBlock& block, Metric metric, const Network& network, const CopyGroups& groups,
-                                      std::uint64_t seed, unsigned threads, const Cancel& cancel) {
-  const auto codes = GraphCodes::build(block, network.rows, metric, seed, threads, cancel);
-  return Writer(block.rows, network, groups).write(codes);
+                                      NodeCodes codes, std::uint64_t seed, unsigned threads, const Cancel& cancel) {
+  return Writer(block.rows, network, groups).write(GraphCodes::build(block, network.rows, metric, codes, seed, threads, cancel));
 }
 
 std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const GraphParams& params,
@@ -359,7 +358,7 @@ std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const 
   check_params(params);
   CopyGroups groups = group_equal_rows(block, rows, cancel);
   const Network network = build_network(block, metric, params, threads, cancel, progress, rows.size(), groups);
-  auto graph = write_graph(block, metric, network, groups, params.seed, threads, cancel);
+  auto graph = write_graph(block, metric, network, groups, params.codes, params.seed, threads, cancel);
   if (progress) progress->store(rows.size());
   return graph;
 }
@@ -382,7 +381,7 @@ std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, 
   const std::size_t most = std::max({encoding, collecting, linking_back, repairing});
   // Codes are gone when the result is written beside the links, their nodes' rows and the entries.
   const std::size_t building = groups + links + rows * code + std::max(most, links + rows * 12) + scratch;
-  const std::size_t writing = groups + links + rows * 8 + result + GraphCodes::build_bytes(rows, dim, dtype);
+  const std::size_t writing = groups + links + rows * 8 + result + GraphCodes::build_bytes(rows, dim, dtype, params.codes);
   return std::max({grouping, building, writing}) + (std::size_t{1} << 20);
 }
 

@@ -20,7 +20,8 @@ struct CodesHeader {
   float add_unit, scale_unit;
   std::uint32_t packed = 0;
   float add_low = 0, add_step = 0, scale_low = 0, scale_step = 0;
-  std::uint8_t padding[12] = {};
+  std::uint32_t has_fine = 0;
+  std::uint8_t padding[8] = {};
 };
 static_assert(sizeof(CodesHeader) == 64);
 
@@ -52,14 +53,16 @@ struct Sample {
 }  // namespace
 
 std::vector<std::uint8_t> GraphCodes::build(const VectorBlock& block, std::span<const std::uint32_t> row_of_node, Metric metric,
-                                            std::uint64_t seed, unsigned threads, const Cancel& cancel) {
-  if (!have_codes(metric, block.dtype, block.dim) || row_of_node.empty()) return {};
+                                            NodeCodes wanted, std::uint64_t seed, unsigned threads, const Cancel& cancel) {
+  if (wanted == NodeCodes::none || !have_codes(metric, block.dtype, block.dim) || row_of_node.empty()) return {};
   LadderOptions options;
   options.seed = seed;
+  options.low = wanted == NodeCodes::bits8;
   const Ladder ladder = Ladder::train(Sample(block, row_of_node).view, metric, options, threads, cancel);
   const CodePlanes planes = ladder.encode(block, row_of_node, threads, cancel);
   const std::string trained = ladder.to_bytes();
   const std::size_t n = row_of_node.size(), high = n * ladder.stride(), factors = n * factor_bytes(planes.view.format);
+  const std::size_t low = options.low ? high : 0, fine = options.low ? n * sizeof(RowFactors) : 0;
 
   CodesHeader header{trained.size(), ladder.stride(), static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(planes.view.format),
                      planes.view.units.add, planes.view.units.scale};
@@ -69,18 +72,25 @@ std::vector<std::uint8_t> GraphCodes::build(const VectorBlock& block, std::span<
   header.add_step = packing.step.add;
   header.scale_low = packing.low.scale;
   header.scale_step = packing.step.scale;
-  std::vector<std::uint8_t> out(sizeof header + rounded(trained.size()) + rounded(high) + factors);
+  header.has_fine = options.low;
+  const std::size_t behind = options.low ? rounded(factors) - factors + rounded(low) + fine : 0;
+  std::vector<std::uint8_t> out(sizeof header + rounded(trained.size()) + rounded(high) + factors + behind);
   std::uint8_t* at = out.data();
   std::memcpy(at, &header, sizeof header);
   std::memcpy(at += sizeof header, trained.data(), trained.size());
   std::memcpy(at += rounded(trained.size()), planes.view.high, high);
   std::memcpy(at += rounded(high), planes.view.factors, factors);
+  if (!options.low) return out;
+  std::memcpy(at += rounded(factors), planes.view.low, low);
+  std::memcpy(at += rounded(low), planes.view.fine, fine);
   return out;
 }
 
-std::size_t GraphCodes::build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype) {
+std::size_t GraphCodes::build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, NodeCodes wanted) {
+  if (wanted == NodeCodes::none) return 0;
   // Planes and the buffer they are copied to, the sample, and what training makes of it.
-  const std::size_t code = (std::size_t{dim} + 127) / 128 * 64 + 8, sample = std::min(rows, kSampleMax) * (row_bytes(dtype, dim) + 12 * std::size_t{dim});
+  const std::size_t plane = (std::size_t{dim} + 127) / 128 * 64 + 8, code = wanted == NodeCodes::bits8 ? 2 * plane : plane;
+  const std::size_t sample = std::min(rows, kSampleMax) * (row_bytes(dtype, dim) + 12 * std::size_t{dim});
   return 2 * rows * code + sample + 16 * std::size_t{dim} * dim + (std::size_t{1} << 20);
 }
 
@@ -97,7 +107,10 @@ std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_
   if (header.ladder > bytes.size() || header.stride > kStrideMax) fail("are larger than what holds them");
   const std::size_t high = n_nodes * header.stride, factors = n_nodes * factor_bytes(format);
   const std::size_t at_high = sizeof header + rounded(header.ladder), at_factors = at_high + rounded(high);
-  if (bytes.size() != at_factors + factors) fail("have " + std::to_string(bytes.size()) + " bytes, their header makes " + std::to_string(at_factors + factors));
+  if (header.has_fine > 1) fail("are flagged " + std::to_string(header.has_fine) + ", expected 0 or 1");
+  const std::size_t low = header.has_fine ? high : 0, fine = header.has_fine ? n_nodes * sizeof(RowFactors) : 0;
+  const std::size_t at_low = at_factors + (header.has_fine ? rounded(factors) : factors), at_fine = at_low + rounded(low);
+  if (bytes.size() != at_fine + fine) fail("have " + std::to_string(bytes.size()) + " bytes, their header makes " + std::to_string(at_fine + fine));
 
   auto codes = std::make_shared<GraphCodes>();
   codes->ladder_ = Ladder::from_bytes(bytes.subspan(sizeof header, header.ladder), "codes of a graph");
@@ -107,6 +120,9 @@ std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_
   sections.units = {header.add_unit, header.scale_unit};
   sections.high = bytes.subspan(at_high, high);
   sections.factors = bytes.subspan(at_factors, factors);
+  sections.low = bytes.subspan(at_low, low);
+  sections.fine = bytes.subspan(at_fine, fine);
+  if (codes->ladder_.options().low != (header.has_fine == 1) || codes->ladder_.options().blocks) fail("have other planes than their header says");
   codes->view_ = codes->ladder_.view_of(sections, "codes of a graph");
   codes->packing_ = {header.packed, {header.add_low, header.scale_low}, {header.add_step, header.scale_step}};
   codes->hot_bytes_ = high + factors;

@@ -31,8 +31,42 @@ void GraphHits::offer(std::span<const WalkKey> keys) {
 }
 
 void GraphHits::rescore(std::span<const WalkKey> keys, const CodeScorer& scorer) {
+  CodeLevel level = CodeLevel::bits4;
+  if (scorer.has_fine()) {
+    keys = refine(keys, scorer);
+    level = CodeLevel::bits8;
+  }
+  switch (rescoring_.by) {
+    case Rescoring::By::bound: return rescore_by_bound(keys, level, scorer);
+    case Rescoring::By::count:
+      nodes_.clear();
+      for (const WalkKey key : keys.first(std::min(keys.size(), rescoring_.count))) nodes_.push_back(walk_node(key));
+      return rescore_nodes();
+    case Rescoring::By::estimates:
+      for (const WalkKey key : keys) offer_node(walk_node(key), graph_.row_of(walk_node(key)), as_distance(query_.metric(), walk_distance(key)));
+  }
+}
+
+/// The nodes that may be among the nearest, by their 8-bit codes.
+std::span<const WalkKey> GraphHits::refine(std::span<const WalkKey> keys, const CodeScorer& scorer) {
+  const std::size_t kept = rescoring_.kept(nearest_.k());
+  const auto error = [&](WalkKey key) { return kErrors * scorer.error_of(walk_node(key)); };
+  const float expected = keys.size() > kept ? walk_distance(keys[kept - 1]) + error(keys[kept - 1]) : __builtin_inff();
+  nodes_.clear();
+  for (const WalkKey key : keys)
+    if (walk_distance(key) - error(key) <= expected) nodes_.push_back(walk_node(key));
+  distances_.resize(nodes_.size());
+  scorer.score_fine(nodes_, distances_.data());
+  stats_.rows_scored += nodes_.size();
+  refined_.clear();
+  for (std::size_t i = 0; i < nodes_.size(); ++i) refined_.push_back(walk_key(distances_[i], nodes_[i]));
+  std::ranges::sort(refined_);
+  return refined_;
+}
+
+void GraphHits::rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level, const CodeScorer& scorer) {
   for (const WalkKey key : keys.first(std::min(keys.size(), kRowsAhead))) graph_.prefetch_row_of(walk_node(key));
-  const auto least = [&](WalkKey key) { return walk_distance(key) - kErrors * scorer.error_of(walk_node(key)); };
+  const auto least = [&](WalkKey key) { return walk_distance(key) - kErrors * scorer.error_of(walk_node(key), level); };
   // Nearly all that will be scored is known beforehand, so that rows come in one stream; the bound then decides about the others.
   const float expected = keys.size() > nearest_.k() ? walk_distance(keys[nearest_.k() - 1]) : __builtin_inff();
   rows_.clear();

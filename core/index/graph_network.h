@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "index/copy_groups.h"
+#include "index/graph_codes.h"
 #include "kernels/vectors.h"
 #include "util/cancel.h"
 
@@ -26,6 +27,6 @@ std::uint32_t n_entries_for(std::size_t n_nodes);
 
 /// The graph's buffer; encodes the rows of nodes where walks go by codes.
 std::vector<std::uint8_t> write_graph(const VectorBlock& block, Metric metric, const Network& network, const CopyGroups& groups,
-                                      std::uint64_t seed, unsigned threads, const Cancel& cancel);
+                                      NodeCodes codes, std::uint64_t seed, unsigned threads, const Cancel& cancel);
 
 }  // namespace vicino

@@ -31,9 +31,10 @@ constexpr std::uint32_t kWordsPerCheck = 1024;
 class GraphSearch {
  public:
   GraphSearch(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, TopK& nearest,
-              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits = {}, const UpperLayers* layers = nullptr)
+              SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits = {}, const UpperLayers* layers = nullptr,
+              const Rescoring& rescoring = {})
       : graph_(graph), layers_(layers), query_(query), block_(block), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel),
-        memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel), guard_(limits, stats) {}
+        memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel, rescoring), rescoring_(rescoring), guard_(limits, stats) {}
 
   WalkEnd run(std::size_t ef) {
     const WalkEnd end = graph_.has_codes() ? walk_by_codes(ef) : walk_by_rows(ef);
@@ -45,7 +46,7 @@ class GraphSearch {
   void scan(std::size_t candidates) {
     const CodeScorer scorer(graph_, query_, memory_);
     auto& nodes = memory_.survivors;
-    memory_.accepted.reset(std::min(candidates, kScanKept * k_ + kScanSlack));
+    memory_.accepted.reset(std::min(candidates, std::max(kScanKept * k_ + kScanSlack, rescoring_.kept(k_))));
     memory_.met.reset(graph_.n_nodes());
     nodes.clear();
     const auto take = [&](std::uint32_t node) {
@@ -80,7 +81,7 @@ class GraphSearch {
     begin(ef);
     score_beginnings(scorer);
     if (const WalkEnd end = walk(scorer); end != WalkEnd::finished) return end;
-    if (is_undecided(scorer)) return go_on_by_rows(ef);
+    if (rescoring_.by != Rescoring::By::estimates && is_undecided(scorer)) return go_on_by_rows(ef);
     hits_.rescore(found(), scorer);
     return WalkEnd::finished;
   }
@@ -254,6 +255,7 @@ class GraphSearch {
   const Cancel& cancel_;
   WalkMemory& memory_;
   GraphHits hits_;
+  const Rescoring& rescoring_;
   WalkGuard guard_;
 };
 
@@ -269,18 +271,18 @@ void Graph::check_block(const VectorBlock& block) const {
 
 WalkEnd Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,
                       SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits,
-                      const UpperLayers* layers) const {
+                      const UpperLayers* layers, const Rescoring& rescoring) const {
   check_block(block);
   if (!n_nodes_) return WalkEnd::finished;
   cancel.check();
-  return GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, limits, layers).run(std::max(ef, nearest.k()));
+  return GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, limits, layers, rescoring).run(std::max(ef, rescoring.kept(nearest.k())));
 }
 
 void Graph::scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
-                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
+                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring) const {
   check_block(block);
   if (!n_nodes_ || !codes_) throw InvalidArgument("a graph without codes is not scanned");
-  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row).scan(candidates);
+  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, {}, nullptr, rescoring).scan(candidates);
 }
 
 }  // namespace vicino

@@ -70,8 +70,13 @@ class CodeScorer {
   /// out[i] = distance of node i.
   void score_first(std::uint32_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), 0, count, out); }
   /// The bound of the error of a node's estimate.
-  float error_of(std::uint32_t node) const {
-    return query_.error_of(CodeLevel::bits4, codes_.ladder().scale_of(codes_.view(), CodeLevel::bits4, node));
+  float error_of(std::uint32_t node, CodeLevel level = CodeLevel::bits4) const {
+    return query_.error_of(level, codes_.ladder().scale_of(codes_.view(), level, node));
+  }
+  bool has_fine() const { return codes_.has_fine(); }
+  /// By the 8-bit codes, where the graph has them.
+  void score_fine(std::span<const std::uint32_t> nodes, float* out) const {
+    codes_.ladder().score8(query_, codes_.view(), nodes.data(), nodes.size(), out);
   }
 
  private:
@@ -91,8 +96,8 @@ class CodeScorer {
 class GraphHits {
  public:
   GraphHits(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::uint64_t first_row,
-            TopK& nearest, SearchStats& stats, const Cancel& cancel)
-      : graph_(graph), query_(query), block_(block), allowed_(allowed), first_row_(first_row), nearest_(nearest), stats_(stats), cancel_(cancel) {}
+            TopK& nearest, SearchStats& stats, const Cancel& cancel, const Rescoring& rescoring = {})
+      : graph_(graph), query_(query), block_(block), allowed_(allowed), first_row_(first_row), nearest_(nearest), stats_(stats), cancel_(cancel), rescoring_(rescoring) {}
 
   /// Whether a node stands for rows of which one may be allowed.
   bool may_be_allowed(std::uint32_t node) const {
@@ -100,7 +105,7 @@ class GraphHits {
   }
   /// Keys whose distances are exact.
   void offer(std::span<const WalkKey> keys);
-  /// Keys by ascending estimates: their rows are scored as long as the error of a code leaves a chance.
+  /// Keys by ascending estimates: their rows are scored as the rescoring asks for, usually as long as the error of a code leaves a chance.
   void rescore(std::span<const WalkKey> keys, const CodeScorer& scorer);
   /// Scores the near copies of nodes, where the graph has any.
   void offer_near_copies(std::span<const WalkKey> keys);
@@ -113,6 +118,8 @@ class GraphHits {
   float spread_of(float node_distance, std::span<const std::uint32_t> copies);
   void score_rows();
   void rescore_nodes();
+  void rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level, const CodeScorer& scorer);
+  std::span<const WalkKey> refine(std::span<const WalkKey> keys, const CodeScorer& scorer);
 
   const Graph& graph_;
   const PreparedQuery& query_;
@@ -122,8 +129,10 @@ class GraphHits {
   TopK& nearest_;
   SearchStats& stats_;
   const Cancel& cancel_;
+  Rescoring rescoring_;
   std::vector<std::uint32_t> nodes_, rows_;
   std::vector<float> distances_;
+  std::vector<WalkKey> refined_;
 };
 
 }  // namespace vicino

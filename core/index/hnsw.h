@@ -28,6 +28,7 @@ struct HnswParams {
   std::uint32_t m = 16;  // links of a node on the upper layers, 2 to 64; twice as many on the base
   std::uint32_t ef_construct = 200;  // beam of an insertion, at least m and at most 10000
   std::uint64_t seed = 0;
+  NodeCodes codes = NodeCodes::bits4;
 };
 
 /// Builds the index of `rows` (ascending rows of the block that have a vector). Geometry, copies and types as build_graph.

@@ -339,7 +339,7 @@ std::vector<std::uint8_t> build_hnsw(const VectorBlock& block, std::span<const s
   CopyGroups groups = group_equal_rows(block, rows, cancel);
   Upper upper;
   const Network network = build_network(block, metric, params, threads, cancel, progress, rows.size(), groups, upper);
-  auto built = write(block.rows, params.m, upper, write_graph(block, metric, network, groups, params.seed, threads, cancel));
+  auto built = write(block.rows, params.m, upper, write_graph(block, metric, network, groups, params.codes, params.seed, threads, cancel));
   if (progress) progress->store(rows.size());
   return built;
 }
@@ -360,7 +360,7 @@ std::size_t hnsw_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, c
                                          2 * (std::size_t{params.ef_construct} + 512) * (code + 64) + 16 * std::size_t{dim}) +
                               40 * 8 * std::size_t{dim};
   const std::size_t building = groups + rows * code + std::max({encoding, collecting, inserting, repairing}) + scratch;
-  const std::size_t codes = is_float(dtype) ? GraphCodes::build_bytes(rows, dim, dtype) : 0;
+  const std::size_t codes = is_float(dtype) ? GraphCodes::build_bytes(rows, dim, dtype, params.codes) : 0;
   const std::size_t writing = groups + base + upper + rows * 8 + 2 * result + codes;
   return std::max({grouping, building, writing}) + (std::size_t{1} << 20);
 }

@@ -45,16 +45,17 @@ void sample_bits(const std::uint64_t* words, std::size_t n_words, std::size_t n_
 class TwoHopSearch {
  public:
   TwoHopSearch(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, TopK& nearest,
-               SearchStats& stats, const Cancel& cancel, std::uint64_t first_row)
+               SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring)
       : graph_(graph), query_(query), block_(block), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel),
-        memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel) {}
+        memory_(WalkMemory::of_thread()), rescoring_(rescoring),
+        hits_(graph, query, block, allowed, first_row, nearest, stats, cancel, rescoring) {}
 
   void run(std::size_t candidates, std::size_t ef) {
     const auto seeds = matching_seeds(candidates);
     if (graph_.has_codes()) {
       const CodeScorer scorer(graph_, query_, memory_);
       walk(seeds, scorer, ef);
-      if (!is_undecided(scorer)) hits_.rescore(memory_.accepted.keys(), scorer);
+      if (rescoring_.by == Rescoring::By::estimates || !is_undecided(scorer)) hits_.rescore(memory_.accepted.keys(), scorer);
       else walk_by_rows(ef);
     } else {
       walk(seeds, RowScorer(graph_, query_, block_, memory_), ef);
@@ -173,6 +174,7 @@ class TwoHopSearch {
   SearchStats& stats_;
   const Cancel& cancel_;
   WalkMemory& memory_;
+  const Rescoring& rescoring_;
   GraphHits hits_;
   std::vector<std::uint32_t> fresh_, before_, through_;
 };
@@ -180,12 +182,12 @@ class TwoHopSearch {
 }  // namespace
 
 void search_two_hop(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates,
-                    std::size_t ef, TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) {
+                    std::size_t ef, TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring) {
   graph.check_block(block);
   if (!allowed) throw InvalidArgument("a two-hop walk needs a filter; walk the graph without one");
   if (!graph.n_nodes() || !candidates) return;
   cancel.check();
-  TwoHopSearch(graph, query, block, allowed, nearest, stats, cancel, first_row).run(candidates, std::max(ef, nearest.k()));
+  TwoHopSearch(graph, query, block, allowed, nearest, stats, cancel, first_row, rescoring).run(candidates, std::max(ef, rescoring.kept(nearest.k())));
 }
 
 }  // namespace vicino

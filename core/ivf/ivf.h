@@ -66,6 +66,8 @@ struct IvfEffort {
   std::size_t nprobe = 1;
   /// Rows scored exactly after a scan over codes; 0: as many as the error bound of the codes asks for.
   std::size_t rescore = 0;
+  /// None is: distances are what the codes say, of the `rescore` nearest.
+  bool estimates = false;
 };
 
 class Ivf;

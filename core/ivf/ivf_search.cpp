@@ -3,6 +3,7 @@
 #include <cfloat>
 #include <cmath>
 
+#include "index/rescoring.h"
 #include "ivf/ivf.h"
 #include "ivf/kmeans.h"
 #include "ivf/list_codes.h"
@@ -272,6 +273,10 @@ class IvfSearch {
     }
     std::ranges::sort(candidates, nearer);
     if (effort_.rescore && candidates.size() > effort_.rescore) candidates.resize(effort_.rescore);
+    if (effort_.estimates) {
+      for (const Candidate& c : candidates) nearest_.offer({as_distance(query_.metric(), c.estimate), first_row_ + c.row});
+      return;
+    }
     auto& rows = memory_.rows;
     for (std::size_t start = 0; start < candidates.size(); start += kRescoredAtOnce) {
       rows.clear();

@@ -79,11 +79,19 @@ void count_rows(std::uint64_t rows, EntryStats& entry) {
 }
 
 /// Scores the rows that match by their codes and the nearest of them exactly.
-void scan_codes(const Task& task, const Graph& graph, const PreparedQuery& query, TopK& best, EntryStats& entry, const Cancel& cancel) {
+void scan_codes(const Task& task, const Graph& graph, const PreparedQuery& query, const Rescoring& rescoring, TopK& best, EntryStats& entry,
+                const Cancel& cancel) {
   SearchStats stats;
   const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
-  graph.scan(query, task.chunks[0].block, task.allowed ? task.allowed->words() : nullptr, task.candidates, best, stats, cancel, first);
+  const std::uint64_t* allowed = task.allowed ? task.allowed->words() : nullptr;
+  graph.scan(query, task.chunks[0].block, allowed, task.candidates, best, stats, cancel, first, rescoring);
   count(stats, true, entry);
+}
+
+Rescoring rescoring_of(const SearchRequest& request) {
+  if (request.oversampling < 0) return {};
+  if (request.oversampling == 0) return {Rescoring::By::estimates, 0};
+  return {Rescoring::By::count, static_cast<std::size_t>(std::ceil(request.oversampling * static_cast<float>(request.k)))};
 }
 
 /// Beam of a walk over an entry that holds this share of all candidates.
@@ -117,6 +125,7 @@ class EntrySearch {
     graph_ = index->graph();
     layers_ = index->layers();
     lists_ = index->lists();
+    codes_ = index->codes();
   }
 
   void run() {
@@ -127,9 +136,12 @@ class EntrySearch {
     } else if (lists_ && prefers_lists()) {
       stats_.strategy = Strategy::lists;
       for (std::size_t i = 0; i < queries_.size(); ++i) probe(i);
+    } else if (codes_ && task_.candidates > kCodedScanMin * request_.k) {
+      stats_.strategy = Strategy::scan_codes;
+      for (std::size_t i = 0; i < queries_.size(); ++i) scan_flat_codes(i);
     } else if (graph_ && graph_->has_codes() && task_.candidates > kCodedScanMin * request_.k) {
       stats_.strategy = Strategy::scan_codes;
-      for (std::size_t i = 0; i < queries_.size(); ++i) scan_codes(task_, *graph_, queries_[i], best_[i], stats_, cancel_);
+      for (std::size_t i = 0; i < queries_.size(); ++i) scan_codes(task_, *graph_, queries_[i], rescoring_, best_[i], stats_, cancel_);
     } else {
       stats_.strategy = Strategy::scan;
       scan_task(task_, queries_, best_, cancel_);
@@ -160,10 +172,10 @@ class EntrySearch {
     const VectorBlock& block = task_.chunks[0].block;
     TopK found(request_.k);
     SearchStats stats;
-    WalkEnd end = graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits(), layers_);
+    WalkEnd end = graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits(), layers_, rescoring_);
     if (end == WalkEnd::opposed && task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()))) {
       stats_.strategy = Strategy::two_hop;
-      search_two_hop(*graph_, queries_[i], block, allowed(), task_.candidates, kTwoHopBeam * beam, found, stats, cancel_, first);
+      search_two_hop(*graph_, queries_[i], block, allowed(), task_.candidates, kTwoHopBeam * beam, found, stats, cancel_, first, rescoring_);
       end = WalkEnd::finished;
     }
     count(stats, graph_->has_codes(), stats_);
@@ -200,15 +212,22 @@ class EntrySearch {
   void probe(std::size_t i) {
     SearchStats stats;
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
-    lists_->search(queries_[i], task_.chunks[0].block, allowed(), {nprobe(), 0}, best_[i], stats, cancel_, first);
+    lists_->search(queries_[i], task_.chunks[0].block, allowed(), {nprobe(), rescoring_.kept(request_.k) * (rescoring_.by != Rescoring::By::bound), rescoring_.by == Rescoring::By::estimates}, best_[i], stats, cancel_, first);
     count(stats, lists_->kind() != IvfKind::flat, stats_);
+  }
+
+  void scan_flat_codes(std::size_t i) {
+    SearchStats stats;
+    const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
+    codes_->search(queries_[i], task_.chunks[0].block, allowed(), rescoring_, best_[i], stats, cancel_, first);
+    count(stats, true, stats_);
   }
 
   /// The rows that match are scanned: the walk starved under the filter, and `limit` is honoured, or it cost more than the scan will.
   void scan_instead(std::size_t i) {
     stats_.strategy = Strategy::walk_then_scan;
     if (graph_->has_codes()) {
-      scan_codes(task_, *graph_, queries_[i], best_[i], stats_, cancel_);
+      scan_codes(task_, *graph_, queries_[i], rescoring_, best_[i], stats_, cancel_);
     } else {
       scan_task(task_, queries_.subspan(i, 1), best_.subspan(i, 1), cancel_);
       count_rows(task_.candidates, stats_);
@@ -225,6 +244,8 @@ class EntrySearch {
   const Graph* graph_ = nullptr;
   const UpperLayers* layers_ = nullptr;
   const Ivf* lists_ = nullptr;
+  const FlatCodes* codes_ = nullptr;
+  Rescoring rescoring_ = rescoring_of(request_);
 };
 
 }  // namespace

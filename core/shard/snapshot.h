@@ -58,12 +58,16 @@ struct EntryStats {
   std::uint64_t hops = 0;         // nodes of a graph whose neighbors were looked at
 };
 
+/// As many rows are scored as the error bounds of codes leave a chance.
+constexpr float kRescoredByBound = -1;
+
 struct SearchRequest {
   ColumnSpec column;
   std::size_t k = 10;
   std::size_t ef = 0;      // beam of walks; 0: chosen from k
   std::size_t nprobe = 0;  // lists that are scanned; 0: chosen from their number, or from ef
   bool exact = false;    // scan everything
+  float oversampling = kRescoredByBound;  // candidates by codes that are scored by rows, times k; 0: none, scores are those of the codes
   std::span<const Locator> held_out{};  // empty, or per query a row that is searched as if it were not there; kNowhere: none
 };
 

@@ -1,5 +1,8 @@
 #include "shard/vector_index.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "storage/checksum.h"
 #include "util/errors.h"
 
@@ -10,8 +13,10 @@ namespace {
 /// The lists that a kind stands for. Throws InvalidArgument for a kind that there is not.
 IvfParams lists_of(const VectorIndexParams& params) {
   IvfParams lists;
-  if (params.kind == "ivf_flat") lists.kind = IvfKind::flat;
-  else if (params.kind == "ivf" || params.kind == "ivf_hnsw") lists.kind = IvfKind::coded;
+  const bool is_nested = params.kind == "ivf" || params.kind == "ivf_hnsw";
+  if (params.kind == "ivf_flat" || (is_nested && params.codes == "none")) lists.kind = IvfKind::flat;
+  else if (is_nested && params.codes == "pq") lists.kind = IvfKind::pq;
+  else if (is_nested) lists.kind = IvfKind::coded;
   else if (params.kind == "ivf_pq") lists.kind = IvfKind::pq;
   else if (params.kind == "ivf_opq") lists.kind = IvfKind::opq;
   else throw InvalidArgument("there is no index of kind \"" + params.kind + "\"");
@@ -33,7 +38,35 @@ bool keeps_centroids(const IvfParams& params, std::size_t rows, const Ivf& befor
   return wanted <= kListsRatioMax * before.nlist() && before.nlist() <= kListsRatioMax * wanted;
 }
 
-HnswParams hnsw_of(const VectorIndexParams& params) { return {params.m, params.ef_construct, 0}; }
+NodeCodes node_codes_of(const VectorIndexParams& params) {
+  if (params.codes == "none") return NodeCodes::none;
+  return params.codes == "8bit" ? NodeCodes::bits8 : NodeCodes::bits4;
+}
+
+GraphParams graph_of(const VectorIndexParams& params) {
+  GraphParams graph;
+  graph.codes = node_codes_of(params);
+  return graph;
+}
+
+HnswParams hnsw_of(const VectorIndexParams& params) { return {params.m, params.ef_construct, 0, node_codes_of(params)}; }
+
+CodeLevel level_of(const VectorIndexParams& params) {
+  if (params.codes == "1bit") return CodeLevel::bits1;
+  return params.codes == "8bit" ? CodeLevel::bits8 : CodeLevel::bits4;
+}
+
+/// Codes that a kind cannot have are no codes of a build.
+void check_codes(const VectorIndexParams& params) {
+  const auto is_one_of = [](const std::string& name, std::initializer_list<const char*> names) { return std::ranges::find(names, name) != names.end(); };
+  const bool fits = params.kind == "flat"                            ? is_one_of(params.codes, {"1bit", "4bit", "8bit"})
+                    : is_one_of(params.kind, {"graph", "hnsw"})      ? is_one_of(params.codes, {"auto", "4bit", "8bit", "none"})
+                    : is_one_of(params.kind, {"ivf", "ivf_hnsw"})    ? is_one_of(params.codes, {"auto", "4bit", "pq", "none"})
+                    : is_one_of(params.kind, {"ivf_pq", "ivf_opq"})  ? is_one_of(params.codes, {"auto", "pq"})
+                    : params.kind == "ivf_flat"                      ? is_one_of(params.codes, {"auto", "none"})
+                                                                     : true;  // of an unknown kind, which lists_of refuses
+  if (!fits) throw InvalidArgument("an index of kind \"" + params.kind + "\" has no codes \"" + params.codes + "\"");
+}
 
 }  // namespace
 
@@ -41,6 +74,8 @@ std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container,
   const auto index = std::make_shared<VectorIndex>();
   if (auto lists = container.find("lists")) {
     index->lists_ = Ivf::open(std::move(*lists), n_rows);
+  } else if (auto codes = container.find("codes")) {
+    index->codes_ = FlatCodes::open(std::move(*codes), n_rows);
   } else if (auto hnsw = container.find("hnsw")) {
     if (Hnsw::is_outdated(*hnsw)) return nullptr;
     index->hnsw_ = Hnsw::open(std::move(*hnsw), n_rows);
@@ -61,11 +96,14 @@ void VectorIndex::verify() const {
   if (hnsw_) hnsw_->verify();
   else if (graph_) graph_->graph().verify();
   if (lists_) lists_->verify();
+  if (codes_) codes_->verify();
 }
 
 BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
                               unsigned threads, const Cancel& cancel) {
-  if (params.kind == "graph") return {"graph", build_graph(block, rows, metric, GraphParams{}, threads, cancel, nullptr)};
+  check_codes(params);
+  if (params.kind == "flat") return {"codes", build_flat_codes(block, rows, metric, level_of(params), threads, cancel)};
+  if (params.kind == "graph") return {"graph", build_graph(block, rows, metric, graph_of(params), threads, cancel, nullptr)};
   if (params.kind == "hnsw") return {"hnsw", build_hnsw(block, rows, metric, hnsw_of(params), threads, cancel, nullptr)};
   return {"lists", build_ivf(block, rows, metric, lists_of(params), threads, cancel, nullptr)};
 }
@@ -87,7 +125,9 @@ BuiltIndex build_planned_lists(const VectorIndexParams& params, const VectorBloc
 
 std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,
                                      unsigned threads) {
-  if (params.kind == "graph") return graph_build_bytes(rows, dim, dtype, GraphParams{}, threads);
+  check_codes(params);
+  if (params.kind == "flat") return flat_codes_build_bytes(rows, dim, dtype, level_of(params));
+  if (params.kind == "graph") return graph_build_bytes(rows, dim, dtype, graph_of(params), threads);
   if (params.kind == "hnsw") return hnsw_build_bytes(rows, dim, dtype, hnsw_of(params), threads);
   return ivf_build_bytes(rows, dim, dtype, metric, lists_of(params), threads);
 }

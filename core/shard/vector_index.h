@@ -3,7 +3,8 @@
 //   meta    u32 slot
 //   graph   index/graph.h, or
 //   hnsw    index/hnsw.h, or
-//   lists   ivf/ivf.h
+//   lists   ivf/ivf.h, or
+//   codes   index/flat_codes.h
 //   made    how it was asked for, as text that only the caller understands: an index made otherwise is built anew. Absent: the default graph
 #pragma once
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "index/flat_codes.h"
 #include "index/held_graph.h"
 #include "index/hnsw.h"
 #include "ivf/ivf.h"
@@ -32,6 +34,7 @@ class VectorIndex {
   /// By which a walk of that graph comes near its query; null: it begins at the entries.
   const UpperLayers* layers() const { return hnsw_ ? &hnsw_->upper_layers() : nullptr; }
   const Ivf* lists() const { return lists_ ? &*lists_ : nullptr; }
+  const FlatCodes* codes() const { return codes_ ? &*codes_ : nullptr; }
   const std::string& made() const { return made_; }
   /// Of how it was made; 0 for the default.
   std::uint64_t identity() const { return identity_; }
@@ -47,13 +50,14 @@ class VectorIndex {
   std::unique_ptr<HeldGraph> graph_;
   std::optional<Hnsw> hnsw_;  // graph_ is its base
   std::optional<Ivf> lists_;
+  std::optional<FlatCodes> codes_;
   std::string made_;
   std::uint64_t identity_ = 0;
 };
 
 /// How an index is built, by the names that users know.
 struct VectorIndexParams {
-  std::string kind = "graph";    // graph, hnsw, ivf_flat, ivf, ivf_pq, ivf_opq, ivf_hnsw
+  std::string kind = "graph";    // graph, hnsw, ivf_flat, ivf, ivf_pq, ivf_opq, ivf_hnsw; flat, with codes
   std::uint32_t nlist = 0;       // lists; 0: chosen by the number of rows
   std::uint32_t subvectors = 0;  // of product codes; 0: chosen by the dimension
   std::uint32_t bits = 4;        // of a subvector
@@ -61,6 +65,7 @@ struct VectorIndexParams {
   std::uint32_t m = 16;          // links of a hierarchical graph
   std::uint32_t ef_construct = 200;
   std::uint64_t time_us = 0;     // now, which lists remember
+  std::string codes = "auto";    // 1bit, 4bit, 8bit, pq or none, where the kind can have them; auto: what the kind has by itself
 
   bool has_lists() const { return kind.starts_with("ivf"); }
 };

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 from vicino.errors import InvalidArgument, did_you_mean
-from vicino.types import IndexKind
+from vicino.types import Codes, IndexKind
 
 _LISTS = frozenset({"ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"})
 _PRODUCTS = frozenset({"ivf_pq", "ivf_opq"})
@@ -29,6 +29,39 @@ _PARAMETERS: dict[str, tuple[frozenset[str], int, int]] = {
     "bits": (_PRODUCTS, 4, 8),
 }
 """Parameter -> kinds it goes with, least and greatest value."""
+_NODE_CODES: tuple[str, ...] = ("4bit", "8bit", "none")
+_CODES: dict[str, tuple[str, ...]] = {
+    "auto": _NODE_CODES,
+    "graph": _NODE_CODES,
+    "hnsw": _NODE_CODES,
+    "flat": ("none", "1bit", "4bit", "8bit"),
+    "ivf": ("4bit", "pq", "none"),
+    "ivf_hnsw": ("4bit", "pq", "none"),
+    "ivf_flat": ("none",),
+    "ivf_pq": ("pq",),
+    "ivf_opq": ("pq",),
+}
+"""Kind -> the codes it can have, first those it has when nobody says."""
+OVERSAMPLING_MAX = 1000.0
+
+
+def read_rescore(given: Any) -> float | str:
+    """What `rescore=` says: "bound", "off", or how many times as many candidates are scored by the vectors as records are asked for."""
+    if given is False or given == "off":
+        return "off"
+    if given in ("auto", "bound") and isinstance(given, str):
+        return "bound"
+    if isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool) and 1 <= given <= OVERSAMPLING_MAX:
+        return float(given)
+    raise InvalidArgument(
+        f'rescore must be "bound", "off", or a number from 1 to {OVERSAMPLING_MAX:g}: how many times the limit is scored by the vectors; '
+        f"got {given!r}"
+    )
+
+
+def oversampling(rescore: float | str) -> float:
+    """What the core takes for it: below 0 by the bound of the codes, 0 not at all."""
+    return -1.0 if rescore == "bound" else 0.0 if rescore == "off" else float(rescore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +76,10 @@ class IndexSpec:
     recall of 0.95 at 10 took of each segment when its index was built.
     subvectors: parts of a product code, by default one for every two dimensions at 4 bits, for every eight at 8; bits: of each, 4 or 8.
     copies: rows at a border of two lists are in both: more memory, fewer lists to scan for the same recall.
+    codes: what is read instead of the vectors until few are left: "1bit", "4bit", "8bit" (each within the next), "pq" (product codes) or
+    "none" (the vectors themselves); "auto" is what the kind has by itself. Of a flat index "none", of a graph and of "ivf" "4bit".
+    rescore: what codes have found is scored by the vectors as far as the error bound of the codes asks for ("bound", or "auto"), always so
+    many times as many as are asked for (a number), or not at all ("off" or False: scores are then the codes' estimates).
     """
 
     kind: IndexKind = "auto"
@@ -54,16 +91,22 @@ class IndexSpec:
     subvectors: int | None = None
     bits: int | None = None
     copies: bool = False
+    codes: Codes = "auto"
+    rescore: float | str | bool = "bound"
 
     def __post_init__(self) -> None:
         kinds = get_args(IndexKind)
         if self.kind not in kinds:
             raise InvalidArgument(f"index must be one of {', '.join(kinds)}, got {self.kind!r}.{did_you_mean(str(self.kind), kinds)}")
+        if self.codes != "auto" and self.codes not in _CODES[self.kind]:
+            allowed = ", ".join(f'"{codes}"' for codes in ("auto", *_CODES[self.kind]))
+            raise InvalidArgument(f'an index of kind "{self.kind}" takes codes {allowed}, got {self.codes!r}')
         for name, (fitting, least, most) in _PARAMETERS.items():
             value = getattr(self, name)
             if value is None:
                 continue
-            _expect_kind(name, fitting, self.kind)
+            if not (fitting is _PRODUCTS and self.codes == "pq"):
+                _expect_kind(name, fitting, self.kind)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
                 raise InvalidArgument(f"{name} of an index must be an integer between {least} and {most}, got {value!r}")
             object.__setattr__(self, name, int(value))
@@ -75,6 +118,12 @@ class IndexSpec:
             raise InvalidArgument(f"copies must be True or False, got {self.copies!r}")
         if self.copies:
             _expect_kind("copies", _LISTS, self.kind)
+        object.__setattr__(self, "rescore", read_rescore(self.rescore))
+        if self.rescore != "bound" and not self.has_codes:
+            raise InvalidArgument(
+                f'rescore={self.rescore!r} says what follows a search by codes; an index of kind "{self.kind}" with codes '
+                f'"{self.chosen_codes}" scores every vector it looks at, leave rescore out'
+            )
 
     @classmethod
     def read(cls, given: Any) -> IndexSpec:
@@ -93,8 +142,18 @@ class IndexSpec:
         raise InvalidArgument(f'index must be a kind such as "auto", a vicino.IndexSpec or a mapping, got {shown}')
 
     @property
+    def chosen_codes(self) -> str:
+        """The codes it has, where the vectors can have any."""
+        return _CODES[self.kind][0] if self.codes == "auto" else self.codes
+
+    @property
+    def has_codes(self) -> bool:
+        return self.chosen_codes != "none"
+
+    @property
     def is_flat(self) -> bool:
-        return self.kind == "flat"
+        """Whether segments need no index."""
+        return self.kind == "flat" and not self.has_codes
 
     @property
     def has_lists(self) -> bool:
@@ -102,14 +161,19 @@ class IndexSpec:
 
     def to_json(self) -> str | dict[str, Any]:
         """The kind alone where there are no parameters, as versions without them expect; `read` takes either."""
-        given = {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) not in (None, False)}
+        given = {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) != field.default}
+        given = {"kind": self.kind, **given}
         return self.kind if given.keys() == {"kind"} else given
 
     def build_options(self) -> dict[str, Any]:
         """What the core builds by."""
         of_build = ("m", "ef_construct", "nlist", "subvectors", "bits")
         given = {name: getattr(self, name) for name in of_build if getattr(self, name) is not None}
-        return {"kind": "graph" if self.kind == "auto" else self.kind, **given, **({"copies": True} if self.copies else {})}
+        if self.copies:
+            given["copies"] = True
+        if self.chosen_codes != _CODES[self.kind][0]:
+            given["codes"] = self.codes
+        return {"kind": "graph" if self.kind == "auto" else self.kind, **given}
 
     @property
     def made(self) -> str:

@@ -19,6 +19,8 @@ from vicino.types import DEFAULT_VECTOR, Dtype, IndexKind, Metric
 
 DIM_MAX = 65536
 NAME_BYTES_MAX = 255
+NODE_CODES_DIM_MIN = 64
+"""Vectors of fewer dimensions are walked by themselves."""
 
 _METRICS, _DTYPES = get_args(Metric), get_args(Dtype)
 _NUMBER_METRICS = ("cosine", "dot", "l2", "l1")
@@ -57,6 +59,7 @@ class VectorSpec:
         _check_choice("metric", self.metric, _METRICS)
         _check_choice("dtype", self.dtype, _DTYPES)
         object.__setattr__(self, "index", _shortest(IndexSpec.read(self.index)))
+        self._check_codes()
         if not isinstance(self.keep_raw, bool):
             raise InvalidArgument(f"keep_raw must be True or False, got {self.keep_raw!r}")
         if not self.keep_raw and self.dtype not in _FLOAT_DTYPES:
@@ -69,6 +72,22 @@ class VectorSpec:
             dtypes = "binary" if self.metric in _BIT_METRICS else "float32, float16, int8 or uint8"
             raise InvalidArgument(
                 f'metric "{self.metric}" does not go with dtype "{self.dtype}"; use metric {" or ".join(fitting)}, or dtype {dtypes}'
+            )
+
+    def _check_codes(self) -> None:
+        """Codes that are asked for by name must be possible; "auto" goes without where there are none."""
+        index = self.index_spec
+        if index.codes in ("auto", "none"):
+            return
+        if self.dtype not in _FLOAT_DTYPES or self.metric == "l1":
+            raise InvalidArgument(
+                f'codes="{index.codes}" stand for float32 and float16 vectors under cosine, dot and l2, not for {self.dtype} under '
+                f'{self.metric}; use codes="auto" or "none"'
+            )
+        if index.kind in ("auto", "graph", "hnsw") and self.dim < NODE_CODES_DIM_MIN:
+            raise InvalidArgument(
+                f'codes="{index.codes}" of a graph need {NODE_CODES_DIM_MIN} dimensions, below that they are too coarse to find the way; '
+                f'got dim={self.dim}, use codes="auto" or "none"'
             )
 
     @property

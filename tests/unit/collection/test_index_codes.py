@@ -1,0 +1,190 @@
+"""Codes chosen by the user: what goes together, what is found by them, how what they found is scored, and changes on a live collection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import vicino
+from vicino import IndexSpec, VectorSpec
+from vicino.collection.limits import Limits
+from vicino.errors import InvalidArgument
+
+LIMITS = Limits(graph_rows_min=500)
+N, DIM = 3000, 96
+CHOICES = [
+    ("flat", "1bit"), ("flat", "4bit"), ("flat", "8bit"), ("graph", "4bit"), ("graph", "8bit"), ("graph", "none"), ("hnsw", "8bit"),
+    ("hnsw", "none"), ("ivf", "4bit"), ("ivf", "pq"), ("ivf", "none"), ("ivf_hnsw", "pq"),
+]  # fmt: skip
+STRATEGIES = {"flat": "scan of codes", "graph": "graph", "hnsw": "graph", "ivf": "lists", "ivf_hnsw": "lists"}
+
+
+def clusters(n: int = N, seed: int = 0) -> np.ndarray:
+    chance = np.random.default_rng(seed)
+    centers = np.random.default_rng(9).standard_normal((40, DIM), dtype=np.float32)
+    return centers[chance.integers(0, 40, n)] + 0.5 * chance.standard_normal((n, DIM), dtype=np.float32)
+
+
+def filled(db, index, **options):
+    docs = db.create_collection("docs", dim=DIM, index=index, **options)
+    docs.upsert(ids=range(N), vectors=clusters(), fields=[{"n": i} for i in range(N)])
+    docs.optimize()
+    return docs
+
+
+def wide(kind: str) -> dict[str, int]:
+    return {"nprobe": 200} if kind.startswith("ivf") else {} if kind == "flat" else {"ef": 200}
+
+
+def recall(docs, **options) -> float:
+    queries = clusters(60, 1)
+    truth = docs.search_many(queries, exact=True, **{name: value for name, value in options.items() if name == "where"})
+    found = docs.search_many(queries, **options)
+    return float(np.mean([len({hit.id for hit in a} & {hit.id for hit in b}) / len(b) for a, b in zip(found, truth, strict=True)]))
+
+
+def step(docs, **options):
+    return docs.search(clusters(1, 2)[0], **options).plan.segments[0]
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "dot"])
+@pytest.mark.parametrize(("kind", "codes"), CHOICES)
+def test_every_choice_finds_what_a_scan_finds(kind, codes, metric):
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec(kind, codes=codes), metric=metric)
+        assert recall(docs, **wide(kind)) > 0.98
+        assert recall(docs, where="n < 400", **wide(kind)) > 0.98
+        assert step(docs).strategy == STRATEGIES[kind]
+
+
+@pytest.mark.parametrize(("kind", "codes"), CHOICES)
+def test_scores_are_those_of_the_vectors(kind, codes):
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec(kind, codes=codes))
+        query = clusters(1, 2)[0]
+        exact = {hit.id: hit.score for hit in docs.search(query, exact=True, limit=100)}
+        assert all(exact[hit.id] == hit.score for hit in docs.search(query, **wide(kind)))
+
+
+def test_finer_codes_leave_fewer_vectors_to_read():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "flat")
+        read = []
+        for codes in ("1bit", "4bit", "8bit"):
+            docs.set_index(IndexSpec("flat", codes=codes)).wait()
+            read.append(sum(found.plan.segments[0].rows_read for found in docs.search_many(clusters(20, 3))))
+        assert read == sorted(read, reverse=True)
+        assert read[2] < read[0] / 2
+
+
+def test_walks_of_a_graph_without_codes_read_vectors_alone():
+    with vicino.open(limits=LIMITS) as db:
+        by_rows = step(filled(db, IndexSpec("graph", codes="none")))
+        assert by_rows.rows_read == by_rows.rows_scored
+
+
+def test_codes_are_changed_on_a_live_collection(tmp_path):
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        docs = filled(db, "flat")
+        assert step(docs).strategy == "scan"
+        for kind, codes in CHOICES:
+            docs.set_index(IndexSpec(kind, codes=codes)).wait()
+            assert step(docs).strategy == STRATEGIES[kind]
+        docs.set_index({"kind": "flat", "codes": "8bit"}).wait()
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        assert db["docs"].settings.spec("vector").index == IndexSpec("flat", codes="8bit")
+        assert step(db["docs"]).strategy == "scan of codes"
+        assert db.check().is_sound
+        db["docs"].set_index("flat").wait()
+        assert step(db["docs"]).strategy == "scan"
+
+
+def test_naming_the_codes_that_a_kind_has_anyway_builds_nothing_anew():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "graph")
+        before = dict(docs._shard.segments)
+        docs.set_index(IndexSpec("graph", codes="4bit")).wait()
+        assert dict(docs._shard.segments) == before
+
+
+@pytest.mark.parametrize("codes", ["1bit", "4bit", "8bit"])
+def test_flat_codes_of_equal_and_extreme_rows(codes):
+    rows = clusters()
+    rows[:700] = rows[0]
+    rows[700:800] = 0
+    rows[800:810] *= 1e18
+    rows[810:820] *= 1e-30
+    with vicino.open(limits=LIMITS) as db:
+        docs = db.create_collection("docs", dim=DIM, index=IndexSpec("flat", codes=codes))
+        docs.upsert(ids=range(N), vectors=rows)
+        docs.optimize()
+        for row in (0, 705, 805, 815, 2000):
+            found, truth = docs.search(rows[row], limit=5), docs.search(rows[row], limit=5, exact=True)
+            assert [hit.score for hit in found] == [hit.score for hit in truth]
+
+
+def test_flat_codes_know_which_records_have_the_vector():
+    with vicino.open(limits=LIMITS) as db:
+        docs = db.create_collection("docs", vectors={"a": VectorSpec(DIM, index=IndexSpec("flat", codes="4bit")), "b": VectorSpec(2)})
+        rows = clusters()
+        docs.upsert([{"id": i, "b": [0.0, 1.0], **({"a": rows[i]} if i % 2 else {})} for i in range(N)])
+        docs.optimize()
+        found = docs.search(rows[8], vector="a", limit=20)
+        assert all(hit.id % 2 for hit in found)
+        assert found.plan.segments[0].strategy == "scan of codes"
+
+
+@pytest.mark.parametrize(
+    ("kind", "codes", "allowed"),
+    [
+        ("graph", "1bit", '"auto", "4bit", "8bit", "none"'),
+        ("auto", "pq", '"auto", "4bit", "8bit", "none"'),
+        ("flat", "pq", '"auto", "none", "1bit", "4bit", "8bit"'),
+        ("ivf", "8bit", '"auto", "4bit", "pq", "none"'),
+        ("ivf_flat", "4bit", '"auto", "none"'),
+        ("ivf_pq", "none", '"auto", "pq"'),
+    ],
+)
+def test_codes_that_a_kind_cannot_have_are_refused_with_those_it_can(kind, codes, allowed):
+    with pytest.raises(InvalidArgument, match=f'an index of kind "{kind}" takes codes {allowed}, got \'{codes}\''):
+        IndexSpec(kind, codes=codes)
+
+
+@pytest.mark.parametrize(("dtype", "metric"), [("int8", "cosine"), ("binary", "hamming"), ("float32", "l1")])
+def test_codes_of_vectors_that_have_none_are_refused(dtype, metric):
+    with pytest.raises(InvalidArgument, match='codes="4bit" stand for float32 and float16 vectors under cosine, dot and l2'):
+        VectorSpec(96, metric, dtype, IndexSpec("graph", codes="4bit"))
+
+
+def test_codes_of_a_graph_over_few_dimensions_are_refused():
+    with pytest.raises(InvalidArgument, match="need 64 dimensions"):
+        VectorSpec(32, index=IndexSpec("graph", codes="8bit"))
+
+
+def test_product_codes_take_their_parameters_whatever_the_name_of_the_index():
+    assert IndexSpec("ivf_hnsw", codes="pq", bits=8, subvectors=12).build_options() == {
+        "kind": "ivf_hnsw", "codes": "pq", "bits": 8, "subvectors": 12,
+    }  # fmt: skip
+    with pytest.raises(InvalidArgument, match="bits goes with an index of kind ivf_opq, ivf_pq"):
+        IndexSpec("ivf_hnsw", bits=8)
+
+
+@pytest.mark.parametrize("spec", [IndexSpec("graph", codes="8bit"), IndexSpec("flat", codes="1bit", rescore="off"), IndexSpec("ivf", rescore=3)])
+def test_a_spec_is_read_back_from_its_json(spec):
+    assert IndexSpec.read(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize("kind", ["auto", "flat", "ivf"])
+def test_a_spec_without_codes_is_stored_as_it_always_was(kind):
+    assert IndexSpec(kind).to_json() == kind
+
+
+@pytest.mark.parametrize("rescore", [True, 0.5, "all", 1001, None])
+def test_a_rescoring_that_there_is_not_is_refused(rescore):
+    with pytest.raises(InvalidArgument, match='rescore must be "bound", "off", or a number from 1 to 1000'):
+        IndexSpec("graph", rescore=rescore)
+
+
+def test_rescoring_without_codes_is_refused():
+    with pytest.raises(InvalidArgument, match='an index of kind "flat" with codes "none" scores every vector it looks at'):
+        IndexSpec("flat", rescore=2)
