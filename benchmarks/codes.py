@@ -1,8 +1,9 @@
 """What do the codes of an index cost in bytes, and what do they give in recall and time?
 
-Answers: for every kind of index with every kind of codes it can have, over one sealed segment of real vectors: bytes of the index and of the
-vectors on disk a row, recall@10 against exact search over the raw vectors, vectors read a query, and processor time a query through
-`search`; the same without raw vectors, and with what codes found scored otherwise than by the bound. Choices are asked in turn, block by block.
+Answers: for every kind of index with every kind of codes it can have, over one sealed segment of real vectors: bytes of the index and of
+the vectors on disk a row, recall@10 against exact search over the raw vectors, vectors read a query, and processor time a query through
+`search`; the same without raw vectors, and with what codes found scored otherwise than by the bound. Choices are asked in turn, block by
+block.
 Does not answer: where the frontier of recall and time lies (`ann` sweeps it); every choice is asked with its default effort here.
 """
 

@@ -352,6 +352,23 @@ class CodeLadder:
     @property
     def block_bytes(self) -> int: ...
 
+def build_flat_codes(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, bits: int = 4, threads: int = 1, present: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> bytes:
+    """
+    The codes of all vectors up to so many bits, as bytes; trained on those that are `present`.
+    """
+
+class ScannableCodes:
+    """Codes of rows with the rows."""
+
+    def __init__(self, codes: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> None: ...
+
+    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, oversampling: float = -1.0, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple:
+        """
+        Rows and public distances as exact_search; rows scored, and of these exactly. oversampling: times k candidates are scored by the rows; below 0 as many as the bound leaves, 0 none.
+        """
+
+    def verify(self) -> None: ...
+
 def pool_tokens(tokens: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], factor: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
     """
     Means of ceil(n / factor) groups of near tokens, ordered by their first token.
@@ -603,9 +620,9 @@ class Snapshot:
     def match_within(self, filter: Filter, slots: Mapping[str, int], within: Matches | None, cancel: Cancel) -> Matches:
         """Those of `within` (None: all live rows) that meet the condition."""
 
-    def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel, held_out: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, nprobe: int = 0) -> tuple:
+    def search_rows(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel, held_out: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, nprobe: int = 0, oversampling: float = -1.0) -> tuple:
         """
-        As `search`, but only (locators, public distances) of every query, and the statistics of every entry. held_out: per query the locator of a row that walks do not meet on their way, -1 for none.
+        As `search`, but only (locators, public distances) of every query, and the statistics of every entry. held_out: per query the locator of a row that walks do not meet on their way, -1 for none. oversampling: times k candidates by codes are scored by rows; below 0 as their bound says, 0 none.
         """
 
     def search_by_example(self, column: tuple[int, int, Dtype, Metric], examples: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rule: str, n_first: int, pairs: Sequence[tuple[int, int, float]], weight: float, k: int, matches: Matches | None, cancel: Cancel) -> tuple:
@@ -661,7 +678,7 @@ class Snapshot:
     def n_uncovered(self, slot: int) -> int:
         """Live records that a text index does not hold yet."""
 
-    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615, nprobe: int = 0) -> tuple:
+    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615, nprobe: int = 0, oversampling: float = -1.0) -> tuple:
         """
         (ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are asked for and all of them together take at most `documents_bytes_max`.
         """
@@ -684,7 +701,7 @@ class Snapshot:
 
     def patch(self, entry: int) -> tuple: ...
 
-    def build_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200) -> tuple:
+    def build_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto') -> tuple:
         """
         The index over one vector of a sealed segment: name of its section, and bytes.
         """
@@ -707,7 +724,7 @@ class Snapshot:
         (locators, scores, stats) of the k records of the largest dot product, best first.
         """
 
-def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200) -> int:
+def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto') -> int:
     """Upper bound of the memory that building the index of a vector takes."""
 
 class Rewrite:

@@ -11,6 +11,7 @@ void bind_index(nanobind::module_& m);    // exact scan and graph over arrays
 void bind_ivf(nanobind::module_& m);      // inverted lists over arrays, k-means
 void bind_hnsw(nanobind::module_& m);     // hierarchical graphs over arrays, for tests and benchmarks
 void bind_codes(nanobind::module_& m);     // codes of dense vectors, for tests and benchmarks
+void bind_flat_codes(nanobind::module_& m);  // scans over them
 void bind_maxsim(nanobind::module_& m);   // multi-vectors: index, search, pooling, fixed encodings
 void bind_fields(nanobind::module_& m);   // documents: encode, decode
 void bind_filter(nanobind::module_& m);   // conditions, field indexes

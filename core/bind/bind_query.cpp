@@ -53,8 +53,9 @@ std::size_t count_queries(const ColumnSpec& column, const RawArray& queries, con
 }
 
 nb::tuple search_rows(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
-                      const Matches* matches, const Cancel& cancel, const std::optional<LocatorArray>& held_out, std::size_t nprobe) {
-  SearchRequest request{spec_of(column), k, ef, nprobe, exact};
+                      const Matches* matches, const Cancel& cancel, const std::optional<LocatorArray>& held_out, std::size_t nprobe,
+                      float oversampling) {
+  SearchRequest request{spec_of(column), k, ef, nprobe, exact, oversampling};
   if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
   const std::size_t n = count_queries(request.column, queries, matches, snapshot);
   if (held_out) {
@@ -96,9 +97,10 @@ void bind_query(nb::class_<Snapshot>& snapshot) {
         return match_within(s, condition, slots, within, cancel);
       }, "filter"_a, "slots"_a, "within"_a.none(), "cancel"_a, "Those of `within` (None: all live rows) that meet the condition.")
       .def("search_rows", &search_rows, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "cancel"_a,
-           "held_out"_a.none() = nb::none(), "nprobe"_a = 0,
+           "held_out"_a.none() = nb::none(), "nprobe"_a = 0, "oversampling"_a = kRescoredByBound,
            "As `search`, but only (locators, public distances) of every query, and the statistics of every entry. held_out: per query the locator "
-           "of a row that walks do not meet on their way, -1 for none.")
+           "of a row that walks do not meet on their way, -1 for none. oversampling: times k candidates by codes are scored by rows; below 0 as their "
+           "bound says, 0 none.")
       .def("search_by_example", &search_examples, "column"_a, "examples"_a, "rule"_a, "n_first"_a, "pairs"_a, "weight"_a, "k"_a,
            "matches"_a.none(), "cancel"_a,
            "((locators, minus scores), rows scored) by a rule over the similarities to all examples: best, sum, discover, context, feedback.");

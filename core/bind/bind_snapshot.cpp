@@ -73,13 +73,15 @@ nb::dict to_dict(const EntryStats& stats) {
   out["rows_scored"] = stats.rows_scored;
   out["rows_read"] = stats.rows_read;
   out["hops"] = stats.hops;
+  out["codes"] = stats.codes;
   out["seconds"] = stats.seconds;
   return out;
 }
 
 nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
-                 const Matches* matches, bool documents, const Cancel& cancel, std::size_t documents_bytes_max, std::size_t nprobe) {
-  const SearchRequest request{spec_of(column), k, ef, nprobe, exact};
+                 const Matches* matches, bool documents, const Cancel& cancel, std::size_t documents_bytes_max, std::size_t nprobe,
+                 float oversampling) {
+  const SearchRequest request{spec_of(column), k, ef, nprobe, exact, oversampling};
   const Dtype query_dtype = request.column.dtype == Dtype::float16 ? Dtype::float32 : request.column.dtype;
   const std::size_t width = row_bytes(query_dtype, request.column.dim);
   if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
@@ -366,7 +368,7 @@ void bind_snapshot(nb::module_& m) {
       }, "slot"_a, "locators"_a, "Stored bytes of a sparse or multi-vector, empty where there is none.")
       .def("n_uncovered", &Snapshot::n_uncovered, "slot"_a, "Live records that a text index does not hold yet.")
       .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a,
-           "documents_bytes_max"_a = std::numeric_limits<std::size_t>::max(), "nprobe"_a = 0,
+           "documents_bytes_max"_a = std::numeric_limits<std::size_t>::max(), "nprobe"_a = 0, "oversampling"_a = kRescoredByBound,
            "(ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are "
            "asked for and all of them together take at most `documents_bytes_max`.")
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)

@@ -11,6 +11,7 @@ NB_MODULE(_core, m) {
   vicino::bind::bind_ivf(m);
   vicino::bind::bind_hnsw(m);
   vicino::bind::bind_codes(m);
+  vicino::bind::bind_flat_codes(m);
   vicino::bind::bind_maxsim(m);
   vicino::bind::bind_fields(m);
   vicino::bind::bind_filter(m);

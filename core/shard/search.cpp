@@ -129,6 +129,20 @@ class EntrySearch {
   }
 
   void run() {
+    choose();
+    if (stats_.strategy != Strategy::scan) stats_.codes = codes_in_use();
+  }
+
+ private:
+  /// The finest codes of the index.
+  const char* codes_in_use() const {
+    const auto name = [](CodeLevel level) { return level == CodeLevel::bits1 ? "1bit" : level == CodeLevel::bits4 ? "4bit" : "8bit"; };
+    if (codes_) return name(codes_->finest());
+    if (graph_) return graph_->has_codes() ? name(graph_->codes()->has_fine() ? CodeLevel::bits8 : CodeLevel::bits4) : "";
+    return lists_->kind() == IvfKind::flat ? "" : lists_->kind() == IvfKind::coded ? "4bit" : "pq";
+  }
+
+  void choose() {
     if (prefers_walk()) {
       stats_.strategy = Strategy::walk;
       for (std::size_t i = 0; i < queries_.size(); ++i)
@@ -149,7 +163,6 @@ class EntrySearch {
     }
   }
 
- private:
   bool prefers_walk() const {
     if (!graph_) return false;
     const double n = task_.entry->rows->size();

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 from vicino.errors import InvalidArgument, did_you_mean
+from vicino.query.rescoring import RescoreBy, read_rescore
 from vicino.types import Codes, IndexKind
 
 _LISTS = frozenset({"ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"})
@@ -42,26 +43,6 @@ _CODES: dict[str, tuple[str, ...]] = {
     "ivf_opq": ("pq",),
 }
 """Kind -> the codes it can have, first those it has when nobody says."""
-OVERSAMPLING_MAX = 1000.0
-
-
-def read_rescore(given: Any) -> float | str:
-    """What `rescore=` says: "bound", "off", or how many times as many candidates are scored by the vectors as records are asked for."""
-    if given is False or given == "off":
-        return "off"
-    if given in ("auto", "bound") and isinstance(given, str):
-        return "bound"
-    if isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool) and 1 <= given <= OVERSAMPLING_MAX:
-        return float(given)
-    raise InvalidArgument(
-        f'rescore must be "bound", "off", or a number from 1 to {OVERSAMPLING_MAX:g}: how many times the limit is scored by the vectors; '
-        f"got {given!r}"
-    )
-
-
-def oversampling(rescore: float | str) -> float:
-    """What the core takes for it: below 0 by the bound of the codes, 0 not at all."""
-    return -1.0 if rescore == "bound" else 0.0 if rescore == "off" else float(rescore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +73,7 @@ class IndexSpec:
     bits: int | None = None
     copies: bool = False
     codes: Codes = "auto"
-    rescore: float | str | bool = "bound"
+    rescore: RescoreBy = "bound"
 
     def __post_init__(self) -> None:
         kinds = get_args(IndexKind)

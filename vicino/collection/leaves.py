@@ -18,6 +18,7 @@ from vicino.query.examples import ByExample, Context, Discover, Feedback, Like
 from vicino.query.fusion import EMPTY, Ranking
 from vicino.query.part import Part
 from vicino.query.plan import Stage
+from vicino.query.rescoring import RescoreBy, oversampling
 
 Leaf = Callable[[Any, Any, int, Any, Stage], Ranking]
 
@@ -30,7 +31,9 @@ def _ranking(locators: Any, distances: Any, metric: str) -> Ranking:
 def _dense(run: Any, part: p.Dense, k: int, matches: Any, stage: Stage) -> Ranking:
     target = run.searcher.target(part.vector)
     row = run.searcher.row(part.x, target)
-    return _nearest(run, target, row, k, matches, stage, exact=part.exact, ef=part.ef, nprobe=part.nprobe, recall=part.recall)
+    return _nearest(
+        run, target, row, k, matches, stage, exact=part.exact, ef=part.ef, nprobe=part.nprobe, recall=part.recall, rescore=part.rescore
+    )
 
 
 def _nearest(
@@ -45,13 +48,19 @@ def _nearest(
     ef: int | None = None,
     nprobe: int | None = None,
     recall: float | None = None,
+    rescore: RescoreBy | None = None,
 ) -> Ranking:
     exact = exact or run.exact
     choice = None if exact else run.searcher.promise(run.snapshot, target, k, matches, recall, ef)
     effort, nprobe, exact = target.effort(ef, nprobe, exact, choice)
-    ((locators, distances),), stats = run.snapshot.search_rows(target.column, row, k, effort, exact, matches, run.cancel, nprobe=nprobe)
+    rescored = target.rescore(rescore, choice)
+    ((locators, distances),), stats = run.snapshot.search_rows(
+        target.column, row, k, effort, exact, matches, run.cancel, nprobe=nprobe, oversampling=oversampling(rescored)
+    )
     stage.candidates = sum([entry["rows_scored"] for entry in stats])
     stage.details, stage.stats = {"vector": target.name, "metric": target.spec.metric}, stats
+    if rescored != "bound" and not exact:
+        stage.details["rescore"] = rescored if isinstance(rescored, str) else f"{rescored:g}"
     if choice is not None:
         stage.recall = choice.estimate
         stage.details["recall"] = f"{choice.estimate:.3f} (asked for {choice.target:g})"

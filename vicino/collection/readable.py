@@ -28,6 +28,7 @@ from vicino.query.aggregate import Aggregate, DistanceMatrix
 from vicino.query.groups import Groups
 from vicino.query.hit import RecordView
 from vicino.query.plan import Plan
+from vicino.query.rescoring import RescoreBy
 from vicino.query.results import Results
 from vicino.recall.live import checked_recall
 from vicino.storage.files import absolute
@@ -233,14 +234,16 @@ class ReadableCollection(Generic[T]):
         self, query: Query, *, group_by: None = None, where: Where | None = None, limit: int = 10, offset: int = 0, mode: Mode = "auto",
         vector: str | None = None, select: str | Sequence[str] | None = None, vectors: bool | str | Sequence[str] = False,
         min_score: float | None = None, diversity: float | None = None, rerank: Any = None, cursor: str | None = None, exact: bool = False,
-        ef: int | None = None, nprobe: int | None = None, recall: float | None = None, timeout: float | None = None,
+        ef: int | None = None, nprobe: int | None = None, recall: float | None = None, rescore: RescoreBy | None = None,
+        timeout: float | None = None,
     ) -> Results[T]: ...  # fmt: skip
     @overload
     def search(
         self, query: Query, *, group_by: str, group_size: int = 3, lookup: Any = None, where: Where | None = None, limit: int = 10,
         offset: int = 0, mode: Mode = "auto", vector: str | None = None, select: str | Sequence[str] | None = None,
         vectors: bool | str | Sequence[str] = False, min_score: float | None = None, diversity: float | None = None, rerank: Any = None,
-        exact: bool = False, ef: int | None = None, nprobe: int | None = None, recall: float | None = None, timeout: float | None = None,
+        exact: bool = False, ef: int | None = None, nprobe: int | None = None, recall: float | None = None,
+        rescore: RescoreBy | None = None, timeout: float | None = None,
     ) -> Groups[T]: ...  # fmt: skip
     @within_limit("this search")
     def search(
@@ -265,6 +268,7 @@ class ReadableCollection(Generic[T]):
         ef: int | None = None,
         nprobe: int | None = None,
         recall: float | None = None,
+        rescore: RescoreBy | None = None,
         timeout: float | None = None,
     ) -> Results[T] | Groups[T]:
         """The records that answer a query, best first: `limit` of them whenever so many match.
@@ -277,7 +281,8 @@ class ReadableCollection(Generic[T]):
         has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
         exact: every candidate is scored. ef: beam of the graph walk; nprobe: inverted lists scanned; larger finds more, takes longer.
         recall: share of the true nearest records to be found, as measured; scanned exactly where that is not known yet. With both, ef is
-        the largest beam allowed.
+        the largest beam allowed. rescore: how what codes have found is scored, instead of as the index says: "bound", so many times the
+        limit by the vectors (a number), or "off": scores are then estimates.
         Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a
         cursor whose version is gone; TimeoutError after `timeout`.
         """
@@ -292,6 +297,7 @@ class ReadableCollection(Generic[T]):
             ef=ef,
             nprobe=nprobe,
             recall=recall,
+            rescore=rescore,
             timeout=timeout,
         )
         searcher = self._searcher
@@ -300,7 +306,8 @@ class ReadableCollection(Generic[T]):
                 raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
             target = searcher.target(vector)
             return searcher.search(searcher.row(query, target), target, options)[0]
-        part = shaped(searcher.part(query, mode, vector, ef, options.recall, nprobe), diversity, rerank, check_page(limit, offset))
+        part = searcher.part(query, mode, vector, ef, options.recall, nprobe, rescore)
+        part = shaped(part, diversity, rerank, check_page(limit, offset))
         if group_by is not None:
             if cursor is not None:
                 raise InvalidArgument("groups have no pages; leave cursor= out")
@@ -339,7 +346,7 @@ class ReadableCollection(Generic[T]):
         if device is not None:
             raise InvalidArgument("device= is for exact search of vectors alone, without diversity= and rerank=; leave it out")
         asked = SearchOptions(**options)
-        parts = [searcher.part(query, mode, vector, asked.ef, asked.recall, asked.nprobe) for query in queries]
+        parts = [searcher.part(query, mode, vector, asked.ef, asked.recall, asked.nprobe, asked.rescore) for query in queries]
         n = check_page(asked.limit, asked.offset)
         return searcher.composer.search([shaped(part, diversity, rerank, n) for part in parts], asked)
 
@@ -347,7 +354,9 @@ class ReadableCollection(Generic[T]):
         """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
         mode, vector = options.pop("mode", "auto"), options.pop("vector", None)
         recall = checked_recall(options.pop("recall", None))
-        part = self._searcher.part(query, mode, vector, options.pop("ef", None), recall, options.pop("nprobe", None))
+        part = self._searcher.part(
+            query, mode, vector, options.pop("ef", None), recall, options.pop("nprobe", None), options.pop("rescore", None)
+        )
         part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), check_page(page, 0))
         return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
 

@@ -77,6 +77,10 @@ class VectorSpec:
     def _check_codes(self) -> None:
         """Codes that are asked for by name must be possible; "auto" goes without where there are none."""
         index = self.index_spec
+        if self.recall is not None and index.rescore != "bound":
+            raise InvalidArgument(
+                f"a promised recall is measured with rescoring by the bound of the codes; leave rescore={index.rescore!r} or the recall out"
+            )
         if index.codes in ("auto", "none"):
             return
         if self.dtype not in _FLOAT_DTYPES or self.metric == "l1":

@@ -25,6 +25,7 @@ from vicino.filter.model import Condition
 from vicino.filter.parse import Where
 from vicino.query.hit import Shape
 from vicino.query.plan import Plan
+from vicino.query.rescoring import RescoreBy, oversampling, read_rescore
 from vicino.query.results import Results
 from vicino.recall.calibration import Choice
 from vicino.recall.live import checked_recall
@@ -93,6 +94,20 @@ class Target:
             ef, nprobe = index.ef, index.nprobe
         return ef or 0, nprobe or 0, exact
 
+    def rescore(self, asked: RescoreBy | None, choice: Choice | None) -> float | str:
+        """How what codes have found is scored: as asked, or as the index says. Raises InvalidArgument where that cannot be."""
+        if asked is None:
+            return "bound" if type(self.spec.index) is str else read_rescore(self.spec.index_spec.rescore)
+        wanted = read_rescore(asked)
+        if wanted != "bound" and choice is not None:
+            raise InvalidArgument(f"a promised recall is measured with rescoring by the bound of the codes; leave rescore={asked!r} out")
+        if wanted != "bound" and not self.spec.index_spec.has_codes:
+            raise InvalidArgument(
+                f'rescore={asked!r} says what follows a search by codes; the index of vector "{self.name}" has none and scores every '
+                "vector it looks at, leave rescore out"
+            )
+        return wanted
+
 
 # Every search makes one, and a frozen dataclass takes three times as long to make as one that is not.
 @dataclass(slots=True, kw_only=True)
@@ -109,6 +124,7 @@ class SearchOptions:
     ef: int | None = None
     nprobe: int | None = None
     recall: float | None = None
+    rescore: RescoreBy | None = None
     timeout: float | None = None
 
     def __post_init__(self) -> None:
@@ -244,7 +260,14 @@ class Searcher:
         return self._composer
 
     def part(
-        self, query: Any, mode: Mode, vector: str | None, ef: int | None = None, recall: float | None = None, nprobe: int | None = None
+        self,
+        query: Any,
+        mode: Mode,
+        vector: str | None,
+        ef: int | None = None,
+        recall: float | None = None,
+        nprobe: int | None = None,
+        rescore: RescoreBy | None = None,
     ) -> Any:
         """The part that a query stands for: itself, or by `mode` what the collection answers a text or a vector with."""
         from vicino.query.part import Part
@@ -254,9 +277,9 @@ class Searcher:
         if mode not in MODES:
             raise InvalidArgument(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         if isinstance(query, Part):
-            if mode != "auto" or vector is not None or ef is not None or recall is not None or nprobe is not None:
+            if mode != "auto" or vector is not None or any(given is not None for given in (ef, recall, nprobe, rescore)):
                 raise InvalidArgument(
-                    "mode=, vector=, ef=, nprobe= and recall= go with a text or a vector; a part such as Dense has its own"
+                    "mode=, vector=, ef=, nprobe=, recall= and rescore= go with a text or a vector; a part such as Dense has its own"
                 )
             return query
         if isinstance(query, SparseVector):
@@ -264,12 +287,12 @@ class Searcher:
         if not isinstance(query, str):
             if mode not in ("auto", "dense"):
                 raise InvalidArgument(f'mode="{mode}" is for a query of words, got {type(query).__name__}')
-            return Dense(query, vector=vector, ef=ef, nprobe=nprobe, recall=recall)
+            return Dense(query, vector=vector, ef=ef, nprobe=nprobe, recall=recall, rescore=rescore)
         if mode == "auto":
             mode = self._mode(vector)
         if mode == "text":
             return text_of(query)
-        dense = Dense(query, vector=vector, ef=ef, nprobe=nprobe, recall=recall)
+        dense = Dense(query, vector=vector, ef=ef, nprobe=nprobe, recall=recall, rescore=rescore)
         return dense if mode == "dense" else Fuse([dense, Text(query)])
 
     def _mode(self, vector: str | None) -> Mode:
@@ -344,12 +367,15 @@ class Searcher:
         if (options.recall is not None or target.spec.recall is not None) and not options.exact:
             choice = self.promise(snapshot, target, k, matches, options.recall, options.ef)
         effort, nprobe, exact = target.effort(options.ef, options.nprobe, options.exact, choice)
+        rescore = target.rescore(options.rescore, choice)
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
         with room.take(hits_bytes, "the hits of this search"):
             # Under a memory limit larger documents are read only when it is known how large they are.
             notes: tuple[str, ...] = ()
             if device is None or not n_queries:
-                found, stats = snapshot.search(target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max, nprobe)
+                found, stats = snapshot.search(
+                    target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max, nprobe, oversampling(rescore)
+                )
             else:
                 from vicino.collection.on_device import search_on_device
 
@@ -357,7 +383,7 @@ class Searcher:
             took = self.env.monotonic() - start
             plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
             plan.notes += notes
-            plan.promise = choice
+            plan.promise, plan.rescore = choice, rescore
             if choice is not None or settings.keep_queries:
                 self.promises.saw(snapshot, target.column, rows, k, matches, choice, [hits[1] for hits in found])
             if not room.is_limited or (names is None and all(hits[2] is not None for hits in found)):

@@ -180,13 +180,15 @@ class Database:
         recall: share of the true nearest records
         that searches are promised to find, such as 0.95; None promises nothing and takes a usual effort. keep_queries: how many of the
         latest queries are kept, to measure recall with them instead of with rows. keep_raw: with False
-        vectors are kept in 8 bits a number once they are sealed, a quarter of float32, and given back as those stand for them. exist_ok: if the name is
-        taken, the collection there is returned, provided its settings agree.
+        vectors are kept in 8 bits a number once they are sealed, a quarter of float32, and given back as those stand for them.
+        exist_ok: if the name is taken, the collection there is returned, provided its settings agree.
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
         """
         check_name(name)
         embedder = None if model is None else load_embedder(model)
-        settings = settings_of(dim, metric, dtype, index, vectors, embedder, embed, text, schema, ttl, auto_index, recall, keep_queries, keep_raw)
+        settings = settings_of(
+            dim, metric, dtype, index, vectors, embedder, embed, text, schema, ttl, auto_index, recall, keep_queries, keep_raw
+        )
         record_class = schema if isinstance(schema, type) else None
         with self._guard:
             self._expect_writable()

@@ -18,6 +18,7 @@ import numpy as np
 from vicino.errors import InvalidArgument
 from vicino.query.formula import Expression, as_expression, path_of
 from vicino.query.part import DEPTH_MAX, Part, choice, condition_of, finite, numbers, part_of, whole
+from vicino.query.rescoring import RescoreBy, read_rescore
 from vicino.query.sparse_vector import SparseVector
 from vicino.recall.live import checked_recall
 
@@ -31,7 +32,7 @@ EXPANSIONS_MAX = 1024
 class Dense(Part):
     """The records nearest to a vector, or to a text that the collection's model embeds. Scores are similarities, see `Hit.score`.
 
-    vector: name of the vector searched, needed when there are several. exact, ef, nprobe, recall: as in `Collection.search`.
+    vector: name of the vector searched, needed when there are several. exact, ef, nprobe, recall, rescore: as in `Collection.search`.
     """
 
     tag: ClassVar[str] = "dense"
@@ -41,11 +42,14 @@ class Dense(Part):
     ef: int | None = None
     nprobe: int | None = None
     recall: float | None = None
+    rescore: RescoreBy | None = None
 
     def __post_init__(self) -> None:
         ef = None if self.ef is None else whole(self.ef, "ef", 1)
         nprobe = None if self.nprobe is None else whole(self.nprobe, "nprobe", 1)
         self._set(x=numbers(self.x, "Dense"), ef=ef, nprobe=nprobe, recall=checked_recall(self.recall))
+        if self.rescore is not None:
+            self._set(rescore=read_rescore(self.rescore))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,6 +8,14 @@ from typing import Any
 
 from vicino.recall.calibration import Choice
 
+_BY_CODES = {
+    "": "by codes",
+    "1bit": "by codes of 1 bit",
+    "4bit": "by codes of 4 bits",
+    "8bit": "by codes of 8 bits",
+    "pq": "by product codes",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentStep:
@@ -18,7 +26,8 @@ class SegmentStep:
     "scan of codes" (every candidate, by its code), "none" (nothing to search).
     candidates: live rows that match the filter and have the vector.
     rows_scored: distances computed, summed over the queries; rows_read of them from the vectors themselves, the others from codes.
-    visited: nodes of the graph whose neighbors were looked at.
+    visited: nodes of the graph whose neighbors were looked at. codes: the finest that were read, "1bit", "4bit", "8bit" or "pq"; empty
+    where there are none.
     """
 
     rows: int
@@ -28,18 +37,26 @@ class SegmentStep:
     took_s: float
     rows_read: int = 0
     visited: int = 0
+    codes: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> SegmentStep:
         """What the core counted in one entry."""
         return cls(
-            entry["rows"], entry["candidates"], entry["strategy"], entry["rows_scored"], entry["seconds"], entry["rows_read"], entry["hops"]
+            entry["rows"],
+            entry["candidates"],
+            entry["strategy"],
+            entry["rows_scored"],
+            entry["seconds"],
+            entry["rows_read"],
+            entry["hops"],
+            entry.get("codes", ""),
         )
 
     def line(self, name: str) -> str:
         """As plans show it."""
         codes = self.rows_scored - self.rows_read
-        levels = f" ({codes:,} by codes, {self.rows_read:,} by rows)" if codes else ""
+        levels = f" ({codes:,} {_BY_CODES[self.codes]}, {self.rows_read:,} by rows)" if codes else ""
         visited = f", {self.visited:,} visited" if self.visited else ""
         return (
             f"{name}: {self.rows:,} rows, {self.candidates:,} candidates, {self.strategy}, {self.rows_scored:,} scored{levels}{visited}, "
@@ -113,7 +130,7 @@ class Stage:
 
 @dataclass(slots=True)
 class Plan:
-    """One search of a collection. `notes` are advice in full sentences.
+    """One search of a collection. `notes` are advice in full sentences; `rescore` is how what codes found was scored.
 
     A query of several parts has `stages`, one a part, and `query`, which prints as it is written; a search of one vector has `vector`,
     `metric` and what happened in each segment.
@@ -133,6 +150,7 @@ class Plan:
     query: object = ""
     stages: Sequence[Stage] = ()
     promise: Choice | None = None
+    rescore: float | str = "bound"
 
     @property
     def segments(self) -> list[SegmentStep]:
@@ -180,6 +198,8 @@ class Plan:
         ]
         if self.promise is not None:
             lines.append(f"  {self.promise}")
+        if self.rescore != "bound" and not self.exact:
+            lines.append(f"  {_rescored(self.rescore)}")
         lines += self._filter_lines()
         for number, step in enumerate(self.segments, start=1):
             name = "head" if number == len(self.stats) else f"segment {number}"
@@ -204,3 +224,9 @@ class Plan:
             *(f'    field "{path}": index' for path in step.paths_indexed),
             *(f'    field "{path}": scanned' for path in step.paths_scanned),
         ]
+
+
+def _rescored(rescore: float | str) -> str:
+    if rescore == "off":
+        return "scores in segments with codes are what these estimate: not rescored"
+    return f"of what codes found, {rescore:g} times the limit scored by the vectors"

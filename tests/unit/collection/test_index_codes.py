@@ -146,7 +146,7 @@ def test_flat_codes_know_which_records_have_the_vector():
     ],
 )
 def test_codes_that_a_kind_cannot_have_are_refused_with_those_it_can(kind, codes, allowed):
-    with pytest.raises(InvalidArgument, match=f'an index of kind "{kind}" takes codes {allowed}, got \'{codes}\''):
+    with pytest.raises(InvalidArgument, match=f"an index of kind \"{kind}\" takes codes {allowed}, got '{codes}'"):
         IndexSpec(kind, codes=codes)
 
 
@@ -169,7 +169,9 @@ def test_product_codes_take_their_parameters_whatever_the_name_of_the_index():
         IndexSpec("ivf_hnsw", bits=8)
 
 
-@pytest.mark.parametrize("spec", [IndexSpec("graph", codes="8bit"), IndexSpec("flat", codes="1bit", rescore="off"), IndexSpec("ivf", rescore=3)])
+@pytest.mark.parametrize(
+    "spec", [IndexSpec("graph", codes="8bit"), IndexSpec("flat", codes="1bit", rescore="off"), IndexSpec("ivf", rescore=3)]
+)
 def test_a_spec_is_read_back_from_its_json(spec):
     assert IndexSpec.read(spec.to_json()) == spec
 
@@ -188,3 +190,74 @@ def test_a_rescoring_that_there_is_not_is_refused(rescore):
 def test_rescoring_without_codes_is_refused():
     with pytest.raises(InvalidArgument, match='an index of kind "flat" with codes "none" scores every vector it looks at'):
         IndexSpec("flat", rescore=2)
+
+
+@pytest.mark.parametrize("kind", ["flat", "graph", "hnsw", "ivf"])
+def test_without_rescoring_no_vector_is_read_and_the_plan_says_so(kind):
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec(kind, codes="4bit"))
+        found = docs.search(clusters(1, 2)[0], rescore="off")
+        assert found.plan.segments[0].rows_read == 0
+        assert "not rescored" in repr(found.plan)
+        exact = {hit.id: hit.score for hit in docs.search(clusters(1, 2)[0], exact=True, limit=200)}
+        off = [abs(exact[hit.id] - hit.score) for hit in found]
+        assert 0 < max(off) < 0.05
+        assert recall(docs, rescore=False, **wide(kind)) > 0.7
+
+
+def test_a_number_says_how_many_vectors_are_read():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("flat", codes="4bit"))
+        assert step(docs, rescore=3.0).rows_read == 30
+        assert step(docs, rescore=1.5, limit=4).rows_read == 6
+        docs.set_index(IndexSpec("flat", codes="4bit", rescore=2)).wait()
+        assert step(docs).rows_read == 20
+        assert step(docs, rescore="bound").rows_read != 20
+        assert "2 times the limit" in repr(docs.explain(clusters(1, 2)[0]))
+
+
+def test_rescoring_of_a_collection_is_changed_without_building_anew():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "graph")
+        before = dict(docs._shard.segments)
+        docs.set_index(IndexSpec("graph", rescore="off")).wait()
+        assert dict(docs._shard.segments) == before
+        assert step(docs).rows_read == 0
+
+
+def test_a_part_of_a_query_has_its_own_rescoring():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("flat", codes="4bit"))
+        query = clusters(1, 2)[0]
+        plan = docs.search(vicino.Fuse([vicino.Dense(query, rescore="off"), vicino.Dense(query, rescore=4)])).plan
+        assert [stage.details["rescore"] for stage in plan.stages[0].inside] == ["off", "4"]
+
+
+def test_the_plan_names_the_codes():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "graph")
+        for index, codes, shown in (
+            (IndexSpec("graph"), "4bit", "by codes of 4 bits"), (IndexSpec("hnsw", codes="8bit"), "8bit", "by codes of 8 bits"),
+            (IndexSpec("flat", codes="1bit"), "1bit", "by codes of 1 bit"), (IndexSpec("ivf_pq"), "pq", "by product codes"),
+            (IndexSpec("ivf_flat"), "", ""), (IndexSpec("graph", codes="none"), "", ""),
+        ):  # fmt: skip
+            docs.set_index(index).wait()
+            assert step(docs).codes == codes
+            assert shown in repr(docs.explain(clusters(1, 2)[0]))
+
+
+def test_rescoring_otherwise_than_a_promise_was_measured_is_refused():
+    with pytest.raises(InvalidArgument, match="a promised recall is measured with rescoring by the bound"):
+        VectorSpec(96, recall=0.9, index=IndexSpec("graph", rescore=2))
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, "graph", recall=0.9)
+        with pytest.raises(InvalidArgument, match="a promised recall is measured with rescoring by the bound"):
+            docs.search(clusters(1, 2)[0], rescore="off")
+
+
+def test_rescoring_of_a_search_without_codes_is_refused():
+    with (
+        vicino.open(limits=LIMITS) as db,
+        pytest.raises(InvalidArgument, match='index of vector "vector" has none and scores every vector'),
+    ):
+        filled(db, "flat").search(clusters(1, 2)[0], rescore=2)
