@@ -735,12 +735,12 @@ class Rewrite:
     @property
     def n_rows(self) -> int: ...
 
-    def order_by_lists(self, column: tuple[int, int, Dtype, Metric], coded: bool, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, time_us: int = 0) -> None:
+    def order_by_lists(self, column: tuple[int, int, Dtype, Metric], coded: bool, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto', time_us: int = 0) -> None:
         """
         Puts the rows into the order of inverted lists over one vector, before anything is written.
         """
 
-    def build_lists(self, written: Segment, column: tuple[int, int, Dtype, Metric], threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False) -> tuple:
+    def build_lists(self, written: Segment, column: tuple[int, int, Dtype, Metric], threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto') -> tuple:
         """
         The index of these lists over the segment that was written: name of its section, and bytes.
         """
