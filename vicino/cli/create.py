@@ -9,11 +9,12 @@ import click
 
 from vicino.cli.command import command as declare
 from vicino.cli.session import Session
+from vicino.collection.index_spec import IndexSpec
 from vicino.collection.schema import VectorSpec
 from vicino.collection.value_specs import TextSpec, default_text_name
 from vicino.errors import InvalidArgument
 from vicino.text.analyzer import Analyzer, Tokenizer
-from vicino.types import Dtype, IndexKind, Metric
+from vicino.types import Codes, Dtype, IndexKind, Metric
 
 
 @declare(
@@ -30,6 +31,7 @@ from vicino.types import Dtype, IndexKind, Metric
 @click.option("--metric", type=click.Choice(get_args(Metric)), default="cosine", show_default=True)
 @click.option("--dtype", type=click.Choice(get_args(Dtype)), default="float32", show_default=True)
 @click.option("--index", type=click.Choice(get_args(IndexKind)), default="auto", show_default=True)
+@click.option("--codes", type=click.Choice(get_args(Codes)), default="auto", show_default=True, help="What the index reads before vectors.")
 @click.option("--vector", "vectors", multiple=True, metavar="NAME:DIM[:METRIC[:DTYPE]]", help="A named vector; may be given again.")
 @click.option("--model", help='Embedding model: a name from `vicino models list`, or a folder with a model.onnx.')
 @click.option("--embed", multiple=True, metavar="FIELD", help="Field whose text the model embeds; may be given again.")
@@ -50,7 +52,7 @@ from vicino.types import Dtype, IndexKind, Metric
 @click.option("--exist-ok", is_flag=True, help="Succeed if it exists with the same settings.")
 def command(
     session: Session, words: tuple[str, ...], dim: int | None, vectors: tuple[str, ...], fields: tuple[str, ...], closed: bool,
-    embed: tuple[str, ...], texts: tuple[str, ...], no_auto_index: bool, no_raw: bool, **options: Any,
+    embed: tuple[str, ...], texts: tuple[str, ...], no_auto_index: bool, no_raw: bool, index: IndexKind, codes: Codes, **options: Any,
 ) -> None:  # fmt: skip
     """Create a collection, and the database if there is none."""
     folder, (name,) = session.place(words, "COLLECTION")
@@ -65,6 +67,7 @@ def command(
             schema=schema,
             auto_index=not no_auto_index,
             keep_raw=not no_raw,
+            index=IndexSpec(index, codes=codes),
             **options,
         )
         specs = {vector: spec.to_json() for vector, spec in collection.settings.specs.items()}
