@@ -2,7 +2,8 @@
 
 format-1 holds what a folder could hold at first: every dtype, tombstones, a patch, graphs, both kinds of field indexes, history, aliases,
 several collections, ids and fields of every type, and a log that is not sealed. format-1-values holds what came to it without a new
-number: text indexes, sparse and multi-vectors. `describe` says what must be read from them, for ever.
+number: text indexes, sparse and multi-vectors. format-1-codes holds vectors without raw rows and codes chosen by name. `describe` says what
+must be read from them, for ever.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 import vicino
 from tests.property.oracle import key_of
-from vicino import Database, VectorSpec
+from vicino import Database, IndexSpec, VectorSpec
 from vicino.collection.limits import Limits
 from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
 from vicino.env import Env
@@ -108,6 +109,33 @@ def valued(n: int) -> dict[str, Any]:
     return record
 
 
+CODED = {
+    "kept": VectorSpec(64, "cosine", "float32", IndexSpec("graph", codes="8bit"), keep_raw=False),
+    "half": VectorSpec(70, "dot", "float16", IndexSpec("flat", codes="4bit"), keep_raw=False),
+    "eight": VectorSpec(16, "l2", "float32", IndexSpec("flat", codes="8bit")),
+    "one": VectorSpec(20, "cosine", "float32", IndexSpec("flat", codes="1bit", rescore=5)),
+    "rows": VectorSpec(64, "l2", "float32", IndexSpec("hnsw", codes="none"), keep_raw=False),
+}
+
+
+def coded(n: int) -> dict[str, Any]:
+    chance = np.random.default_rng(n)
+    return {
+        name: chance.standard_normal(spec.dim).astype(spec.numpy_dtype)
+        for number, (name, spec) in enumerate(CODED.items())
+        if (n + number) % 7
+    }
+
+
+def fill_codes(database: Database) -> None:
+    """A sealed segment with every kind of codes, rows without a vector, and a log with vectors as they were written."""
+    every = database.create_collection("every", vectors=CODED)
+    every.upsert([{"id": n, "n": n, **coded(n)} for n in range(90)])
+    every.optimize()
+    every.delete([3, 4])
+    every.upsert([{"id": n, "n": n, **coded(n)} for n in range(88, 95)])
+
+
 VALUE_QUERIES: dict[str, Any] = {
     "words": vicino.Text("common group3 vu", fields="text"),
     "phrase": vicino.Text("group3 déjà vu", fields="text", phrase=True, slop=1),
@@ -148,6 +176,8 @@ def describe(database: Database) -> dict[str, Any]:
     every = database["every"]
     if every.settings.texts:
         return found | {"values": describe_values(database)}
+    if "kept" in every.settings.vectors:
+        return found | {"searches": {name: every.search(coded(9)[name], vector=name, limit=5).ids for name in coded(9)}}
     found["searches"] = {
         name: [repr(hit.id) for hit in every.search(vectors(2)[name], vector=name, limit=3, exact=True)][:1] for name in SPECS
     }
@@ -167,7 +197,7 @@ def bytes_of(row: Any) -> bytes:
     return np.ascontiguousarray(row).tobytes()
 
 
-FILLS = {"format-1": fill, "format-1-values": fill_values}
+FILLS = {"format-1": fill, "format-1-values": fill_values, "format-1-codes": fill_codes}
 
 
 def main(name: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.property.shard_model import DELETE, FIELDS, PLAIN, SPARSE, Stored, container, encode_upsert, files_of
 from vicino import _core
-from vicino.errors import CorruptionError, InvalidArgument
+from vicino.errors import CorruptionError, FormatError, InvalidArgument
 from vicino.filter import model
 from vicino.filter.compile import compile_filter
 
@@ -196,3 +196,32 @@ def test_no_graph_is_built_over_numbers_that_are_not_finite(value):
     vectors[17, 1] = value
     with pytest.raises(CorruptionError, match="row 17 holds numbers that are not finite"):
         _core.build_graph(vectors, "l2")
+
+
+def vectors_file(rewrite, column, form, *, coded):
+    meta = bytearray(rewrite.column_meta(column, coded))
+    meta[10] = form
+    return container("vectors", ("meta", bytes(meta)), ("rows", rewrite.vectors(column, 0, rewrite.n_rows, coded)))
+
+
+def test_rows_kept_in_a_form_of_a_newer_version_are_refused():
+    rewrite = _core.Rewrite(state_with({1: record()}).freeze(), [0])
+    files = files_of(rewrite)
+    files.vectors[0] = vectors_file(rewrite, PLAIN, 2, coded=True)
+    with pytest.raises(FormatError, match=r"keeps rows in a form \(2\) that this version does not know"):
+        files.open(1)
+
+
+@pytest.mark.parametrize(("form", "coded"), [(0, True), (1, False)])
+def test_rows_in_another_form_than_their_file_says_are_refused(form, coded):
+    rewrite = _core.Rewrite(state_with({1: record(), 2: record()}).freeze(), [0])
+    files = files_of(rewrite)
+    files.vectors[0] = vectors_file(rewrite, PLAIN, form, coded=coded)
+    with pytest.raises(CorruptionError, match="section rows has a wrong size"):
+        files.open(1)
+
+
+def test_integers_are_not_coded():
+    rewrite = _core.Rewrite(state_with({1: record()}).freeze(), [0])
+    with pytest.raises((InvalidArgument, CorruptionError)):
+        rewrite.vectors((0, 2, _core.Dtype.int8, _core.Metric.l2), 0, 1, True)
