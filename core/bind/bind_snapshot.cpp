@@ -74,6 +74,7 @@ nb::dict to_dict(const EntryStats& stats) {
   out["rows_read"] = stats.rows_read;
   out["hops"] = stats.hops;
   out["codes"] = stats.codes;
+  out["rows_are_coded"] = stats.rows_are_coded;
   out["seconds"] = stats.seconds;
   return out;
 }

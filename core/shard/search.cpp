@@ -131,6 +131,7 @@ class EntrySearch {
   void run() {
     choose();
     if (stats_.strategy != Strategy::scan) stats_.codes = codes_in_use();
+    stats_.rows_are_coded = task_.entry->rows->is_coded(request_.column.slot);
   }
 
  private:

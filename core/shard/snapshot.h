@@ -57,6 +57,7 @@ struct EntryStats {
   std::uint64_t rows_read = 0;    // of these, by rows
   std::uint64_t hops = 0;         // nodes of a graph whose neighbors were looked at
   const char* codes = "";         // by which rows were scored: 1bit, 4bit, 8bit, pq; empty: by none
+  bool rows_are_coded = false;    // rows are kept in 8 bits a number
 };
 
 /// As many rows are scored as the error bounds of codes leave a chance.

@@ -27,7 +27,7 @@ class SegmentStep:
     candidates: live rows that match the filter and have the vector.
     rows_scored: distances computed, summed over the queries; rows_read of them from the vectors themselves, the others from codes.
     visited: nodes of the graph whose neighbors were looked at. codes: the finest that were read, "1bit", "4bit", "8bit" or "pq"; empty
-    where there are none.
+    where there are none. keeps_raw: whether vectors are kept as they were written, or in 8 bits a number, to which distances are then.
     """
 
     rows: int
@@ -38,6 +38,7 @@ class SegmentStep:
     rows_read: int = 0
     visited: int = 0
     codes: str = ""
+    keeps_raw: bool = True
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> SegmentStep:
@@ -51,12 +52,14 @@ class SegmentStep:
             entry["rows_read"],
             entry["hops"],
             entry.get("codes", ""),
+            not entry.get("rows_are_coded", False),
         )
 
     def line(self, name: str) -> str:
         """As plans show it."""
         codes = self.rows_scored - self.rows_read
         levels = f" ({codes:,} {_BY_CODES[self.codes]}, {self.rows_read:,} by rows)" if codes else ""
+        levels += "" if self.keeps_raw else ", rows kept in 8 bits a number"
         visited = f", {self.visited:,} visited" if self.visited else ""
         return (
             f"{name}: {self.rows:,} rows, {self.candidates:,} candidates, {self.strategy}, {self.rows_scored:,} scored{levels}{visited}, "

@@ -201,3 +201,13 @@ def test_keep_raw_is_part_of_what_a_collection_is():
         db.create_collection("docs", dim=8, keep_raw=False)
         with pytest.raises(ExistsError, match='keep_raw of vector "vector" is False, asked for none'):
             db.create_collection("docs", dim=8, exist_ok=True)
+
+
+def test_the_plan_says_which_segments_keep_vectors_in_8_bits():
+    with vicino.open() as db:
+        docs = filled(db, clusters(50))
+        docs.optimize()
+        docs.upsert({"id": "new", "vector": clusters(1, 3)[0]})
+        plan = docs.explain(clusters(1, 1)[0], exact=True)
+        assert [step.keeps_raw for step in plan.segments] == [False, True]
+        assert "rows kept in 8 bits a number" in repr(plan)
