@@ -484,49 +484,6 @@ def canonical_path(path: str) -> str:
 def words_of(text: str) -> list[str]:
     """The words of a text as text conditions see them, folded."""
 
-class TextAnalyzer:
-    """
-    Texts to terms. Safe to call from several threads; vicino.text.Analyzer says what the settings mean.
-    """
-
-    def __init__(self, *, tokenizer: str, accents: str, possessives: bool, grams: tuple[int, int], languages: list, detects: bool, leaves_stop_words_out: bool, weights: tuple[float, float, float, float], stem: object | None) -> None: ...
-
-    def analyze(self, texts: object, positions: bool) -> tuple:
-        """
-        (values end to end, uint64 offsets of n + 1, which texts are present, languages used) of texts: str, list of str or None.
-        """
-
-    def words_query(self, text: object, languages: Sequence[str], field: tuple[int, float, float, float]) -> Any:
-        """
-        The query for any of the words of a text in one field: (slot, boost, k1, b). None when no words are left of it.
-        """
-
-    def query(self, text: object, languages: Sequence[str]) -> list:
-        """[(position, [(term, weight), ...]), ...] of a query's words."""
-
-    def spans(self, text: object, languages: Sequence[str]) -> list:
-        """
-        [(start, end, terms), ...]: characters of the source and what they became.
-        """
-
-    def language_of(self, text: object) -> str:
-        """The language a text is taken for; `und` for none."""
-
-UNICODE_VERSION: str = '15.0.0'
-
-def word_break(text: object) -> list[int]:
-    """
-    The ends of the segments of Unicode's default word break, in characters.
-    """
-
-def fold_text(text: object) -> str:
-    """Unicode's NFKC_Casefold of a text."""
-
-def without_accents(text: object) -> str:
-    """
-    A folded text without the accents that people leave out when they type.
-    """
-
 class Dtype(enum.Enum):
     """How the numbers of a vector are stored."""
 
@@ -873,3 +830,51 @@ class TermsBuilder:
     def meta(self) -> bytes: ...
 
     def finish(self, cancel: Cancel) -> list: ...
+
+class TextAnalyzer:
+    """
+    Texts to terms. Safe to call from several threads; vicino.text.Analyzer says what the settings mean.
+    """
+
+    def __init__(self, *, tokenizer: str, accents: str, possessives: bool, grams: tuple[int, int], languages: list, detects: bool, leaves_stop_words_out: bool, weights: tuple[float, float, float, float], stem: object | None) -> None: ...
+
+    def analyze(self, texts: object, positions: bool) -> tuple:
+        """
+        (values end to end, uint64 offsets of n + 1, which texts are present, languages used) of texts: str, list of str or None.
+        """
+
+    def words_query(self, text: object, languages: Sequence[str], field: tuple[int, float, float, float]) -> Any:
+        """
+        The query for any of the words of a text in one field: (slot, boost, k1, b). None when no words are left of it.
+        """
+
+    def search_words(self, snapshot: Snapshot, text: object, languages: Sequence[str], field: tuple[int, float, float, float], k: int, matches: Matches | None, cancel: Cancel) -> tuple:
+        """
+        (ids, locators, minus the scores, number of records scored) of the k best records that a snapshot has for any of the words of a text in one field, best first.
+        """
+
+    def query(self, text: object, languages: Sequence[str]) -> list:
+        """[(position, [(term, weight), ...]), ...] of a query's words."""
+
+    def spans(self, text: object, languages: Sequence[str]) -> list:
+        """
+        [(start, end, terms), ...]: characters of the source and what they became.
+        """
+
+    def language_of(self, text: object) -> str:
+        """The language a text is taken for; `und` for none."""
+
+UNICODE_VERSION: str = '15.0.0'
+
+def word_break(text: object) -> list[int]:
+    """
+    The ends of the segments of Unicode's default word break, in characters.
+    """
+
+def fold_text(text: object) -> str:
+    """Unicode's NFKC_Casefold of a text."""
+
+def without_accents(text: object) -> str:
+    """
+    A folded text without the accents that people leave out when they type.
+    """

@@ -16,7 +16,7 @@ void bind_maxsim(nanobind::module_& m);   // multi-vectors: index, search, pooli
 void bind_fields(nanobind::module_& m);   // documents: encode, decode
 void bind_filter(nanobind::module_& m);   // conditions, field indexes
 void bind_sparse(nanobind::module_& m);   // text queries, sparse vectors; after bind_shard
-void bind_text(nanobind::module_& m);     // analyzers
 void bind_shard(nanobind::module_& m);    // shard state, snapshots, search, rewrite
+void bind_text(nanobind::module_& m);     // analyzers; after bind_sparse
 
 }  // namespace vicino::bind

@@ -84,11 +84,6 @@ TextQuery query_of(const std::vector<std::tuple<std::uint32_t, float, float, flo
   return query;
 }
 
-void expect_matches(const Snapshot& snapshot, const Matches* matches, std::size_t k) {
-  if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
-  if (matches && matches->rows.size() != snapshot.entries().size()) throw InvalidArgument("the matches belong to another snapshot");
-}
-
 /// (locators, scores, stats)
 nb::tuple to_python(ValueOutcome outcome) {
   std::vector<std::int64_t> locators;
@@ -184,6 +179,11 @@ class SegmentTerms {
 };
 
 }  // namespace
+
+void expect_matches(const Snapshot& snapshot, const Matches* matches, std::size_t k) {
+  if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
+  if (matches && matches->rows.size() != snapshot.entries().size()) throw InvalidArgument("the matches belong to another snapshot");
+}
 
 void bind_sparse(nb::module_& m) {
   nb::class_<TextQuery>(m, "TextQuery", "A query over text indexes, as a tree of clauses; vicino.collection.lexical makes them.")

@@ -9,6 +9,8 @@
 #include <tuple>
 
 #include "bind/bind.h"
+#include "bind/ids.h"
+#include "bind/shard_types.h"
 #include "sparse/search.h"
 #include "text/analyzer.h"
 #include "text/characters.h"
@@ -24,6 +26,8 @@ namespace vicino::bind {
 namespace {
 
 using text::Analyzer;
+/// slot, boost, k1, b
+using Field = std::tuple<std::uint32_t, float, float, float>;
 
 /// The UTF-8 of a str, which lives as long as the str does. Throws for lone surrogates, which no encoding of Unicode holds.
 std::string_view utf8_of(nb::handle object, const char* what) {
@@ -131,21 +135,40 @@ class TextAnalyzer {
   }
 
   /// The words of a query of one field, any of which may be met; None when nothing is left of it.
-  nb::object words_query(nb::handle source, const std::vector<std::string>& languages, const std::tuple<std::uint32_t, float, float, float>& field) {
+  nb::object words_query(nb::handle source, const std::vector<std::string>& languages, const Field& field) {
     const std::string_view utf8 = utf8_of(source, "a query");
     const text::LanguageSet through = set_of(languages);
-    const auto& [slot, boost, k1, b] = field;
     TextQuery query;
-    query.fields.push_back({slot, boost, k1, b});
     {
       nb::gil_scoped_release release;
-      const std::lock_guard lock(mutex_);
-      for (const text::QueryWord& word : analyzer_->query(utf8, through)) {
-        auto& forms = query.root.words.emplace_back();
-        for (const auto& form : word.forms) forms.push_back({0, std::string(form.term), form.weight});
-      }
+      query = words_of(utf8, through, field);
     }
     return query.root.words.empty() ? nb::none() : nb::cast(std::move(query));
+  }
+
+  /// The same, searched at once: Python's part of a query of words takes as long as the search where it asks for the two one after the other.
+  nb::tuple search_words(const Snapshot& snapshot, nb::handle source, const std::vector<std::string>& languages, const Field& field, std::size_t k,
+                         const Matches* matches, const Cancel& cancel) {
+    const std::string_view utf8 = utf8_of(source, "a query");
+    const text::LanguageSet through = set_of(languages);
+    expect_matches(snapshot, matches, k);
+    ValueOutcome outcome;
+    {
+      nb::gil_scoped_release release;
+      const TextQuery query = words_of(utf8, through, field);
+      if (!query.root.words.empty()) outcome = snapshot.search_text(query, k, matches, cancel);
+    }
+    nb::list ids, distances;
+    std::vector<std::int64_t> locators;
+    locators.reserve(outcome.hits.size());
+    for (const SparseHit& hit : outcome.hits) {
+      locators.push_back(static_cast<std::int64_t>(hit.row));
+      ids.append(decode_id(snapshot.id(locators.back())));
+      distances.append(-static_cast<double>(hit.score));
+    }
+    std::uint64_t scored = 0;
+    for (const EntryStats& entry : outcome.stats) scored += entry.rows_scored;
+    return nb::make_tuple(ids, to_array(std::move(locators)), distances, scored);
   }
 
   nb::list query(nb::handle source, const std::vector<std::string>& languages) {
@@ -195,6 +218,19 @@ class TextAnalyzer {
   }
 
  private:
+  /// Called without the GIL.
+  TextQuery words_of(std::string_view utf8, text::LanguageSet through, const Field& field) {
+    const auto& [slot, boost, k1, b] = field;
+    TextQuery query;
+    query.fields.push_back({slot, boost, k1, b});
+    const std::lock_guard lock(mutex_);
+    for (const text::QueryWord& word : analyzer_->query(utf8, through)) {
+      auto& forms = query.root.words.emplace_back();
+      for (const auto& form : word.forms) forms.push_back({0, std::string(form.term), form.weight});
+    }
+    return query;
+  }
+
   std::string code_of(std::size_t language) const {
     const auto& languages = analyzer_->rules().languages;
     return language < languages.size() ? languages[language].code : "und";
@@ -242,6 +278,9 @@ void bind_text(nb::module_& m) {
            "(values end to end, uint64 offsets of n + 1, which texts are present, languages used) of texts: str, list of str or None.")
       .def("words_query", &TextAnalyzer::words_query, "text"_a, "languages"_a, "field"_a,
            "The query for any of the words of a text in one field: (slot, boost, k1, b). None when no words are left of it.")
+      .def("search_words", &TextAnalyzer::search_words, "snapshot"_a, "text"_a, "languages"_a, "field"_a, "k"_a, "matches"_a.none(), "cancel"_a,
+           "(ids, locators, minus the scores, number of records scored) of the k best records that a snapshot has for any of the words of a text "
+           "in one field, best first.")
       .def("query", &TextAnalyzer::query, "text"_a, "languages"_a, "[(position, [(term, weight), ...]), ...] of a query's words.")
       .def("spans", &TextAnalyzer::spans, "text"_a, "languages"_a, "[(start, end, terms), ...]: characters of the source and what they became.")
       .def("language_of", &TextAnalyzer::language_of, "text"_a, "The language a text is taken for; `und` for none.");

@@ -15,7 +15,7 @@ NB_MODULE(_core, m) {
   vicino::bind::bind_maxsim(m);
   vicino::bind::bind_fields(m);
   vicino::bind::bind_filter(m);
-  vicino::bind::bind_text(m);
   vicino::bind::bind_shard(m);
   vicino::bind::bind_sparse(m);
+  vicino::bind::bind_text(m);
 }

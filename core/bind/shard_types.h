@@ -67,6 +67,9 @@ inline VectorIndexParams params_of(const std::string& kind, std::uint32_t nlist,
 /// A sealed segment of a snapshot. Throws InvalidArgument when there is none with this key.
 const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key);
 
+/// Throws InvalidArgument for k = 0 and for matches of another snapshot.
+void expect_matches(const Snapshot& snapshot, const Matches* matches, std::size_t k);
+
 /// Stats of a search, one mapping per entry.
 nanobind::list to_list(const std::vector<EntryStats>& all);
 

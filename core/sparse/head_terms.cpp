@@ -25,20 +25,11 @@ HeadTerms::Chunk* HeadTerms::new_chunk(std::uint32_t capacity) {
 
 void HeadTerms::append(std::uint32_t row, Bytes value) {
   std::uint32_t length = 0;
-  if (kind_ == TermsKind::text) {
-    TextValueReader reader(value, "a text value");
-    length = reader.length();
-    if (reader.has_positions()) has_positions_ = true;
-    while (reader.next()) add_posting(view_of(reader.term()), row, reader.tf());
-  } else {
-    const std::size_t n = value.size() / 8;
-    for (std::size_t i = 0; i < n; ++i) {
-      std::uint32_t index, weight;
-      std::memcpy(&index, value.data() + 4 * i, 4);
-      std::memcpy(&weight, value.data() + 4 * (n + i), 4);
-      add_posting(sparse_term(index), row, weight);
-    }
-  }
+  fresh_.clear();
+  if (kind_ == TermsKind::text) read_text(value, length);
+  else read_sparse(value);
+  find_terms();
+  for (const Fresh& fresh : fresh_) add_posting(*fresh.term, row, fresh.payload);
   if (row / kRowsPerChunk >= rows_.size()) {
     std::unique_lock lock(mutex_);
     while (row / kRowsPerChunk >= rows_.size()) {
@@ -51,14 +42,54 @@ void HeadTerms::append(std::uint32_t row, Bytes value) {
   memory_bytes_.store(arena_.size_bytes() + names_.size_bytes() + rows_.size() * kRowsPerChunk * sizeof(Row), std::memory_order_relaxed);
 }
 
-void HeadTerms::add_posting(std::string_view name, std::uint32_t row, std::uint32_t payload) {
-  std::uint32_t number = names_.find(name);
-  if (number == StringTable::kNone) {
-    std::unique_lock lock(mutex_);
-    number = names_.add(name);
-    terms_.push_back(new (arena_.allocate(sizeof(Term))) Term(names_[number], new_chunk(kFirstChunk)));
+void HeadTerms::read_text(Bytes value, std::uint32_t& length) {
+  TextValueReader reader(value, "a text value");
+  length = reader.length();
+  if (reader.has_positions()) has_positions_ = true;
+  while (reader.next()) {
+    const std::string_view name = view_of(reader.term());
+    fresh_.push_back({name, StringTable::hash_of(name), reader.tf()});
   }
-  Term& term = *terms_[number];
+}
+
+void HeadTerms::read_sparse(Bytes value) {
+  const std::size_t n = value.size() / 8;
+  indexes_.clear();
+  indexes_.reserve(4 * n);  // so that views of it hold
+  for (std::size_t i = 0; i < n; ++i) {
+    std::uint32_t index, weight;
+    std::memcpy(&index, value.data() + 4 * i, 4);
+    std::memcpy(&weight, value.data() + 4 * (n + i), 4);
+    indexes_ += sparse_term(index);
+    const auto name = std::string_view(indexes_).substr(4 * i, 4);
+    fresh_.push_back({name, StringTable::hash_of(name), weight});
+  }
+}
+
+/// Finds or makes the terms of the row being added. Each lies behind four places in memory, none of which is likely to be near; so all terms of a row are led
+/// from place to place together, and wait for memory at the same time.
+void HeadTerms::find_terms() {
+  for (const Fresh& fresh : fresh_) names_.prefetch(fresh.hash);
+  for (Fresh& fresh : fresh_) {
+    std::uint32_t number = names_.find(fresh.name, fresh.hash);
+    if (number == StringTable::kNone) {
+      std::unique_lock lock(mutex_);
+      number = names_.add(fresh.name);
+      terms_.push_back(new (arena_.allocate(sizeof(Term))) Term(names_[number], new_chunk(kFirstChunk)));
+    }
+    fresh.term = terms_[number];
+    __builtin_prefetch(fresh.term);
+  }
+  for (const Fresh& fresh : fresh_) __builtin_prefetch(fresh.term->last);
+  for (const Fresh& fresh : fresh_) {
+    Chunk& chunk = *fresh.term->last;
+    const std::uint32_t count = chunk.count.load(std::memory_order_relaxed);
+    __builtin_prefetch(chunk.rows() + count, 1);
+    __builtin_prefetch(chunk.payloads() + count, 1);
+  }
+}
+
+void HeadTerms::add_posting(Term& term, std::uint32_t row, std::uint32_t payload) {
   Chunk* chunk = term.last;
   std::uint32_t count = chunk->count.load(std::memory_order_relaxed);
   if (count == chunk->capacity) {

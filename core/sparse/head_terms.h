@@ -50,8 +50,18 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
   };
   static constexpr std::uint32_t kRowsPerChunk = 256;
 
+  /// A posting of the row that is being added.
+  struct Fresh {
+    std::string_view name;
+    std::uint64_t hash;
+    std::uint32_t payload;
+    Term* term = nullptr;
+  };
   Chunk* new_chunk(std::uint32_t capacity);
-  void add_posting(std::string_view term, std::uint32_t row, std::uint32_t payload);
+  void read_text(Bytes value, std::uint32_t& length);
+  void read_sparse(Bytes value);
+  void find_terms();
+  void add_posting(Term& term, std::uint32_t row, std::uint32_t payload);
   /// Of a row beyond the last one that has a value: an empty one.
   Row row(std::uint32_t row) const;
 
@@ -61,6 +71,8 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
   StringTable names_;
   std::vector<Term*> terms_;  // by number of the name
   Arena arena_;               // for terms and chunks
+  std::vector<Fresh> fresh_;
+  std::string indexes_;       // of a sparse vector, as terms: four bytes each
   std::vector<std::unique_ptr<Row[]>> rows_;
   std::uint32_t n_valued_ = 0;
   std::uint64_t total_length_ = 0, n_postings_ = 0;

@@ -14,6 +14,8 @@ constexpr std::uint32_t kPostingsPerException = 8;
 constexpr std::size_t kBytesPerRow = 96, kBytesMin = std::size_t{4} << 20;
 /// What is given up at once when there is no more room, so that this is seldom.
 constexpr std::size_t kShareGivenUp = 8;
+/// A list stays while so many others are asked for: unpacking it took as long as a few searches of the packed one.
+constexpr std::uint64_t kStays = 4096;
 
 }  // namespace
 
@@ -83,35 +85,38 @@ std::shared_ptr<const UnpackedList> UnpackedLists::get(const TermIndex& index, c
       return found->second.list;
     }
   }
+  if (now < full_until_.load(std::memory_order_relaxed) && bytes_ + std::size_t{4} * term.df > bytes_max_) return nullptr;
   try {
     auto made = std::make_shared<UnpackedList>();
     if (!unpack(index, term, *made)) made = nullptr;
-    keep(term.postings.data(), made);
+    keep(term.postings.data(), made, now);
     return made;
   } catch (const std::bad_alloc&) {  // then the packed list serves as well, more slowly
     return nullptr;
   }
 }
 
-void UnpackedLists::keep(const std::uint8_t* where, std::shared_ptr<const UnpackedList> list) {
+void UnpackedLists::keep(const std::uint8_t* where, std::shared_ptr<const UnpackedList> list, std::uint64_t now) {
   const std::size_t size = sizeof(Kept) + (list ? list->memory_bytes() : 0);
   std::unique_lock lock(mutex_);
-  if (bytes_ + size > bytes_max_) make_room(size);
+  if (bytes_ + size > bytes_max_) make_room(size, now);
+  if (bytes_ + size > bytes_max_) return;
   const auto [place, is_new] = kept_.try_emplace(where);
   if (!is_new) return;  // another search was faster
   place->second.list = std::move(list);
-  place->second.asked = clock_.load(std::memory_order_relaxed);
+  place->second.asked = now;
   bytes_ += size;
 }
 
-/// Gives up the lists that were not asked for the longest time.
-void UnpackedLists::make_room(std::size_t size) {
+/// Gives up lists that were not asked for lately, the longest time first.
+void UnpackedLists::make_room(std::size_t size, std::uint64_t now) {
   std::vector<std::pair<std::uint64_t, const std::uint8_t*>> by_age;
   for (const auto& [where, kept] : kept_) by_age.emplace_back(kept.asked.load(std::memory_order_relaxed), where);
   std::ranges::sort(by_age);
-  const std::size_t wanted = bytes_max_ - std::max(size, bytes_max_ / kShareGivenUp);
+  const std::size_t wanted = bytes_max_ - std::min(bytes_max_, std::max(size, bytes_max_ / kShareGivenUp));
   for (const auto& [asked, where] : by_age) {
-    if (bytes_ <= wanted) return;
+    if (asked + kStays > now) full_until_.store(asked + kStays, std::memory_order_relaxed);
+    if (asked + kStays > now || bytes_ <= wanted) return;
     const auto place = kept_.find(where);
     bytes_ -= sizeof(Kept) + (place->second.list ? place->second.list->memory_bytes() : 0);
     kept_.erase(place);

@@ -2,8 +2,9 @@
 // from the packed lists when a word is first asked for.
 //
 // The file keeps lists packed, at a byte a posting; unpacking them costs as much as adding them up. Stored in this form they would double the index, so
-// common words are kept in memory instead: a collection is asked for some words again and again. What is kept is bounded by the rows of the segment, the
-// words not asked for the longest time go first, and nothing is kept where memory is limited (`Segment::keep_in_memory`).
+// common words are kept in memory instead: a collection is asked for some words again and again. What is kept is bounded by the rows of the segment. Where
+// there is no more room, words that were not asked for lately make room, and others are searched packed: more words than there is room for must not push out
+// each other. Nothing is kept where memory is limited (`SealedTerms::keep_in_memory`).
 //
 //   u32 a posting: bits 0-12 the row in its window of 8,192, bits 16-23 the length of the row's text, bits 24-26 the frequency less 1
 //
@@ -66,13 +67,14 @@ class UnpackedLists {
     std::shared_ptr<const UnpackedList> list;  // null: has too many exceptions
     std::atomic<std::uint64_t> asked{0};
   };
-  void keep(const std::uint8_t* where, std::shared_ptr<const UnpackedList> list);
-  void make_room(std::size_t size);
+  void keep(const std::uint8_t* where, std::shared_ptr<const UnpackedList> list, std::uint64_t now);
+  void make_room(std::size_t size, std::uint64_t now);
 
   const std::size_t bytes_max_;
   std::shared_mutex mutex_;
   std::unordered_map<const std::uint8_t*, Kept> kept_;  // by where the packed list begins
-  std::atomic<std::uint64_t> clock_{0};
+  std::atomic<std::uint64_t> clock_{0};    // lists asked for
+  std::atomic<std::uint64_t> full_until_{0};  // nothing can be given up before
   std::atomic<std::size_t> bytes_{0};
 };
 

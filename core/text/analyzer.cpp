@@ -60,6 +60,9 @@ std::uint32_t Analyzer::remember(Memo& memo, std::string_view word, bool for_que
 void Analyzer::place(Memo& memo, std::string_view text, std::uint32_t at, bool for_query, Placed& out) {
   const std::size_t before = out.words.size();
   append_words(text, rules_.words, for_query, out.words);
+  // All words of a text wait for memory together.
+  for (std::size_t i = before; i < out.words.size(); ++i)
+    memo.keys.prefetch(StringTable::hash_of(text.substr(out.words[i].begin, out.words[i].end - out.words[i].begin)));
   for (std::size_t i = before; i < out.words.size(); ++i) {
     const Word& word = out.words[i];
     const std::uint32_t id = remember(memo, text.substr(word.begin, word.end - word.begin), for_query);
@@ -224,7 +227,10 @@ void Analyzer::analyze_slice(std::span<const Document> documents, bool positions
 }
 
 void Analyzer::analyze(std::span<const Document> documents, bool positions, Values& out) {
-  std::size_t begin = 0, size = 0;
+  std::size_t begin = 0, size = 0, all = 0;
+  for (const Document& document : documents)
+    for (const std::string_view item : document.items) all += item.size();
+  out.data.reserve(all + all / 4);  // values are about as long as the texts, and growing would copy them over and over
   for (std::size_t i = 0; i < documents.size(); ++i) {
     for (const std::string_view item : documents[i].items) size += item.size();
     if (size < kSliceBytes) continue;

@@ -21,10 +21,16 @@ class StringTable {
   std::string_view operator[](std::uint32_t id) const { return strings_[id]; }
 
   /// The number of the string, kNone when it never came.
-  std::uint32_t find(std::string_view text) const {
+  std::uint32_t find(std::string_view text) const { return find(text, hash_of(text)); }
+  std::uint32_t find(std::string_view text, std::uint64_t hash) const {
     if (slots_.empty()) return kNone;
-    return slots_[place_of(text, hash_of(text))].id;
+    return slots_[place_of(text, hash)].id;
   }
+  /// Asks for the memory that `find` looks at first.
+  void prefetch(std::uint64_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  }
+  static std::uint64_t hash_of(std::string_view text) { return hash_bytes({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}); }
 
   /// The number of the string, new or not.
   std::uint32_t add(std::string_view text) {
@@ -46,8 +52,6 @@ class StringTable {
   /// Of strings of one such size no two have the same hash: every step of it can be undone. They need not be looked at, which saves waiting for two
   /// places in memory.
   static constexpr std::size_t kToldByHash = 8;
-
-  static std::uint64_t hash_of(std::string_view text) { return hash_bytes({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}); }
 
   /// The slot of the string, or the free one where it belongs.
   std::size_t place_of(std::string_view text, std::uint64_t hash) const {

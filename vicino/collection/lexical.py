@@ -41,7 +41,7 @@ def text_ranking(run: Any, part: p.Text | p.Bool, k: int, matches: Any, stage: S
 def _plain_query(run: Any, part: p.Text, texts: Mapping[str, Any]) -> tuple[Any, str]:
     """The core's query for any of some words in the only text index, and the index's name."""
     ((name, entry),) = texts.items()
-    _expect_ready(run, [name], texts)
+    expect_ready(run.searcher, run.snapshot, [name], texts)
     spec = entry.spec
     return spec.analyzer._words_query(part.words, entry.languages, (entry.slot, 1.0, spec.k1, spec.b)), name
 
@@ -49,7 +49,7 @@ def _plain_query(run: Any, part: p.Text, texts: Mapping[str, Any]) -> tuple[Any,
 def _query(run: Any, part: p.Text | p.Bool, texts: Mapping[str, Any]) -> tuple[Any, str]:
     """The core's query, and the names of the text indexes it reads."""
     names = _names(part, texts)
-    _expect_ready(run, names, texts)
+    expect_ready(run.searcher, run.snapshot, names, texts)
     _expect_positions(run, part, texts)
     clause = _clause(part, texts, {name: place for place, name in enumerate(names)})
     if clause is None:
@@ -118,11 +118,12 @@ def index_of(field: str, texts: Mapping[str, Any]) -> str:
     raise InvalidArgument(f'there is no text index over field "{field}".{did_you_mean(field, texts)}')
 
 
-def _expect_ready(run: Any, names: list[str], texts: Mapping[str, Any]) -> None:
+def expect_ready(searcher: Any, snapshot: _core.Snapshot, names: list[str], texts: Mapping[str, Any]) -> None:
+    """Raises NotReadyError while a text index lacks records."""
     for name in names:
-        if left := run.snapshot.n_uncovered(texts[name].slot):
+        if left := snapshot.n_uncovered(texts[name].slot):
             raise NotReadyError(
-                f'text index "{name}" of collection "{run.searcher.name}" is being built, {left:,} records are left; wait for its job'
+                f'text index "{name}" of collection "{searcher.name}" is being built, {left:,} records are left; wait for its job'
             )
 
 

@@ -301,11 +301,14 @@ class ReadableCollection(Generic[T]):
             timeout=timeout,
         )
         searcher = self._searcher
-        if group_by is None and cursor is None and diversity is None and rerank is None and searcher.is_plain(query, mode):
+        is_alone = group_by is None and cursor is None and diversity is None and rerank is None
+        if is_alone and searcher.is_plain(query, mode):
             if lookup is not None:
                 raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
             target = searcher.target(vector)
             return searcher.search(searcher.row(query, target), target, options)[0]
+        if is_alone and lookup is None and searcher.is_words(query, mode, vector, options):
+            return searcher.search_words(searcher, query, options)
         part = searcher.part(query, mode, vector, ef, options.recall, nprobe, rescore)
         part = shaped(part, diversity, rerank, check_page(limit, offset))
         if group_by is not None:

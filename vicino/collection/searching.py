@@ -155,6 +155,7 @@ class Searcher:
         self._shapes: dict[Any, Shape[Any]] = {}
         self._targets: tuple[Settings, dict[str, Target]] | None = None
         self._composer: Any = None
+        self._search_words: Any = None
         self._spread: tuple[tuple[int, str | None], float] | None = None  # of the snapshot last asked about
         self.collection_named: Callable[[str], Any] | None = None
         self.reranker_named: Callable[[str], Any] | None = None
@@ -306,6 +307,22 @@ class Searcher:
         if type(query) is np.ndarray or isinstance(query, list | tuple):
             return mode == "auto" or mode == "dense"
         return isinstance(query, str) and (mode == "dense" or (mode == "auto" and not self.shard.settings.texts))
+
+    def is_words(self, query: Any, mode: Mode, vector: str | None, options: SearchOptions) -> bool:
+        """Whether a query is a text that the only text index answers, and hits carry nothing but fields."""
+        if type(query) is not str or vector is not None or options.vectors is not False or options.min_score is not None:
+            return False
+        by_words = mode == "text" or (mode == "auto" and self._model is None)
+        return by_words and len(self.shard.settings.texts) == 1 and not self.room.is_limited
+
+    @property
+    def search_words(self) -> Callable[[Searcher, str, SearchOptions], Results[Any]]:
+        """What answers those; loaded when it is first needed."""
+        if self._search_words is None:
+            from vicino.collection.words import search_words
+
+            self._search_words = search_words
+        return self._search_words
 
     def reranker(self, given: Any) -> Any:
         """The reranker itself, found if a name was given. Raises ModelNotFound, InvalidArgument."""

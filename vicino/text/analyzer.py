@@ -22,6 +22,7 @@ from vicino import _core
 from vicino.errors import FormatError, InvalidArgument, did_you_mean
 from vicino.text.languages import DETECTED, LANGUAGES
 from vicino.text.stemming import Stemmers, require_stemmer, stemmer_version
+from vicino.types import RecordId
 
 # Raised whenever the same text would give other terms: rules, tables, stop words.
 ANALYZER_VERSION = 1
@@ -200,6 +201,20 @@ class Analyzer:
         Finds what the words of `query_positions` find, without making them values of Python.
         """
         return self._for_queries.words_query(text, sorted(languages) if self.detects else (), field)
+
+    def _search_words(
+        self,
+        snapshot: _core.Snapshot,
+        text: str,
+        languages: Iterable[str],
+        field: tuple[int, float, float, float],
+        k: int,
+        matches: _core.Matches | None,
+        cancel: _core.Cancel,
+    ) -> tuple[list[RecordId], NDArray[np.int64], list[float], int]:
+        """What a snapshot has for `_words_query`: ids, locators and minus the scores of the k best, and how many records were scored."""
+        through = sorted(languages) if self.detects else ()
+        return self._for_queries.search_words(snapshot, text, through, field, k, matches, cancel)  # type: ignore[return-value]
 
     def spans(self, text: str, languages: Iterable[str] = ()) -> list[tuple[int, int, list[bytes]]]:
         """(start, end, terms) of each word: characters of the source text, and the terms that they became.
