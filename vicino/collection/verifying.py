@@ -13,6 +13,7 @@ from vicino.collection.jobs import Job
 from vicino.collection.page import LIMIT_MAX
 from vicino.errors import InvalidArgument
 from vicino.query.part import whole
+from vicino.query.rescoring import oversampling
 from vicino.recall.bound import histogram, interval, mean
 from vicino.recall.measuring import distances_of, recalls
 from vicino.recall.sampling import QuerySource, Sample
@@ -88,6 +89,12 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
     job = Job("verifying recall")
     condition = None if options.where is None else searcher.reader.condition(options.where, settings)
     matches = searcher.reader.match(snapshot, condition, settings, job.cancel_token)
+    rescored = target.rescore(None, None)
+    if rescored == "off":
+        raise InvalidArgument(
+            f'verify() compares distances, and searches of vector "{target.name}" compute none with rescore="off"; '
+            'set_index() with rescore="bound", or a number, gives them some'
+        )
     sample = _sample(searcher, snapshot, target, queries, n, seed)
     promised = options.recall if options.recall is not None else target.spec.recall
     by_k: dict[int, Measured] = {}
@@ -98,8 +105,9 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
         choice = None if promised is None else searcher.promises.ready(snapshot, target.column, level, matches, promised, job)
         effort, exact = (0, False) if choice is None else (choice.effort, choice.exact)
         found, _ = distances_of(
-            snapshot, target.column, sample, level, effort=effort, exact=exact, matches=matches, cancel=job.cancel_token
-        )
+            snapshot, target.column, sample, level, effort=effort, exact=exact, oversampling=oversampling(rescored), matches=matches,
+            cancel=job.cancel_token,
+        )  # fmt: skip
         each = recalls(found, truth)
         counts = histogram(each, level)
         low, high = interval(counts)

@@ -32,15 +32,21 @@ def distances_of(
     *,
     effort: int = 0,
     exact: bool = False,
+    oversampling: float = -1.0,
     matches: Any,
     cancel: _core.Cancel,
 ) -> tuple[Distances, float]:
-    """Distances of what a search finds, (n, k), ascending and filled up with infinity, and the distances computed per query."""
+    """Distances of what a search finds, (n, k), ascending and filled up with infinity, and the distances computed per query.
+
+    oversampling: times k rows that codes found are scored by the vectors; below 0 as their error bound says.
+    """
     found, scored = np.full((len(sample), k), np.inf, np.float32), 0
     more = sample.held_out is not None  # a row that is held out is found by scans, and left out of what they found
     for first in range(0, len(sample), AT_ONCE):
         part = sample.part(first, first + AT_ONCE)
-        rankings, of_part = snapshot.search_rows(column, part.rows.reshape(-1), k + more, effort, exact, matches, cancel, part.held_out)
+        rankings, of_part = snapshot.search_rows(
+            column, part.rows.reshape(-1), k + more, effort, exact, matches, cancel, part.held_out, oversampling=oversampling
+        )
         scored += sum(entry["rows_scored"] for entry in of_part)
         for row, (locators, distances) in enumerate(rankings):
             if part.held_out is not None:

@@ -261,3 +261,18 @@ def test_rescoring_of_a_search_without_codes_is_refused():
         pytest.raises(InvalidArgument, match='index of vector "vector" has none and scores every vector'),
     ):
         filled(db, "flat").search(clusters(1, 2)[0], rescore=2)
+
+
+def test_recall_is_verified_with_the_rescoring_that_searches_have():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("graph", rescore=1))
+        few = docs.verify(queries=clusters(200, 4)).recall
+        docs.set_index("graph").wait()
+        assert few < docs.verify(queries=clusters(200, 4)).recall
+
+
+def test_recall_of_searches_that_compute_no_distance_is_not_verified():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("graph", rescore="off"))
+        with pytest.raises(InvalidArgument, match='compute none with rescore="off"'):
+            docs.verify(queries=clusters(50, 4))
