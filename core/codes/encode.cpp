@@ -29,20 +29,32 @@ struct CodedRow {
 
 float scale_for(float norm, float along) { return norm > 0 && along > 0 ? norm / along : 0; }
 
-/// The code of one row in the workspace, and its factors.
-CodedRow code_row(const Transform& transform, const VectorBlock& rows, std::uint32_t row, bool fine, Workspace& work) {
+/// What a code says of a row besides its coordinates.
+struct ProjectedRow {
+  float add;
+  bool has_direction;
+};
+
+/// The coordinates of one row that are coded.
+ProjectedRow project_row(const Transform& transform, const VectorBlock& rows, std::uint32_t row, float* scratch, float* projected) {
   const Kernels& k = kernels();
   const float* mean = transform.mean().data();
-  const bool is_zero = transform.fit(rows, row, work.scratch.data());
-  k.combine_vectors(work.scratch.data(), 1.0f, mean, -1.0f, transform.work_dims(), work.scratch.data());
-  const VectorSums sums = k.sum_vectors(work.scratch.data(), mean, transform.work_dims());
-  transform.project(work.scratch.data(), work.projected.data());
-  CodeFit fit;
-  k.encode_code(work.projected.data(), transform.code_dims(), fine, work.codes.data(), &fit);
-  const float add = transform.metric() == Metric::l2 ? sums.square : sums.product;
-  CodedRow coded{std::clamp(add, -3e38f, 3e38f), {}};
+  const bool is_zero = transform.fit(rows, row, scratch);
+  k.combine_vectors(scratch, 1.0f, mean, -1.0f, transform.work_dims(), scratch);
+  const VectorSums sums = k.sum_vectors(scratch, mean, transform.work_dims());
+  transform.project(scratch, projected);
+  const bool is_l2 = transform.metric() == Metric::l2;
   // The zero row is -mean from the mean: orthogonal to what is left of a query under cosine and dot, whose distance is then exact.
-  if (is_zero && transform.metric() != Metric::l2) return coded;
+  return {std::clamp(is_l2 ? sums.square : sums.product, -3e38f, 3e38f), is_l2 || !is_zero};
+}
+
+/// The code of one row in the workspace, and its factors.
+CodedRow code_row(const Transform& transform, const VectorBlock& rows, std::uint32_t row, bool fine, Workspace& work) {
+  const ProjectedRow projected = project_row(transform, rows, row, work.scratch.data(), work.projected.data());
+  CodeFit fit;
+  kernels().encode_code(work.projected.data(), transform.code_dims(), fine, work.codes.data(), &fit);
+  CodedRow coded{projected.add, {}};
+  if (!projected.has_direction) return coded;
   coded.scales[0] = scale_for(fit.norm, fit.along1);
   coded.scales[1] = scale_for(fit.norm, fit.along4);
   coded.scales[2] = scale_for(fit.norm, fit.along8);
@@ -115,10 +127,28 @@ void Ladder::encode_rows(const VectorBlock& rows, std::span<const std::uint32_t>
   }
 }
 
-void Ladder::encode_into_block(const VectorBlock& rows, std::uint32_t row, std::uint8_t* block, std::uint32_t place) const {
-  Workspace work(transform_);
-  const CodedRow coded = code_row(transform_, rows, row, options_.low, work);
-  put_in_block(coded, work.codes.data(), code_dims(), place, block);
+void Ladder::encode_block(const VectorBlock& rows, std::uint32_t first, std::uint32_t present, std::uint8_t* block) const {
+  const std::size_t dims = code_dims(), words = dims / 16;
+  std::vector<float> scratch(transform_.scratch_size()), projected(dims);
+  std::vector<std::uint16_t> signs(kCodeBlockRows * words);
+  RowFactors factors[kCodeBlockRows];
+  for (std::uint32_t place = 0; place < kCodeBlockRows; ++place) {
+    if (!(present >> place & 1)) continue;
+    const ProjectedRow row = project_row(transform_, rows, first + place, scratch.data(), projected.data());
+    CodeFit fit;
+    kernels().encode_signs(projected.data(), dims, reinterpret_cast<std::uint8_t*>(signs.data() + place * words), &fit);
+    factors[place] = {row.add, row.has_direction ? scale_for(fit.norm, fit.along1) : 0};
+  }
+  for (std::size_t word = 0; word < words; ++word, block += 64)
+    for (std::uint32_t i = 0; i < kCodeBlockRows / 2; ++i) {
+      const std::uint32_t low = signs[i * words + word], high = signs[(i + kCodeBlockRows / 2) * words + word];
+      for (std::uint32_t part = 0; part < 4; ++part)
+        block[part * 16 + i % 8 * 2 + i / 8] = static_cast<std::uint8_t>((low >> 4 * part & 15) | (high >> 4 * part & 15) << 4);
+    }
+  for (std::uint32_t place = 0; place < kCodeBlockRows; ++place) {
+    std::memcpy(block + place * 4, &factors[place].add, 4);
+    std::memcpy(block + (kCodeBlockRows + place) * 4, &factors[place].scale, 4);
+  }
 }
 
 CodePlanes Ladder::encode(const VectorBlock& rows, std::span<const std::uint32_t> order, unsigned threads, const Cancel& cancel) const {

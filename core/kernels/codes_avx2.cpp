@@ -22,6 +22,11 @@ struct Avx2Codes {
       _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 2 * i))));
   }
 
+  static std::uint16_t not_negative(const float* values) {
+    const auto eight = [](const float* p) { return _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(p), _mm256_setzero_ps(), _CMP_GE_OQ)); };
+    return static_cast<std::uint16_t>(eight(values) | eight(values + 8) << 8);
+  }
+
   /// Selected entries are added in pairs of bytes, as 16-bit numbers: `even` takes both and is freed of the odd ones at the end.
   static void block_sums(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums) {
     // A lane takes two entries of at most 255 a group.

@@ -26,6 +26,10 @@ struct Avx512Codes {
     _mm512_storeu_ps(out, _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes))));
   }
 
+  static std::uint16_t not_negative(const float* values) {
+    return _mm512_cmp_ps_mask(_mm512_loadu_ps(values), _mm512_setzero_ps(), _CMP_GE_OQ);
+  }
+
   /// As the AVX2 form, four parts of 16 bytes at once.
   static void block_sums(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums) {
     // A 16-bit lane takes one entry of at most 255 a group.

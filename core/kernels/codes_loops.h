@@ -8,6 +8,7 @@
 //   nibble_dots  dots[i] = <nibbles of rows[i], query> for i < 4
 //   halves       32 bytes of float16 to 16 floats
 //   block_sums   as CodeBlockSums
+//   not_negative 16 bits, bit i set where float i is at least zero
 #pragma once
 #include "kernels/table.h"
 
@@ -290,6 +291,23 @@ void encode_code(const float* values, std::size_t dims, bool fine, std::uint8_t*
   fit->along1 = 0.5f * magnitudes.total();
 }
 
+template <class Isa>
+void encode_signs(const float* values, std::size_t dims, std::uint8_t* signs, CodeFit* fit) {
+  Lanes<Isa> square, magnitudes;
+  for (std::size_t i = 0; i < dims; i += kGroup) {
+    for (std::size_t p = 0; p < Lanes<Isa>::parts; ++p) {
+      const Floats<Isa> x = load<Isa>(values + i + p * Isa::kFloats);
+      square.part[p] += x * x;
+      magnitudes.part[p] += x < 0 ? -x : x;
+    }
+    const std::uint16_t bits = Isa::not_negative(values + i);
+    __builtin_memcpy(signs + i / 8, &bits, sizeof bits);
+  }
+  *fit = {};
+  fit->norm = square.total();
+  if (fit->norm > 1e-30f && fit->norm < 1e37f) fit->along1 = 0.5f * magnitudes.total();
+}
+
 // ---- scoring
 
 constexpr std::size_t kRows = 8;  // scored together
@@ -395,6 +413,7 @@ void fill_table(Kernels& table) {
   table.code_block_sums = Isa::block_sums;
   table.rotate = rotate<Isa>;
   table.encode_code = encode_code<Isa>;
+  table.encode_signs = encode_signs<Isa>;
   table.sum_vectors = sum_vectors<Isa>;
   table.combine_vectors = combine_vectors<Isa>;
   table.round_vector = round_vector<Isa>;

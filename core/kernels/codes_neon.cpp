@@ -35,6 +35,13 @@ struct NeonCodes {
     }
   }
 
+  static std::uint16_t not_negative(const float* values) {
+    constexpr std::uint32_t weights[4] = {1, 2, 4, 8};
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 16; i += 4) bits |= vaddvq_u32(vandq_u32(vcgezq_f32(vld1q_f32(values + i)), vld1q_u32(weights))) << i;
+    return static_cast<std::uint16_t>(bits);
+  }
+
   static void block_sums(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums) {
     // A 16-bit lane takes four entries of at most 255 a group.
     constexpr std::size_t flush = 64;

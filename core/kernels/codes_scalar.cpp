@@ -30,6 +30,12 @@ struct Portable {
     }
   }
 
+  static std::uint16_t not_negative(const float* values) {
+    std::uint32_t bits = 0;
+    for (std::uint32_t i = 0; i < 16; ++i) bits |= static_cast<std::uint32_t>(values[i] >= 0) << i;
+    return static_cast<std::uint16_t>(bits);
+  }
+
   /// Row i < 16 is byte 2 (i % 8) + i / 8 of every 16, low nibble; row 16 + i the high nibble of that byte.
   static void block_sums(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums) {
     for (std::size_t i = 0; i < 32; ++i) sums[i] = 0;

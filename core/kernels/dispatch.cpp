@@ -91,6 +91,7 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("code_block_sums"), table.code_block_sums, source.code_block_sums);
   visit(std::string("rotate"), table.rotate, source.rotate);
   visit(std::string("encode_code"), table.encode_code, source.encode_code);
+  visit(std::string("encode_signs"), table.encode_signs, source.encode_signs);
   visit(std::string("sum_vectors"), table.sum_vectors, source.sum_vectors);
   visit(std::string("combine_vectors"), table.combine_vectors, source.combine_vectors);
   visit(std::string("round_vector"), table.round_vector, source.round_vector);

@@ -109,6 +109,9 @@ struct CodeFit {
 };
 /// codes[i] = the byte of coordinate i. `fine` weighs the error of all 8 bits as well as that of the high nibble. The same bits on every set.
 using EncodeCode = void (*)(const float* values, std::size_t dims, bool fine, std::uint8_t* codes, CodeFit* fit);
+/// The top bits alone of what encode_code makes, much faster: bit i of signs is set where coordinate i is not negative. Only `norm` and
+/// `along1` of the fit are filled. Signs has dims / 8 bytes. The same bits on every set.
+using EncodeSigns = void (*)(const float* values, std::size_t dims, std::uint8_t* signs, CodeFit* fit);
 /// <a, b>, <a, a> and the largest magnitude in a, over a count that is a multiple of 16. The same bits on every set.
 struct VectorSums {
   float product = 0, square = 0, largest = 0;
@@ -153,6 +156,7 @@ struct Kernels {
   CodeBlockSums code_block_sums = nullptr;
   Rotate rotate = nullptr;
   EncodeCode encode_code = nullptr;
+  EncodeSigns encode_signs = nullptr;
   SumVectors sum_vectors = nullptr;
   CombineVectors combine_vectors = nullptr;
   RoundVector round_vector = nullptr;

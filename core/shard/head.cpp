@@ -11,21 +11,6 @@ namespace vicino {
 
 namespace {
 
-constexpr std::uint32_t kFirstChunk = 64, kFullChunk = 4096, kGrowingChunks = 7;  // 64 + 64 + 128 + … + 2048 = 4096 rows
-
-std::uint32_t chunk_number(std::uint32_t row) {
-  if (row >= kFullChunk) return row / kFullChunk + kGrowingChunks - 1;
-  return static_cast<std::uint32_t>(std::bit_width(row / kFirstChunk));
-}
-std::uint32_t chunk_start(std::uint32_t chunk) {
-  if (chunk >= kGrowingChunks) return (chunk - kGrowingChunks + 1) * kFullChunk;
-  return chunk == 0 ? 0 : kFirstChunk << (chunk - 1);
-}
-std::uint32_t chunk_capacity(std::uint32_t chunk) {
-  if (chunk >= kGrowingChunks) return kFullChunk;
-  return chunk == 0 ? kFirstChunk : kFirstChunk << (chunk - 1);
-}
-
 bool same(Bytes a, Bytes b) { return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0; }
 
 }  // namespace
@@ -90,7 +75,7 @@ void Head::append(const UpsertBatch& batch, std::uint64_t version) {
 }
 
 void Head::append_column(const VectorColumn& from, std::uint32_t first_row, std::uint32_t n) {
-  Column& column = columns_.try_emplace(from.spec.slot, Column{from.spec, {}, {}, 0}).first->second;
+  Column& column = columns_.try_emplace(from.spec.slot, from.spec).first->second;
   column.chunks.resize(chunks_.size());
   column.presence.resize(first_row + n);
   const std::size_t width = row_bytes(from.spec.dtype, from.spec.dim);
@@ -115,6 +100,7 @@ void Head::append_column(const VectorColumn& from, std::uint32_t first_row, std:
     for (std::uint32_t j = i; j < i + count; ++j)
       if (from.has(j)) { column.presence.set(first_row + j); ++column.n_present; }
     i += count;
+    memory_bytes_ += column.codes.extend(column.chunks, column.presence, column.n_present, first_row + i);  // while the rows are in the cache
   }
 }
 
@@ -211,7 +197,7 @@ std::shared_ptr<const HeadView> Head::view() const { return std::make_shared<Hea
 HeadView::HeadView(std::shared_ptr<const Head> head) : Rows(head->key()), head_(std::move(head)), size_(head_->size_), chunks_(head_->chunks_) {
   for (const auto& [slot, column] : head_->columns_) {
     const bool all = column.n_present == size_;
-    columns_.push_back({column.spec, column.chunks, all ? nullptr : std::make_unique<Bitmap>(column.presence)});
+    columns_.push_back({column.spec, column.chunks, all ? nullptr : std::make_unique<Bitmap>(column.presence), column.codes.n_coded()});
   }
   for (const auto& [slot, column] : head_->values_)
     values_.push_back({column.spec, column.chunks, column.terms ? column.terms->view(size_) : nullptr, column.n_covered == size_});
@@ -270,7 +256,9 @@ std::vector<Chunk> HeadView::chunks(std::uint32_t slot) const {
     if (start >= size_ || !found->chunks[number].rows) continue;
     const std::uint32_t count = std::min(size_ - start, chunk_capacity(number));
     const auto& chunk = found->chunks[number];
-    result.push_back({{chunk.rows.get(), count, found->spec.dim, found->spec.dtype, chunk.norms.get()}, start});
+    BlockCodes codes;
+    if (chunk.codes && found->n_coded > start) codes = {chunk.ladder.get(), chunk.codes.get(), std::min(found->n_coded - start, chunk_capacity(number))};
+    result.push_back({{chunk.rows.get(), count, found->spec.dim, found->spec.dtype, chunk.norms.get()}, start, codes});
   }
   return result;
 }

@@ -1,13 +1,12 @@
 // The appendable set of recent records. Rows live in chunks that never move, so readers walk them while the writer appends;
-// a view is a published row count with the chunk addresses of that moment.
-//
-// Chunk sizes grow 64, 64, 128, … 4096, 4096, …: an almost empty collection holds kilobytes, a full head large contiguous blocks.
+// a view is a published row count with the chunk addresses of that moment. Vectors have codes that are made as they come (head_codes.h).
 #pragma once
 #include <atomic>
 #include <map>
 #include <memory>
 #include <shared_mutex>
 
+#include "shard/head_codes.h"
 #include "shard/rows.h"
 #include "sparse/head_terms.h"
 
@@ -44,15 +43,13 @@ class Head : public std::enable_shared_from_this<Head> {
     std::unique_ptr<std::uint64_t[]> versions, hashes;
     std::unique_ptr<std::uint32_t[]> previous;  // row + 1 of the same id's row before, 0: none
   };
-  struct ColumnChunk {
-    std::shared_ptr<std::uint8_t[]> rows;  // null: no row of the chunk has this vector
-    std::shared_ptr<float[]> norms;
-  };
   struct Column {
+    explicit Column(const ColumnSpec& spec) : spec(spec), codes(spec) {}
     ColumnSpec spec;
     std::vector<ColumnChunk> chunks;
     Bitmap presence;
     std::uint32_t n_present = 0;
+    HeadCodes codes;
   };
   struct Values {
     ValueSpec spec;
@@ -109,8 +106,9 @@ class HeadView final : public Rows {
  private:
   struct Column {
     ColumnSpec spec;
-    std::vector<Head::ColumnChunk> chunks;
+    std::vector<ColumnChunk> chunks;
     std::unique_ptr<Bitmap> presence;  // null: all rows
+    std::uint32_t n_coded;
   };
   struct Values {
     ValueSpec spec;

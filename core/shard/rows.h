@@ -8,22 +8,17 @@
 #include <vector>
 
 #include "filter/field_index.h"
-#include "shard/vector_index.h"
+#include "index/chunk.h"
 #include "kernels/vectors.h"
 #include "maxsim/index.h"
 #include "shard/batch.h"
 #include "shard/value_column.h"
+#include "shard/vector_index.h"
 #include "sparse/term_index.h"
 #include "util/bitmap.h"
 #include "util/blob.h"
 
 namespace vicino {
-
-/// Consecutive rows of one vector column that lie contiguous in memory; `first_row` is a multiple of 64.
-struct Chunk {
-  VectorBlock block;
-  std::uint32_t first_row;
-};
 
 class Rows {
  public:

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <memory>
 
+#include "index/block_scan.h"
 #include "index/hidden_node.h"
 #include "index/scan.h"
 #include "index/two_hop.h"
@@ -94,6 +95,23 @@ Rescoring rescoring_of(const SearchRequest& request) {
   return {Rescoring::By::count, static_cast<std::size_t>(std::ceil(request.oversampling * static_cast<float>(request.k)))};
 }
 
+/// Whether most rows have codes that take the place of an index.
+bool has_block_codes(const Task& task) {
+  std::uint64_t coded = 0, rows = 0;
+  for (const Chunk& chunk : task.chunks) {
+    coded += chunk.codes.rows;
+    rows += chunk.block.rows;
+  }
+  return 2 * coded > rows;
+}
+
+void scan_blocks(const Task& task, std::span<const PreparedQuery> queries, std::span<TopK> best, EntryStats& entry, const Cancel& cancel) {
+  BlockScan scan(task.chunks, task.allowed ? task.allowed->words() : nullptr, static_cast<std::uint64_t>(locator(task.position, 0)));
+  SearchStats stats;
+  for (std::size_t i = 0; i < queries.size(); ++i) scan.search(queries[i], best[i], stats, cancel);
+  count(stats, true, entry);
+}
+
 /// Beam of a walk over an entry that holds this share of all candidates.
 std::size_t default_beam(std::size_t k, double share) {
   const auto whole = static_cast<double>(std::max(kDefaultEf, k + k / 2));
@@ -157,6 +175,9 @@ class EntrySearch {
     } else if (graph_ && graph_->has_codes() && task_.candidates > kCodedScanMin * request_.k) {
       stats_.strategy = Strategy::scan_codes;
       for (std::size_t i = 0; i < queries_.size(); ++i) scan_codes(task_, *graph_, queries_[i], rescoring_, best_[i], stats_, cancel_);
+    } else if (!request_.exact && task_.candidates > kCodedScanMin * request_.k && has_block_codes(task_)) {
+      stats_.strategy = Strategy::scan_codes;
+      scan_blocks(task_, queries_, best_, stats_, cancel_);
     } else {
       stats_.strategy = Strategy::scan;
       scan_task(task_, queries_, best_, cancel_);
