@@ -181,6 +181,13 @@ void Ladder::scan1(const QueryState& state, const std::uint8_t* block, float* ou
     for (std::size_t i = 0; i < kCodeBlockRows; ++i) errors[i] = state.error_of(CodeLevel::bits1, factors[kCodeBlockRows + i]);
 }
 
+void Ladder::scan_bounds(const QueryState& state, const std::uint8_t* blocks, std::size_t n_blocks, float errors, float* least, float* most) const {
+  const std::size_t level = QueryState::index_of(CodeLevel::bits1);
+  const CodeBlockQuery query{state.table_, code_dims() / 16, state.base_, state.along_, state.factor_, state.table_step_, state.table_offset_,
+                             errors * state.error_slopes_[level], errors * state.error_bases_[level]};
+  kernels().code_block_bounds(query, blocks, n_blocks, least, most);
+}
+
 float Ladder::scale_of(const CodeView& codes, CodeLevel level, std::uint32_t row) const {
   if (level == CodeLevel::bits8) return codes.fine[row].scale;
   if (level == CodeLevel::bits1) {

@@ -156,6 +156,9 @@ class Ladder {
   void score8(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t count, float* out) const;
   /// out[i] = estimated distance of row i of one block; errors[i], unless null, is its bound. Rows beyond the last give base distances.
   void scan1(const QueryState& state, const std::uint8_t* block, float* out, float* errors) const;
+  /// least[i] and most[i] = what the distance of row i of so many blocks is between, where its estimate is off by up to `errors` times its
+  /// bound. After prepare_scan.
+  void scan_bounds(const QueryState& state, const std::uint8_t* blocks, std::size_t n_blocks, float errors, float* least, float* most) const;
 
   /// Where the planes lie. Throws CorruptionError naming `what` unless each has the size that so many rows take. Without `has_high` only
   /// the 1-bit codes were kept.

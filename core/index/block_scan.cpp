@@ -13,17 +13,24 @@ constexpr std::uint32_t kTileRows = 512, kTilesPerCheck = 16;
 constexpr float kErrors = 1.25f;
 // Rows scored before the distance to beat is looked at again.
 constexpr std::size_t kRowsAtOnce = 32;
+constexpr std::size_t kKeptRows = std::size_t{1} << 18;  // memory for more rows is given back
 constexpr float kLargest = std::numeric_limits<float>::max(), kNever = std::numeric_limits<float>::infinity();
+
+BlockScanMemory& memory_of_thread() {
+  static thread_local BlockScanMemory memory;
+  return memory;
+}
 
 }  // namespace
 
 BlockScan::BlockScan(std::span<const Chunk> chunks, const std::uint64_t* allowed, std::uint64_t first_row)
-    : chunks_(chunks), allowed_(allowed), first_row_(first_row) {
+    : chunks_(chunks), allowed_(allowed), first_row_(first_row), memory_(memory_of_thread()) {
   const std::size_t n = chunks.empty() ? 0 : std::size_t{chunks.back().first_row} + chunks.back().block.rows;
-  std::uint32_t most = 0;
+  std::uint32_t most = kTileRows;
   for (const Chunk& chunk : chunks) most = std::max(most, chunk.codes.rows);
-  least_.assign(n, kNever);
-  found_.resize(std::max(most, kTileRows) + kCollectSlack);
+  if (memory_.least.capacity() > kKeptRows && n <= kKeptRows) memory_.least = {};
+  if (memory_.least.size() < n) memory_.least.resize(n);
+  memory_.found.resize(most + kCollectSlack);
 }
 
 void BlockScan::search(const PreparedQuery& query, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
@@ -40,8 +47,8 @@ void BlockScan::estimate(const PreparedQuery& query, SearchStats& stats, const C
     if (!chunk.codes.rows) continue;
     if (chunk.codes.ladder != prepared) {
       prepared = chunk.codes.ladder;
-      prepared->prepare(static_cast<const float*>(query.values()), state_);
-      prepared->prepare_scan(state_);
+      prepared->prepare(static_cast<const float*>(query.values()), memory_.state);
+      prepared->prepare_scan(memory_.state);
     }
     for (std::uint32_t first = 0; first < chunk.codes.rows; first += kTileRows) {
       if (first / kTileRows % kTilesPerCheck == 0) cancel.check();
@@ -52,34 +59,32 @@ void BlockScan::estimate(const PreparedQuery& query, SearchStats& stats, const C
 
 void BlockScan::estimate_tile(const Chunk& chunk, std::uint32_t first, std::uint32_t count, SearchStats& stats) {
   const Ladder& ladder = *chunk.codes.ladder;
-  float estimates[kCodeBlockRows], errors[kCodeBlockRows], most[kTileRows];
-  for (std::uint32_t at = 0; at < count; at += kCodeBlockRows) {
-    const std::uint32_t row = chunk.first_row + first + at;
-    const auto present = static_cast<std::uint32_t>(allowed_word(row) >> row % 64);
-    float* least = least_.data() + row;
-    if (!present) {
-      std::fill_n(least, kCodeBlockRows, kNever);
-      std::fill_n(most + at, kCodeBlockRows, kNever);
-      continue;
-    }
-    ladder.scan1(state_, chunk.codes.blocks + (first + at) / kCodeBlockRows * ladder.block_bytes(), estimates, errors);
-    for (std::uint32_t i = 0; i < kCodeBlockRows; ++i) {
-      const float low = estimates[i] - kErrors * errors[i];
-      least[i] = low > -kLargest ? low : -kLargest;  // nothing is known of a row whose error is beyond the range of floats
-      most[at + i] = estimates[i] + errors[i];
-    }
-    for (std::uint32_t absent = ~present; absent; absent &= absent - 1)
-      least[std::countr_zero(absent)] = most[at + static_cast<std::uint32_t>(std::countr_zero(absent))] = kNever;
-    stats.rows_scored += static_cast<std::uint64_t>(std::popcount(present));
+  const std::uint8_t* blocks = chunk.codes.blocks + first / kCodeBlockRows * ladder.block_bytes();
+  const std::uint32_t first_row = chunk.first_row + first, n_blocks = count / kCodeBlockRows;
+  float most[kTileRows];
+  float* least = memory_.least.data() + first_row;
+  std::uint32_t rows[kTileRows / kCodeBlockRows];  // of each block, those that are allowed
+  for (std::uint32_t block = 0; block < n_blocks; ++block) rows[block] = allowed_rows(first_row + block * kCodeBlockRows);
+  for (std::uint32_t block = 0, end; block < n_blocks; block = end) {
+    for (end = block + 1; end < n_blocks && !rows[end] == !rows[block];) ++end;
+    const std::uint32_t at = block * kCodeBlockRows;
+    if (rows[block]) ladder.scan_bounds(memory_.state, blocks + block * ladder.block_bytes(), end - block, kErrors, least + at, most + at);
   }
-  const std::size_t n = kernels().collect_at_most(most, count, std::min(seeds_.bound(), kLargest), found_.data());
-  for (std::size_t i = 0; i < n; ++i) seeds_.offer({most[found_[i]], std::uint64_t{chunk.first_row} + first + found_[i]});
+  for (std::uint32_t block = 0; block < n_blocks; ++block) {
+    for (std::uint32_t absent = ~rows[block]; absent; absent &= absent - 1) {
+      const std::uint32_t at = block * kCodeBlockRows + static_cast<std::uint32_t>(std::countr_zero(absent));
+      least[at] = most[at] = kNever;
+    }
+    stats.rows_scored += static_cast<std::uint64_t>(std::popcount(rows[block]));
+  }
+  const std::size_t n = kernels().collect_at_most(most, count, std::min(seeds_.bound(), kLargest), memory_.found.data());
+  for (std::size_t i = 0; i < n; ++i) seeds_.offer({most[memory_.found[i]], std::uint64_t{first_row} + memory_.found[i]});
 }
 
 void BlockScan::score(const PreparedQuery& query, const Chunk& chunk, std::span<const std::uint32_t> rows, TopK& nearest, SearchStats& stats) {
-  distances_.resize(std::max(distances_.size(), rows.size()));
-  query.distances_at(chunk.block, rows, distances_.data());
-  for (std::size_t i = 0; i < rows.size(); ++i) nearest.offer({distances_[i], first_row_ + chunk.first_row + rows[i]});
+  memory_.distances.resize(std::max(memory_.distances.size(), rows.size()));
+  query.distances_at(chunk.block, rows, memory_.distances.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) nearest.offer({memory_.distances[i], first_row_ + chunk.first_row + rows[i]});
   stats.rows_scored += rows.size();
   stats.rescored += rows.size();
 }
@@ -89,33 +94,33 @@ void BlockScan::score_seeds(const PreparedQuery& query, TopK& nearest, SearchSta
   std::ranges::sort(seeds, {}, &Hit::row);
   auto seed = seeds.begin();
   for (const Chunk& chunk : chunks_) {
-    rows_.clear();
+    memory_.rows.clear();
     for (; seed != seeds.end() && seed->row < std::uint64_t{chunk.first_row} + chunk.block.rows; ++seed) {
-      rows_.push_back(static_cast<std::uint32_t>(seed->row) - chunk.first_row);
-      least_[seed->row] = kNever;  // done
+      memory_.rows.push_back(static_cast<std::uint32_t>(seed->row) - chunk.first_row);
+      memory_.least[seed->row] = kNever;  // done
     }
-    score(query, chunk, rows_, nearest, stats);
+    score(query, chunk, memory_.rows, nearest, stats);
   }
 }
 
 void BlockScan::score_survivors(const PreparedQuery& query, const Chunk& chunk, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
-  const float* least = least_.data() + chunk.first_row;
-  const std::size_t n = kernels().collect_at_most(least, chunk.codes.rows, std::min(nearest.bound(), kLargest), found_.data());
+  const float* least = memory_.least.data() + chunk.first_row;
+  const std::size_t n = kernels().collect_at_most(least, chunk.codes.rows, std::min(nearest.bound(), kLargest), memory_.found.data());
   for (std::size_t i = 0; i < n;) {
     cancel.check();
-    rows_.clear();
+    memory_.rows.clear();
     // "<=": a row as far as the last one kept comes before it if its number is smaller.
-    for (const float bound = nearest.bound(); i < n && rows_.size() < kRowsAtOnce; ++i)
-      if (least[found_[i]] <= bound) rows_.push_back(found_[i]);
-    score(query, chunk, rows_, nearest, stats);
+    for (const float bound = nearest.bound(); i < n && memory_.rows.size() < kRowsAtOnce; ++i)
+      if (least[memory_.found[i]] <= bound) memory_.rows.push_back(memory_.found[i]);
+    score(query, chunk, memory_.rows, nearest, stats);
   }
 }
 
 void BlockScan::score_uncoded(const PreparedQuery& query, const Chunk& chunk, TopK& nearest, SearchStats& stats) {
-  rows_.clear();
+  memory_.rows.clear();
   for (std::uint32_t at = chunk.codes.rows; at < chunk.block.rows; ++at)
-    if (const std::uint32_t row = chunk.first_row + at; allowed_word(row) >> row % 64 & 1) rows_.push_back(at);
-  score(query, chunk, rows_, nearest, stats);
+    if (allowed_rows(chunk.first_row + at / kCodeBlockRows * kCodeBlockRows) >> at % kCodeBlockRows & 1) memory_.rows.push_back(at);
+  score(query, chunk, memory_.rows, nearest, stats);
 }
 
 }  // namespace vicino

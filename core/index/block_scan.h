@@ -17,7 +17,15 @@
 
 namespace vicino {
 
-/// Memory of its own is kept from query to query.
+/// What a scan needs, kept from one to the next: fresh memory costs as much as the scan.
+struct BlockScanMemory {
+  QueryState state;
+  std::vector<float> least;          // of every row, what its distance is at least; infinite where it is not to be scored
+  std::vector<std::uint32_t> found;  // positions in a tile or chunk
+  std::vector<std::uint32_t> rows;
+  std::vector<float> distances;
+};
+
 class BlockScan {
  public:
   /// The chunks, ascending, and the bitmap over their rows (null: every row) must outlive the scan. Row i is offered as first_row + i.
@@ -33,17 +41,14 @@ class BlockScan {
   void score_seeds(const PreparedQuery& query, TopK& nearest, SearchStats& stats);
   void score_survivors(const PreparedQuery& query, const Chunk& chunk, TopK& nearest, SearchStats& stats, const Cancel& cancel);
   void score_uncoded(const PreparedQuery& query, const Chunk& chunk, TopK& nearest, SearchStats& stats);
-  std::uint64_t allowed_word(std::uint32_t row) const { return allowed_ ? allowed_[row / 64] : ~std::uint64_t{0}; }
+  /// Which of the 32 rows from `row`, a multiple of that, are to be scored.
+  std::uint32_t allowed_rows(std::uint32_t row) const { return allowed_ ? static_cast<std::uint32_t>(allowed_[row / 64] >> row % 64) : ~0u; }
 
   std::span<const Chunk> chunks_;
   const std::uint64_t* allowed_;
   std::uint64_t first_row_;
-  QueryState state_;
-  TopK seeds_{1};                     // by the most that a row's distance may be
-  std::vector<float> least_;          // of every row, what its distance is at least; infinite where it is not to be scored
-  std::vector<std::uint32_t> found_;  // positions in a tile or chunk
-  std::vector<std::uint32_t> rows_;
-  std::vector<float> distances_;
+  BlockScanMemory& memory_;  // of this thread
+  TopK seeds_{1};            // by the most that a row's distance may be
 };
 
 }  // namespace vicino

@@ -404,6 +404,31 @@ void code_scores(const CodeQuery& query, const CodeRows& rows, std::size_t count
 }
 
 template <class Isa>
+void block_bounds(const CodeBlockQuery& query, const std::uint8_t* blocks, std::size_t n_blocks, float* least, float* most) {
+  constexpr std::size_t rows = 32;
+  constexpr float largest = 3.40282347e38f;
+  for (std::size_t block = 0; block < n_blocks; ++block, least += rows, most += rows) {
+    std::uint32_t sums[rows];
+    float factors[2 * rows];
+    Isa::block_sums(blocks, query.table, query.n_groups, sums);
+    blocks += query.n_groups * 64;
+    __builtin_memcpy(factors, blocks, sizeof factors);
+    blocks += sizeof factors;
+    for (std::size_t i = 0; i < rows; i += Isa::kFloats) {
+      Ints<Isa> sum;
+      __builtin_memcpy(&sum, sums + i, sizeof sum);
+      const Floats<Isa> scale = load<Isa>(factors + rows + i);
+      const Floats<Isa> product = query.step * __builtin_convertvector(sum, Floats<Isa>) + query.offset;
+      Floats<Isa> distance = (query.base + query.along * load<Isa>(factors + i)) + (query.factor * scale) * product;
+      distance = distance < largest ? distance : all<Isa>(largest);
+      const Floats<Isa> error = query.slope * scale + query.error_base, low = distance - error;
+      store<Isa>(least + i, low > -largest ? low : all<Isa>(-largest));
+      store<Isa>(most + i, distance + error);
+    }
+  }
+}
+
+template <class Isa>
 void fill_table(Kernels& table) {
   table.code_scores_half = code_scores<Isa, Form::half>;
   table.code_scores_float = code_scores<Isa, Form::full>;
@@ -411,6 +436,7 @@ void fill_table(Kernels& table) {
   table.code_scores_packed_half = code_scores<Isa, Form::packed_half>;
   table.code_scores_packed_byte = code_scores<Isa, Form::packed_byte>;
   table.code_block_sums = Isa::block_sums;
+  table.code_block_bounds = block_bounds<Isa>;
   table.rotate = rotate<Isa>;
   table.encode_code = encode_code<Isa>;
   table.encode_signs = encode_signs<Isa>;

@@ -89,6 +89,7 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("code_scores_float"), table.code_scores_float, source.code_scores_float);
   visit(std::string("code_scores_byte"), table.code_scores_byte, source.code_scores_byte);
   visit(std::string("code_block_sums"), table.code_block_sums, source.code_block_sums);
+  visit(std::string("code_block_bounds"), table.code_block_bounds, source.code_block_bounds);
   visit(std::string("rotate"), table.rotate, source.rotate);
   visit(std::string("encode_code"), table.encode_code, source.encode_code);
   visit(std::string("encode_signs"), table.encode_signs, source.encode_signs);

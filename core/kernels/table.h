@@ -96,6 +96,19 @@ using CodeScores = void (*)(const CodeQuery& query, const CodeRows& rows, std::s
 /// sums[row] = sum of the table's entries that the nibbles of row < 32 of a block select. 64 bytes of block and table for 16 dimensions.
 using CodeBlockSums = void (*)(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums);
 
+/// What turns the sums of a block into estimated distances and their bounds; see codes/ladder.h. A block ends with 32 adds and 32 scales.
+///   distance = base + along * add + (factor * scale) * (step * sum + offset), saturated as above;  error = slope * scale + error_base
+struct CodeBlockQuery {
+  const std::uint8_t* table = nullptr;
+  std::size_t n_groups = 0;
+  float base = 0, along = 0, factor = 0;
+  float step = 0, offset = 0;
+  float slope = 0, error_base = 0;
+};
+/// least[i] = distance - error, never below the lowest float, and most[i] = distance + error of row i of so many blocks. The same bits on
+/// every set.
+using CodeBlockBounds = void (*)(const CodeBlockQuery& query, const std::uint8_t* blocks, std::size_t n_blocks, float* least, float* most);
+
 /// Rounds of signs, Hadamard transforms of blocks and a permutation of groups of 16 across the blocks; see codes/transform.h.
 /// `signs` holds `dims` factors a round. `scratch` has room for dims floats; the result is in `values`.
 struct RotationShape {
@@ -154,6 +167,7 @@ struct Kernels {
   CodeScores code_scores_packed_half = nullptr;
   CodeScores code_scores_packed_byte = nullptr;
   CodeBlockSums code_block_sums = nullptr;
+  CodeBlockBounds code_block_bounds = nullptr;
   Rotate rotate = nullptr;
   EncodeCode encode_code = nullptr;
   EncodeSigns encode_signs = nullptr;
