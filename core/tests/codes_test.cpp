@@ -140,6 +140,59 @@ TEST(code_block_sums_are_exact_on_every_set) {
     }
 }
 
+TEST(block_bounds_are_the_same_bits_on_every_set) {
+  Random random(11);
+  const Kernels scalar = kernels_of("scalar");
+  for (const std::size_t n_groups : {4, 12, 24, 300})
+    for (const float scale : {1.0f, 0.0f, 3e38f}) {
+      constexpr std::size_t n_blocks = 3;
+      const std::size_t bytes = n_groups * 64 + 256;
+      Unaligned blocks(n_blocks * bytes, random), table(n_groups * 64, random);
+      for (std::size_t block = 0; block < n_blocks; ++block) {
+        std::vector<float> factors = random_floats(64, random);
+        for (float& factor : factors) factor *= scale;
+        for (std::size_t i = 32; i < 64; ++i) factors[i] = std::fabs(factors[i]);  // a scale is never negative
+        std::memcpy(blocks.data() + block * bytes + n_groups * 64, factors.data(), 256);
+      }
+      const CodeBlockQuery query{table.data(), n_groups, 0.5f, -1.5f, -2, 0.25f, -40, 1.25f, 0.125f};
+      std::vector<float> least(n_blocks * 32), most(n_blocks * 32);
+      scalar.code_block_bounds(query, blocks.data(), n_blocks, least.data(), most.data());
+      for (const float value : least) CHECK(value >= -3.40282347e38f && value <= 3.40282347e38f);
+      for (const Kernels& set : wide_sets()) {
+        std::vector<float> found_least(n_blocks * 32), found_most(n_blocks * 32);
+        set.code_block_bounds(query, blocks.data(), n_blocks, found_least.data(), found_most.data());
+        CHECK(same_bits(found_least, least) && same_bits(found_most, most));
+      }
+    }
+}
+
+TEST(signs_are_the_same_bits_on_every_set) {
+  Random random(12);
+  for (const std::size_t dims : {64, 192, 384, 4096})
+    for (const float scale : {1.0f, 1e-30f, 1e30f}) {
+      std::vector<float> values = random_floats(dims, random);
+      for (float& value : values) value *= scale;
+      values[3] = 0.0f;
+      values[7] = -0.0f;
+      std::vector<std::uint8_t> expected(dims / 8), found(dims / 8);
+      double magnitudes = 0;
+      for (std::size_t i = 0; i < dims; ++i) {
+        expected[i / 8] = static_cast<std::uint8_t>(expected[i / 8] | (values[i] >= 0) << i % 8);
+        magnitudes += std::fabs(values[i]);
+      }
+      CodeFit scalar_fit, fit;
+      kernels_of("scalar").encode_signs(values.data(), dims, found.data(), &scalar_fit);
+      CHECK(found == expected);
+      if (scale == 1.0f) CHECK(std::fabs(scalar_fit.along1 / (0.5 * magnitudes) - 1) < 1e-5);
+      else CHECK_EQUAL(scalar_fit.along1, 0.0f);  // its squares are no floats
+      for (const Kernels& set : wide_sets()) {
+        set.encode_signs(values.data(), dims, found.data(), &fit);
+        CHECK(found == expected);
+        CHECK(std::memcmp(&fit, &scalar_fit, sizeof fit) == 0);
+      }
+    }
+}
+
 TEST(rotations_keep_lengths_and_are_the_same_bits_on_every_set) {
   Random random(8);
   const Kernels scalar = kernels_of("scalar");

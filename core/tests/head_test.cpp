@@ -3,6 +3,7 @@
 
 #include "tests/check.h"
 #include "util/hash.h"
+#include "util/random.h"
 
 namespace vicino {
 
@@ -90,6 +91,52 @@ TEST(head_grows_through_all_chunks_while_views_stay_as_they_were) {
     check_view(*views.back().second, n, n_ids, second_from);
   }
   for (const auto& [size, view] : views) check_view(*view, size, n_ids, second_from);
+}
+
+TEST(head_codes_whole_blocks_and_views_keep_how_far_they_reached) {
+  constexpr ColumnSpec spec{2, 64, Dtype::float32, Metric::l2};
+  constexpr std::uint32_t steps[] = {2000, 47, 1, 31, 40, 3000, 5000};
+  Random random(3);
+  const auto head = std::make_shared<Head>(1);
+  std::vector<std::shared_ptr<const HeadView>> views;
+  std::uint32_t n = 0;
+  for (const std::uint32_t step : steps) {
+    std::vector<float> rows(step * std::size_t{64});
+    for (float& value : rows) value = static_cast<float>(random.below(1000));
+    std::vector<std::uint32_t> none(step + 1);
+    UpsertBatch batch;
+    std::string ids;
+    batch.ids.offsets = {0};
+    for (std::uint32_t i = 0; i < step; ++i) {
+      ids += std::to_string(n + i);
+      batch.ids.offsets.push_back(static_cast<std::uint32_t>(ids.size()));
+    }
+    batch.ids.data = bytes_of(ids);
+    batch.documents.offsets = none;
+    // Every 64th row has no vector.
+    VectorColumn column{spec, std::vector<std::uint64_t>((step + 63) / 64, ~std::uint64_t{1}), {}};
+    column.rows = {reinterpret_cast<const std::uint8_t*>(rows.data()), rows.size() * sizeof(float)};
+    batch.columns.push_back(column);
+    head->append(batch, 1);
+    n += step;
+    views.push_back(head->view());
+  }
+  for (const auto& view : views) {
+    const bool is_coded = view->size() > 2048 + 2048 / 60;  // so many rows for 2,048 vectors
+    for (const Chunk& chunk : view->chunks(spec.slot)) {
+      const std::uint32_t coded = is_coded ? chunk.block.rows / 32 * 32 : 0;
+      CHECK_EQUAL(chunk.codes.rows, coded);
+      if (!coded) continue;
+      const Ladder& ladder = *chunk.codes.ladder;
+      std::vector<std::uint8_t> block(ladder.block_bytes());
+      for (std::uint32_t first = 0; first < coded; first += 32) {
+        std::uint32_t present = 0;
+        for (std::uint32_t i = 0; i < 32; ++i) present |= static_cast<std::uint32_t>(view->vector(spec.slot, chunk.first_row + first + i) != nullptr) << i;
+        ladder.encode_block(chunk.block, first, present, block.data());
+        CHECK(std::memcmp(block.data(), chunk.codes.blocks + first / 32 * block.size(), block.size()) == 0);
+      }
+    }
+  }
 }
 
 TEST(head_refuses_a_slot_that_comes_with_another_shape) {
