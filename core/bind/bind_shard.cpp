@@ -70,12 +70,16 @@ nb::bytes encode_upsert_payload(const nb::list& ids, const nb::bytes& documents,
     written.push_back({{slot, kind, dim, dtype, metric}, documents_to_write(data, value_offsets)});
     if (written.back().values.offsets.size() != id_column.offsets.size()) throw InvalidArgument("as many values as ids are needed");
   }
-  std::string payload;
+  // Rows are copied once, into the object that is returned: fresh memory for another copy costs as much as the copy.
+  const std::size_t size = upsert_size(id_column, document_column, vectors, written);
+  nb::bytes payload = nb::steal<nb::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+  if (!payload.is_valid()) throw nb::python_error();
+  auto* out = reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(payload.ptr()));
   {
     nb::gil_scoped_release unlocked;
-    payload = encode_upsert(id_column, document_column, vectors, written);
+    encode_upsert(id_column, document_column, vectors, written, out);
   }
-  return to_bytes(payload);
+  return payload;
 }
 
 std::shared_ptr<const Segment> open_segment(std::uint64_t key, const Container& ids, const Container& fields, const std::vector<Container>& vectors,

@@ -14,6 +14,57 @@ void append_column(std::string& out, const BytesToWrite& column) {
   out += column.data;
 }
 
+/// A payload put together piece by piece, or, without memory to write to, only measured. So a large one is copied once.
+class Pieces {
+ public:
+  explicit Pieces(std::uint8_t* out) : out_(out) {}
+  std::size_t size() const { return size_; }
+
+  void put(const void* data, std::size_t size) {
+    if (out_ && size) std::memcpy(out_ + size_, data, size);
+    size_ += size;
+  }
+  template <class T>
+  void value(T value) { put(&value, sizeof value); }
+  void column(const BytesToWrite& column) {
+    put(column.offsets.data(), column.offsets.size() * sizeof(std::uint32_t));
+    put(column.data.data(), column.data.size());
+  }
+
+ private:
+  std::uint8_t* out_;
+  std::size_t size_ = 0;
+};
+
+void put_upsert(Pieces& out, const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
+                std::span<const ValuesToWrite> values) {
+  out.value(static_cast<std::uint32_t>(ids.offsets.size() - 1));
+  out.value(static_cast<std::uint32_t>(columns.size()));
+  out.column(ids);
+  out.column(documents);
+  for (const auto& column : columns) {
+    out.value(column.spec.slot);
+    out.value(column.spec.dim);
+    out.value(static_cast<std::uint8_t>(column.spec.dtype));
+    out.value(static_cast<std::uint8_t>(column.spec.metric));
+    out.value(static_cast<std::uint8_t>(!column.presence.empty()));
+    out.value(std::uint8_t{0});
+    out.put(column.presence.data(), column.presence.size() * 8);
+    out.put(column.rows.data(), column.rows.size());
+  }
+  if (values.empty()) return;
+  out.value(static_cast<std::uint32_t>(values.size()));
+  for (const auto& [spec, column] : values) {
+    out.value(spec.slot);
+    out.value(spec.dim);
+    out.value(static_cast<std::uint8_t>(spec.kind));
+    out.value(static_cast<std::uint8_t>(spec.dtype));
+    out.value(static_cast<std::uint8_t>(spec.metric));
+    out.value(std::uint8_t{0});
+    out.column(column);
+  }
+}
+
 ByteColumn read_column(ByteReader& in, std::uint32_t n) {
   ByteColumn column;
   const Bytes raw = in.take((std::size_t{n} + 1) * sizeof(std::uint32_t));
@@ -73,39 +124,17 @@ void BytesToWrite::add(Bytes bytes) {
   offsets.push_back(static_cast<std::uint32_t>(data.size()));
 }
 
-std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
-                          std::span<const ValuesToWrite> values) {
-  std::string out;
-  std::size_t size = ids.data.size() + documents.data.size() + 8 * ids.offsets.size() + 64;
-  for (const auto& column : columns) size += column.rows.size() + column.presence.size() * 8 + 16;
-  for (const auto& column : values) size += column.values.data.size() + column.values.offsets.size() * 4 + 16;
-  out.reserve(size);
-  append_value(out, static_cast<std::uint32_t>(ids.offsets.size() - 1));
-  append_value(out, static_cast<std::uint32_t>(columns.size()));
-  append_column(out, ids);
-  append_column(out, documents);
-  for (const auto& column : columns) {
-    append_value(out, column.spec.slot);
-    append_value(out, column.spec.dim);
-    append_value(out, static_cast<std::uint8_t>(column.spec.dtype));
-    append_value(out, static_cast<std::uint8_t>(column.spec.metric));
-    append_value(out, static_cast<std::uint8_t>(!column.presence.empty()));
-    append_value(out, std::uint8_t{0});
-    append_bytes(out, {reinterpret_cast<const std::uint8_t*>(column.presence.data()), column.presence.size() * 8});
-    append_bytes(out, column.rows);
-  }
-  if (values.empty()) return out;
-  append_value(out, static_cast<std::uint32_t>(values.size()));
-  for (const auto& [spec, column] : values) {
-    append_value(out, spec.slot);
-    append_value(out, spec.dim);
-    append_value(out, static_cast<std::uint8_t>(spec.kind));
-    append_value(out, static_cast<std::uint8_t>(spec.dtype));
-    append_value(out, static_cast<std::uint8_t>(spec.metric));
-    append_value(out, std::uint8_t{0});
-    append_column(out, column);
-  }
-  return out;
+std::size_t upsert_size(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
+                        std::span<const ValuesToWrite> values) {
+  Pieces pieces(nullptr);
+  put_upsert(pieces, ids, documents, columns, values);
+  return pieces.size();
+}
+
+void encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
+                   std::span<const ValuesToWrite> values, std::uint8_t* out) {
+  Pieces pieces(out);
+  put_upsert(pieces, ids, documents, columns, values);
 }
 
 std::string encode_delete(const BytesToWrite& ids) {

@@ -57,9 +57,11 @@ struct ValuesToWrite {
   BytesToWrite values;
 };
 
-/// Of type upsert_values if there are values, else of type upsert.
-std::string encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
-                          std::span<const ValuesToWrite> values = {});
+/// Bytes of an upsert, of type upsert_values if there are values, else of type upsert; and the upsert itself, written to so many bytes.
+std::size_t upsert_size(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
+                        std::span<const ValuesToWrite> values);
+void encode_upsert(const BytesToWrite& ids, const BytesToWrite& documents, std::span<const VectorColumn> columns,
+                   std::span<const ValuesToWrite> values, std::uint8_t* out);
 std::string encode_delete(const BytesToWrite& ids);
 std::string encode_fields(const BytesToWrite& ids, const BytesToWrite& documents);
 
