@@ -9,7 +9,8 @@ namespace vicino {
 namespace {
 
 constexpr std::uint32_t kTileRows = 512, kTilesPerCheck = 16;
-// So many times the error bound, which 99 % of the estimates keep, a row's distance may lie from its estimate.
+// So many times the error bound, which 99 % of the estimates keep, a row's distance may lie from its estimate: at one time a neighbor of
+// a thousand was lost on real queries, at this none (docs/design/0013-head.md).
 constexpr float kErrors = 1.25f;
 // Rows scored before the distance to beat is looked at again.
 constexpr std::size_t kRowsAtOnce = 32;

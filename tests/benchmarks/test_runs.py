@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 
 from benchmarks import all as everything
-from benchmarks import churn, declared_recall, default_search, import_time, ingest, maxsim, multi, open_time, overhead, report, text_speed
+from benchmarks import (
+    churn,
+    declared_recall,
+    default_search,
+    head_scan,
+    import_time,
+    ingest,
+    maxsim,
+    multi,
+    open_time,
+    overhead,
+    report,
+    text_speed,
+)
 from benchmarks.ann import data
 from benchmarks.environments import PACKAGES, MissingPeer
 from benchmarks.passages import DOCUMENTATION
@@ -47,6 +60,14 @@ def test_import_time(places: Path) -> None:
     found = written(places, "import_time")["cases"]
     assert 0 < found["import"]["ms"]["median"] < found["import and first use"]["ms"]["median"]
     assert any(name.startswith("vicino") for name in found["import"]["modules_ms"])
+
+
+def test_head_scan(places: Path) -> None:
+    head_scan.main(["--sizes", "2000", "3000", "--rounds", "2", "--block", "5", "--queries", "20"])
+    sizes = written(places, "head_scan")["sizes"]
+    assert set(sizes) == {"2000", "3000"}
+    assert sizes["3000"]["recall_at_10"] >= 0.99
+    assert sizes["3000"]["rows_read"] < 1000 < sizes["2000"]["rows_read"]
 
 
 def test_default_search(places: Path) -> None:

@@ -164,7 +164,7 @@ class Plan:
     def recall(self) -> float | None:
         """Estimated share of the true nearest records among those found; None where nothing is known.
 
-        1.0 where everything was scanned, and what calibration measured where a recall was promised. Of a query of parts, the lowest of
+        1.0 where every vector was scanned, and what calibration measured where a recall was promised. Of a query of parts, the lowest of
         the parts that search a vector.
         """
         if self.promise is not None:
