@@ -27,9 +27,9 @@ SIZES = (2_000, 5_000, 10_000, 20_000, 50_000)
 RATIO_MIN, RECALL_MIN, MEASURED_FROM = 8.0, 0.999, 10_000
 
 
-def unsealed(data: Dataset, n: int) -> Any:
-    """A collection in memory whose first n rows all lie in its head."""
-    collection = vicino.open(threads=1).create_collection("rows", dim=data.base.shape[1])
+def unsealed(database: vicino.Database, data: Dataset, n: int) -> Any:
+    """A collection whose n rows all lie in its head."""
+    collection: Any = database.create_collection("rows", dim=data.base.shape[1])
     collection._shard.limits = replace(collection._shard.limits, head_rows_max=1 << 30, head_bytes_max=1 << 40)
     for first in range(0, n, 1000):
         rows = data.base[first : min(first + 1000, n)]
@@ -87,7 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--queries", type=int, default=500)
     options = parser.parse_args(arguments)
     data = load_dataset(max(options.sizes), options.queries)
-    sizes = {n: measure(unsealed(data, n), data, rounds=options.rounds, block=options.block) for n in options.sizes}
+    sizes = {}
+    for n in options.sizes:
+        with vicino.open(threads=1) as database:
+            sizes[n] = measure(unsealed(database, data, n), data, rounds=options.rounds, block=options.block)
     report.write("head_scan", figures(sizes), data=data.describe(K) | {"threads": 1}, sizes=sizes)
 
 

@@ -1,7 +1,8 @@
-"""Unsealed rows searched by 1-bit codes: what an exact search finds, over metrics, types, filters, gaps, deletes, and while rows are written."""
+"""Unsealed rows by 1-bit codes: they find what an exact search finds, over metrics, types, filters, gaps, deletes, and during writes."""
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def database():
         yield database
 
 
-def unsealed(database: vicino.Database, rows: np.ndarray, *, batch: int = 1000, **spec: object) -> vicino.Collection:
+def unsealed(database: Any, rows: np.ndarray, *, batch: int = 1000, **spec: Any) -> Any:
     """All rows in the head, with the fields `even` and `tenth`."""
     collection = database.create_collection("rows", dim=rows.shape[1] * (8 if spec.get("dtype") == "binary" else 1), **spec)
     keep_unsealed(collection)
@@ -35,15 +36,15 @@ def unsealed(database: vicino.Database, rows: np.ndarray, *, batch: int = 1000, 
     return collection
 
 
-def keep_unsealed(collection: vicino.Collection) -> None:
+def keep_unsealed(collection: Any) -> None:
     collection._shard.limits = replace(collection._shard.limits, head_rows_max=1 << 30, head_bytes_max=1 << 40)
 
 
-def strategies(found: vicino.Results) -> set[str]:
+def strategies(found: Any) -> set[str]:
     return {step.strategy for step in found.plan.segments}
 
 
-def recall(collection: vicino.Collection, queries: np.ndarray, *, limit: int = 10, strategy: str = CODED, **search: object) -> float:
+def recall(collection: Any, queries: np.ndarray, *, limit: int = 10, strategy: str = CODED, **search: Any) -> float:
     """Share of the nearest by distance that a search finds; ties may go either way."""
     shares = []
     for query in queries:
@@ -57,53 +58,53 @@ def recall(collection: vicino.Collection, queries: np.ndarray, *, limit: int = 1
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
-def test_codes_find_what_rows_find(database: vicino.Database, metric: str, dtype: str) -> None:
+def test_codes_find_what_rows_find(database: Any, metric: str, dtype: str) -> None:
     rows = rows_of(6100)
     collection = unsealed(database, rows[:6000], metric=metric, dtype=dtype)
     assert recall(collection, rows[6000:]) >= 0.999
 
 
-def test_few_rows_are_read(database: vicino.Database) -> None:
+def test_few_rows_are_read(database: Any) -> None:
     rows = rows_of(6050, 384)
     collection = unsealed(database, rows[:6000])
     read = [step.rows_read for query in rows[6000:] for step in collection.search(query, limit=10).plan.segments]
     assert np.mean(read) < 600
 
 
-def test_small_heads_are_scanned_exactly(database: vicino.Database) -> None:
+def test_small_heads_are_scanned_exactly(database: Any) -> None:
     rows = rows_of(2050)
     collection = unsealed(database, rows[:2000])
     assert recall(collection, rows[2000:2005], strategy="scan") == 1.0
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "binary"])
-def test_rows_that_are_codes_themselves_are_scanned_exactly(database: vicino.Database, dtype: str) -> None:
+def test_rows_that_are_codes_themselves_are_scanned_exactly(database: Any, dtype: str) -> None:
     rows = np.random.default_rng(2).integers(0, 100, (3000, 64)).astype("int8" if dtype == "int8" else "uint8")
     collection = unsealed(database, rows, dtype=dtype, metric="hamming" if dtype == "binary" else "l2")
     assert strategies(collection.search(rows[5], limit=10)) == {"scan"}
 
 
-def test_an_exact_search_reads_every_row(database: vicino.Database) -> None:
+def test_an_exact_search_reads_every_row(database: Any) -> None:
     rows = rows_of(3000)
     plan = unsealed(database, rows).search(rows[5], limit=10, exact=True).plan
     assert [(step.strategy, step.rows_read) for step in plan.segments] == [("scan", 3000)]
 
 
 @pytest.mark.parametrize("where", [F.even == True, F.tenth == 3, (F.tenth == 3) & (F.even == False)], ids=["half", "tenth", "both"])  # noqa: E712
-def test_only_matching_rows_are_found(database: vicino.Database, where: object) -> None:
+def test_only_matching_rows_are_found(database: Any, where: Any) -> None:
     rows = rows_of(6050)
     collection = unsealed(database, rows[:6000])
     assert recall(collection, rows[6000:], where=where) >= 0.999
 
 
-def test_limits_are_honored_where_just_enough_rows_match(database: vicino.Database) -> None:
+def test_limits_are_honored_where_just_enough_rows_match(database: Any) -> None:
     rows = rows_of(3000)
     collection = unsealed(database, rows)
     assert len(collection.search(rows[0], limit=37, where=F.tenth == 3)) == 37
     assert len(collection.search(rows[0], limit=300, where=F.tenth == 3)) == 300
 
 
-def test_deleted_and_replaced_rows_are_not_found(database: vicino.Database) -> None:
+def test_deleted_and_replaced_rows_are_not_found(database: Any) -> None:
     rows = rows_of(4050)
     collection = unsealed(database, rows[:4000])
     collection.delete(range(0, 4000, 2))
@@ -113,7 +114,7 @@ def test_deleted_and_replaced_rows_are_not_found(database: vicino.Database) -> N
     assert 1 not in collection.search(rows[1], limit=10).ids
 
 
-def test_records_without_the_vector_are_passed_over(database: vicino.Database) -> None:
+def test_records_without_the_vector_are_passed_over(database: Any) -> None:
     rows = rows_of(6050)
     collection = database.create_collection("rows", vectors={"a": vicino.VectorSpec(96), "b": vicino.VectorSpec(96)})
     keep_unsealed(collection)
@@ -124,7 +125,7 @@ def test_records_without_the_vector_are_passed_over(database: vicino.Database) -
     assert all(hit.id % 3 for query in rows[:9] for hit in collection.search(query, vector="b", limit=10))
 
 
-def test_rows_written_topic_by_topic_are_found_by_codes_of_their_own(database: vicino.Database) -> None:
+def test_rows_written_topic_by_topic_are_found_by_codes_of_their_own(database: Any) -> None:
     random = np.random.default_rng(4)
     rows = random.standard_normal((24_050, 64)).astype(np.float32)
     rows[12_000:] += 3 * random.standard_normal(64).astype(np.float32)
@@ -135,7 +136,7 @@ def test_rows_written_topic_by_topic_are_found_by_codes_of_their_own(database: v
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
-def test_zero_vectors_and_copies_are_found(database: vicino.Database, metric: str) -> None:
+def test_zero_vectors_and_copies_are_found(database: Any, metric: str) -> None:
     rows = rows_of(5000)
     rows[::7] = 0
     rows[1::7] = rows[1]
@@ -144,7 +145,7 @@ def test_zero_vectors_and_copies_are_found(database: vicino.Database, metric: st
     assert recall(collection, np.zeros((1, 96), np.float32)) == 1.0
 
 
-def test_rows_near_the_ends_of_float_are_found(database: vicino.Database) -> None:
+def test_rows_near_the_ends_of_float_are_found(database: Any) -> None:
     rows = rows_of(3000)
     rows[100:200] *= np.float32(1e37)
     rows[200:300] *= np.float32(1e-30)
@@ -152,14 +153,14 @@ def test_rows_near_the_ends_of_float_are_found(database: vicino.Database) -> Non
     assert recall(collection, rows[90:310:20]) >= 0.999
 
 
-def test_batches_of_queries_find_the_same(database: vicino.Database) -> None:
+def test_batches_of_queries_find_the_same(database: Any) -> None:
     rows = rows_of(6050)
     collection = unsealed(database, rows[:6000])
     single = [collection.search(query, limit=10).ids for query in rows[6000:]]
     assert [found.ids for found in collection.search_many(rows[6000:], limit=10)] == single
 
 
-def test_the_size_of_writes_does_not_change_answers(database: vicino.Database) -> None:
+def test_the_size_of_writes_does_not_change_answers(database: Any) -> None:
     rows = rows_of(6050)
     collection = unsealed(database, rows[:6000])
     with vicino.open() as other:
@@ -168,7 +169,7 @@ def test_the_size_of_writes_does_not_change_answers(database: vicino.Database) -
             assert again.search(query, limit=10).ids == collection.search(query, limit=10).ids
 
 
-def test_codes_count_as_memory(database: vicino.Database) -> None:
+def test_codes_count_as_memory(database: Any) -> None:
     rows = rows_of(6000)
     collection = unsealed(database, rows)
     before = collection._shard.state.head_bytes
@@ -177,7 +178,7 @@ def test_codes_count_as_memory(database: vicino.Database) -> None:
         assert before - exact._shard.state.head_bytes >= 6000 * 96 // 8
 
 
-def test_searches_find_what_was_written_before_them_while_more_is_written(database: vicino.Database) -> None:
+def test_searches_find_what_was_written_before_them_while_more_is_written(database: Any) -> None:
     rows = rows_of(12_000, 64)
     collection = unsealed(database, rows[:2500])
     failures: list[str] = []
