@@ -92,6 +92,7 @@ def summarize(rounds: list[dict[str, Any]], n: int) -> dict[str, Any]:
         "acknowledged": rounds[0]["acknowledged"],
         "durable_per_s": report.spread(n / found["durable_s"] for found in rounds),
         "indexed_per_s": report.spread(n / found["indexed_s"] for found in rounds),
+        "build_share": report.spread(1 - found["durable_s"] / found["indexed_s"] for found in rounds),
         "batch_ms": report.spread(found["batch_s_median"] * 1e3 for found in rounds),
         "batch_ms_max": report.spread(found["batch_s_max"] * 1e3 for found in rounds),
         "open_ms": report.spread(found["open_s"] * 1e3 for found in rounds),
@@ -146,7 +147,8 @@ def figures(measured: dict[str, Any]) -> list[report.Figure]:
             lines.append(report.Figure(f"ingest, {peer}", "", found["error"]))
             continue
         got = (
-            f"{found['durable_per_s']['median']:,.0f}/s durable, {found['indexed_per_s']['median']:,.0f}/s indexed, "
+            f"{found['durable_per_s']['median']:,.0f}/s durable, {found['indexed_per_s']['median']:,.0f}/s indexed "
+            f"({found['build_share']['median']:.0%} of the time after the last write), "
             f"recall {found['recall_at_10']['median']:.3f} at {found['query_us']['median']:,.0f} us, "
             f"reopen {found['open_ms']['median']:.1f} + {found['first_query_ms']['median']:.1f} ms, "
             f"{found['disk_bytes_per_record']['median']:,.0f} B disk, {found['memory_bytes_per_record']['median']:,.0f} B memory"
