@@ -89,10 +89,13 @@ class Target:
         """Beam, lists to scan (0: the engine chooses), whether all candidates are scored: as promised, as asked, or as the index says."""
         if choice is not None:
             return choice.effort, 0, choice.exact
-        if ef is None and nprobe is None and type(self.spec.index) is not str:
+        if type(self.spec.index) is not str:
             index = self.spec.index_spec
-            ef, nprobe = index.ef, index.nprobe
-        return ef or 0, nprobe or 0, exact
+            exact = exact or index.is_flat
+            if ef is None and nprobe is None:
+                ef, nprobe = index.ef, index.nprobe
+        # Who wants no index wants every vector scored: those that are not sealed yet as well.
+        return ef or 0, nprobe or 0, exact or self.spec.index == "flat"
 
     def rescore(self, asked: RescoreBy | None, choice: Choice | None) -> float | str:
         """How what codes have found is scored: as asked, or as the index says. Raises InvalidArgument where that cannot be."""

@@ -84,6 +84,13 @@ def test_rows_that_are_codes_themselves_are_scanned_exactly(database: Any, dtype
     assert strategies(collection.search(rows[5], limit=10)) == {"scan"}
 
 
+@pytest.mark.parametrize("index", ["flat", vicino.IndexSpec("flat")], ids=["by name", "by parameters"])
+def test_without_an_index_every_row_is_read(database: Any, index: Any) -> None:
+    rows = rows_of(3000)
+    found = unsealed(database, rows, index=index).search(rows[5], limit=10)
+    assert (strategies(found), found.recall) == ({"scan"}, 1.0)
+
+
 def test_an_exact_search_reads_every_row(database: Any) -> None:
     rows = rows_of(3000)
     plan = unsealed(database, rows).search(rows[5], limit=10, exact=True).plan
