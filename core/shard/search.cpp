@@ -158,6 +158,7 @@ class EntrySearch {
     const auto name = [](CodeLevel level) { return level == CodeLevel::bits1 ? "1bit" : level == CodeLevel::bits4 ? "4bit" : "8bit"; };
     if (codes_) return name(codes_->finest());
     if (graph_) return graph_->has_codes() ? name(graph_->codes()->has_fine() ? CodeLevel::bits8 : CodeLevel::bits4) : "";
+    if (!lists_) return name(CodeLevel::bits1);  // the blocks of a head
     return lists_->kind() == IvfKind::flat ? "" : lists_->kind() == IvfKind::coded ? "4bit" : "pq";
   }
 
