@@ -22,7 +22,7 @@ from vicino.filter.compile import compile_filter
 from vicino.filter.parse import parse_where
 
 K = 10
-LIMIT_US = 15.0
+LIMIT_US = 10.0
 
 
 def calls(collection: Any, query: Any, where: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -36,7 +36,7 @@ def calls(collection: Any, query: Any, where: Any) -> tuple[Callable[[], Any], C
 
     def core() -> Any:
         matches = None if compiled is None else snapshot.match(compiled, slots, cancel)
-        return snapshot.search(column, rows, K, 0, False, matches, True, cancel)
+        return snapshot.search(column, rows, K, 0, False, matches, cancel)
 
     return lambda: collection.search(query, where=where, limit=K), core
 

@@ -41,17 +41,6 @@ nb::tuple to_ranking(const std::vector<Hit>& hits) {
   return nb::make_tuple(to_array(std::move(locators)), to_array(std::move(distances)));
 }
 
-std::size_t count_queries(const ColumnSpec& column, const RawArray& queries, const Matches* matches, const Snapshot& snapshot) {
-  const Dtype dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
-  const std::size_t width = row_bytes(dtype, column.dim);
-  if (queries.size() % width) throw InvalidArgument("the queries do not fit the column");
-  if (dtype == Dtype::float32)
-    if (const auto bad = first_non_finite({queries.data(), static_cast<std::uint32_t>(queries.size() / width), column.dim, dtype, nullptr}))
-      throw InvalidArgument("the query vector holds NaN or an infinity at position " + std::to_string(bad->second));
-  if (matches && matches->rows.size() != snapshot.entries().size()) throw InvalidArgument("the matches belong to another snapshot");
-  return queries.size() / width;
-}
-
 nb::tuple search_rows(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
                       const Matches* matches, const Cancel& cancel, const std::optional<LocatorArray>& held_out, std::size_t nprobe,
                       float oversampling) {
@@ -87,6 +76,17 @@ nb::tuple search_examples(const Snapshot& snapshot, const Column& column, const 
 }
 
 }  // namespace
+
+std::size_t count_queries(const ColumnSpec& column, const RawArray& queries, const Matches* matches, const Snapshot& snapshot) {
+  const Dtype dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
+  const std::size_t width = row_bytes(dtype, column.dim);
+  if (queries.size() % width) throw InvalidArgument("the queries do not fit the column");
+  if (dtype == Dtype::float32)
+    if (const auto bad = first_non_finite({queries.data(), static_cast<std::uint32_t>(queries.size() / width), column.dim, dtype, nullptr}))
+      throw InvalidArgument("the query vector holds NaN or an infinity at position " + std::to_string(bad->second));
+  if (matches && matches->rows.size() != snapshot.entries().size()) throw InvalidArgument("the matches belong to another snapshot");
+  return queries.size() / width;
+}
 
 void bind_query(nb::class_<Snapshot>& snapshot) {
   snapshot

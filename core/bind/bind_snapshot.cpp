@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 
+#include "bind/found.h"
 #include "bind/ids.h"
 #include "bind/shard_types.h"
 #include "bind/values.h"
@@ -23,32 +24,6 @@ using namespace nb::literals;
 namespace vicino::bind {
 
 namespace {
-
-/// Whether the documents of all hits together take at most `bytes_max`.
-bool documents_fit(const Snapshot& snapshot, const std::vector<std::vector<Hit>>& hits, std::size_t bytes_max) {
-  if (bytes_max == std::numeric_limits<std::size_t>::max()) return true;
-  std::size_t bytes = 0;
-  for (const auto& of_query : hits)
-    for (const Hit& hit : of_query) bytes += snapshot.document(static_cast<Locator>(hit.row)).size();
-  return bytes <= bytes_max;
-}
-
-/// ids, distances, encoded documents (None unless asked for) and locators of one query, ready for vicino.query.results.
-nb::tuple to_results(const Snapshot& snapshot, const std::vector<Hit>& hits, bool documents) {
-  nb::list ids, blobs;
-  std::vector<float> distances;
-  std::vector<std::int64_t> locators;
-  distances.reserve(hits.size());
-  locators.reserve(hits.size());
-  for (const Hit& hit : hits) {
-    const auto at = static_cast<Locator>(hit.row);
-    ids.append(decode_id(snapshot.id(at)));
-    if (documents) blobs.append(to_bytes(snapshot.document(at)));
-    distances.push_back(hit.distance);
-    locators.push_back(at);
-  }
-  return nb::make_tuple(ids, to_array(std::move(distances)), documents ? nb::object(blobs) : nb::none(), to_array(std::move(locators)));
-}
 
 const char* name_of(Strategy strategy) {
   switch (strategy) {
@@ -79,28 +54,20 @@ nb::dict to_dict(const EntryStats& stats) {
   return out;
 }
 
-nb::tuple search(const Snapshot& snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
-                 const Matches* matches, bool documents, const Cancel& cancel, std::size_t documents_bytes_max, std::size_t nprobe,
-                 float oversampling) {
-  const SearchRequest request{spec_of(column), k, ef, nprobe, exact, oversampling};
-  const Dtype query_dtype = request.column.dtype == Dtype::float16 ? Dtype::float32 : request.column.dtype;
-  const std::size_t width = row_bytes(query_dtype, request.column.dim);
+nb::tuple search(std::shared_ptr<Snapshot> snapshot, const Column& column, const RawArray& queries, std::size_t k, std::size_t ef, bool exact,
+                 const Matches* matches, const Cancel& cancel, std::size_t nprobe, unsigned threads, float oversampling) {
+  SearchRequest request{spec_of(column), k, ef, nprobe, exact, oversampling};
+  request.threads = threads;
   if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
-  if (queries.size() % width) throw InvalidArgument("the queries do not fit the column");
-  if (query_dtype == Dtype::float32)
-    if (const auto bad = first_non_finite({queries.data(), static_cast<std::uint32_t>(queries.size() / width), request.column.dim, query_dtype, nullptr}))
-      throw InvalidArgument("the query vector holds NaN or an infinity at position " + std::to_string(bad->second));
-  if (matches && matches->rows.size() != snapshot.entries().size()) throw InvalidArgument("the matches belong to another snapshot");
+  const std::size_t n = count_queries(request.column, queries, matches, *snapshot);
   SearchOutcome outcome;
   {
     nb::gil_scoped_release unlocked;
-    outcome = snapshot.search(request, {queries.data(), queries.size()}, queries.size() / width, matches, cancel);
+    outcome = snapshot->search(request, {queries.data(), queries.size()}, n, matches, cancel);
   }
-  documents = documents && documents_fit(snapshot, outcome.hits, documents_bytes_max);
-  nb::list results, stats;
-  for (const auto& hits : outcome.hits) results.append(to_results(snapshot, hits, documents));
-  for (const EntryStats& entry : outcome.stats) stats.append(to_dict(entry));
-  return nb::make_tuple(results, stats);
+  nb::list found;
+  for (auto& hits : outcome.hits) found.append(Found(snapshot, std::move(hits)));
+  return nb::make_tuple(found, SearchCounts{std::move(outcome.stats)});
 }
 
 /// Live rows that match, in order of entries and rows, from `after` (exclusive; -1: from the start).
@@ -289,10 +256,14 @@ nb::list to_list(const std::vector<EntryStats>& all) {
 }
 
 void bind_snapshot(nb::module_& m) {
+  bind_found(m);
   nb::class_<Matches>(m, "Matches", "Live rows of a snapshot that meet a condition.")
       .def_ro("count", &Matches::count)
       .def_ro("counts", &Matches::counts)
       .def_prop_ro("rows_scanned", [](const Matches& matches) { return matches.stats.rows_scanned; })
+      .def_prop_ro("is_indexed", [](const Matches& matches) { return matches.stats.paths_scanned.empty(); },
+                   "Whether no field had to be read from documents.")
+      .def_prop_ro("memory_bytes", &Matches::memory_bytes)
       .def_prop_ro("paths_indexed", [](const Matches& matches) {
         return std::vector<std::string>(matches.stats.paths_indexed.begin(), matches.stats.paths_indexed.end());
       })
@@ -304,6 +275,7 @@ void bind_snapshot(nb::module_& m) {
   bind_query(snapshot);
   snapshot
       .def_prop_ro("version", [](const Snapshot& s) { return s.version(); })
+      .def_prop_ro("identity", &Snapshot::identity, "Another number for every snapshot of this process.")
       .def_prop_ro("n_records", &Snapshot::n_records)
       .def_prop_ro("entries", &entry_infos)
       .def("walked", [](const Snapshot& s, std::uint32_t slot) {
@@ -368,10 +340,8 @@ void bind_snapshot(nb::module_& m) {
         return out;
       }, "slot"_a, "locators"_a, "Stored bytes of a sparse or multi-vector, empty where there is none.")
       .def("n_uncovered", &Snapshot::n_uncovered, "slot"_a, "Live records that a text index does not hold yet.")
-      .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "documents"_a, "cancel"_a,
-           "documents_bytes_max"_a = std::numeric_limits<std::size_t>::max(), "nprobe"_a = 0, "oversampling"_a = kRescoredByBound,
-           "(ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are "
-           "asked for and all of them together take at most `documents_bytes_max`.")
+      .def("search", &search, "column"_a, "queries"_a, "k"_a, "ef"_a, "exact"_a, "matches"_a.none(), "cancel"_a, "nprobe"_a = 0, "threads"_a = 1,
+           "oversampling"_a = kRescoredByBound, "What every query found, and the counts of all entries. Several queries are shared by so many threads.")
       .def("locators", &locators, "matches"_a.none(), "after"_a, "limit"_a)
       .def("spaced_records", [](const Snapshot& s, std::uint32_t slot, std::size_t n) {
         auto found = s.spaced_records(slot, n);

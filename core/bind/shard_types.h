@@ -70,6 +70,9 @@ const Segment& segment_at(const Snapshot& snapshot, std::uint64_t key);
 /// Throws InvalidArgument for k = 0 and for matches of another snapshot.
 void expect_matches(const Snapshot& snapshot, const Matches* matches, std::size_t k);
 
+/// How many queries of a column these bytes are. Throws InvalidArgument unless they fit it, are finite and the matches are of this snapshot.
+std::size_t count_queries(const ColumnSpec& column, const RawArray& queries, const Matches* matches, const Snapshot& snapshot);
+
 /// Stats of a search, one mapping per entry.
 nanobind::list to_list(const std::vector<EntryStats>& all);
 

@@ -16,13 +16,13 @@
 #include "index/scan.h"
 #include "index/two_hop.h"
 #include "shard/snapshot.h"
+#include "util/thread_pool.h"
 
 namespace vicino {
 
 namespace {
 
 constexpr std::size_t kDefaultEf = 64;
-constexpr std::size_t kQueriesPerCheck = 1024;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less (0010-filters.md)
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
@@ -31,6 +31,7 @@ constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
 constexpr std::size_t kProbedMin = 8;
 constexpr std::size_t kListsMin = 100;       // times k: of fewer rows a scan costs less than finding their lists
+constexpr std::size_t kPartsPerThread = 8, kPartMin = 4, kPartMax = 64;  // of a batch; a part's prepared queries are to stay in the cache
 constexpr std::size_t kCodedScanMin = 8;     // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
 
 /// One entry's part in one search call.
@@ -136,8 +137,9 @@ std::uint32_t hidden_node(const Graph& graph, std::uint32_t row) {
 class EntrySearch {
  public:
   EntrySearch(const Task& task, const SearchRequest& request, std::uint64_t all_candidates, std::span<const PreparedQuery> queries,
-              std::span<TopK> best, EntryStats& stats, const Cancel& cancel)
-      : task_(task), request_(request), all_candidates_(all_candidates), queries_(queries), best_(best), stats_(stats), cancel_(cancel) {
+              std::size_t first_query, std::span<TopK> best, EntryStats& stats, const Cancel& cancel)
+      : task_(task), request_(request), all_candidates_(all_candidates), queries_(queries), first_query_(first_query), best_(best), stats_(stats),
+        cancel_(cancel) {
     const VectorIndex* index = task.entry->rows->vector_index(request.column.slot);
     if (!index || request.exact) return;
     graph_ = index->graph();
@@ -203,7 +205,7 @@ class EntrySearch {
         request_.ef ? request_.ef : default_beam(request_.k, static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
     const std::size_t ef = std::max(beam, task_.allowed ? static_cast<std::size_t>(kBeamPerShare / share()) : 0);
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
-    const std::uint32_t held_out = held_out_row(task_, request_, i);
+    const std::uint32_t held_out = held_out_row(task_, request_, first_query_ + i);
     const HiddenNode hidden(hidden_node(*graph_, held_out));
     const VectorBlock& block = task_.chunks[0].block;
     TopK found(request_.k);
@@ -274,6 +276,7 @@ class EntrySearch {
   const SearchRequest& request_;
   std::uint64_t all_candidates_;
   std::span<const PreparedQuery> queries_;
+  std::size_t first_query_;  // number in the request of the first of them
   std::span<TopK> best_;
   EntryStats& stats_;
   const Cancel& cancel_;
@@ -284,40 +287,91 @@ class EntrySearch {
   Rescoring rescoring_ = rescoring_of(request_);
 };
 
+/// All that one search call asks of a snapshot.
+struct SearchJob {
+  const SearchRequest& request;
+  std::span<const Task> tasks;
+  std::uint64_t all_candidates;
+  std::span<const std::uint8_t> queries;  // rows of the type in which the column is asked
+  std::size_t query_bytes;
+  std::span<std::vector<Hit>> hits;       // per query
+};
+
+/// The search of queries `first` to `last`, exclusive; adds to the counts of every entry.
+void search_part(const SearchJob& job, std::size_t first, std::size_t last, std::span<EntryStats> counts, const Cancel& cancel) {
+  const ColumnSpec& column = job.request.column;
+  std::vector<PreparedQuery> prepared;
+  prepared.reserve(last - first);
+  for (std::size_t i = first; i < last; ++i)
+    prepared.emplace_back(column.metric, column.dtype, column.dim, job.queries.data() + i * job.query_bytes);
+  std::vector<TopK> best(last - first, TopK(job.request.k));
+  for (std::size_t i = 0; i < job.tasks.size(); ++i) {
+    if (!job.tasks[i].candidates) continue;
+    const auto start = Cancel::Clock::now();
+    EntrySearch(job.tasks[i], job.request, job.all_candidates, prepared, first, best, counts[i], cancel).run();
+    counts[i].seconds += std::chrono::duration<double>(Cancel::Clock::now() - start).count();
+  }
+  for (std::size_t i = first; i < last; ++i) {
+    job.hits[i] = std::move(best[i - first]).take_sorted();
+    for (Hit& hit : job.hits[i]) hit.distance = public_distance(column.metric, hit.distance);
+  }
+}
+
+/// Queries of different parts may go different ways; what is told is the way that took more than the others.
+void add_counts(std::span<const EntryStats> part, std::span<EntryStats> counts) {
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    counts[i].rows_scored += part[i].rows_scored;
+    counts[i].rows_read += part[i].rows_read;
+    counts[i].hops += part[i].hops;
+    counts[i].seconds += part[i].seconds;
+    counts[i].strategy = std::max(counts[i].strategy, part[i].strategy);
+  }
+}
+
+/// Parts are handed to threads one by one, so that a slow query holds up nobody. Only the calling thread asks `cancel`, which may need the
+/// interpreter; the others stop once it has.
+void search_parts(const SearchJob& job, std::size_t n_queries, std::size_t part_size, unsigned threads, std::span<EntryStats> counts,
+                  const Cancel& cancel) {
+  const std::size_t n_parts = (n_queries + part_size - 1) / part_size;
+  std::vector<std::vector<EntryStats>> of_part(n_parts, std::vector<EntryStats>(counts.begin(), counts.end()));
+  Cancel stop;
+  parallel_for(threads, n_parts, [&](std::size_t part, std::size_t worker) {
+    const std::size_t first = part * part_size;
+    try {
+      search_part(job, first, std::min(first + part_size, n_queries), of_part[part], worker ? stop : cancel);
+    } catch (...) {
+      if (worker && stop.cancelled()) return;  // the thread that stopped it tells why
+      stop.cancel();
+      throw;
+    }
+  });
+  for (const auto& part : of_part) add_counts(part, counts);
+}
+
 }  // namespace
 
 SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std::uint8_t> queries, std::size_t n_queries, const Matches* matches,
                                const Cancel& cancel) const {
   const ColumnSpec& column = request.column;
   expect_column(column);
-  const Dtype query_dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
-  const std::size_t width = row_bytes(query_dtype, column.dim);
-  std::vector<PreparedQuery> prepared;
-  prepared.reserve(n_queries);
-  for (std::size_t i = 0; i < n_queries; ++i) {
-    if (i % kQueriesPerCheck == 0) cancel.check();
-    prepared.emplace_back(column.metric, column.dtype, column.dim, queries.data() + i * width);
-  }
-  std::vector<TopK> best(n_queries, TopK(request.k));
-
+  cancel.check();
   SearchOutcome outcome;
+  outcome.hits.resize(n_queries);
   std::vector<Task> tasks;
+  tasks.reserve(entries_.size());
   std::uint64_t all_candidates = 0;
   for (std::size_t position = 0; position < entries_.size(); ++position) {
     tasks.push_back(make_task(*this, position, column.slot, matches));
-    all_candidates += tasks.back().candidates;
+    const Task& task = tasks.back();
+    all_candidates += task.candidates;
+    outcome.stats.push_back({task.entry->rows->key(), task.entry->rows->size(), task.candidates, Strategy::none});
   }
-  for (const Task& task : tasks) {
-    const auto start = Cancel::Clock::now();
-    EntryStats stats{task.entry->rows->key(), task.entry->rows->size(), task.candidates, Strategy::none, 0, 0};
-    if (task.candidates) EntrySearch(task, request, all_candidates, prepared, best, stats, cancel).run();
-    stats.seconds = std::chrono::duration<double>(Cancel::Clock::now() - start).count();
-    outcome.stats.push_back(stats);
-  }
-  for (TopK& top : best) {
-    outcome.hits.push_back(std::move(top).take_sorted());
-    for (Hit& hit : outcome.hits.back()) hit.distance = public_distance(column.metric, hit.distance);
-  }
+  const Dtype query_dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
+  const SearchJob job{request, tasks, all_candidates, queries, row_bytes(query_dtype, column.dim), outcome.hits};
+  const unsigned threads = std::max(1u, request.threads);
+  const std::size_t part_size = std::clamp<std::size_t>(n_queries / (threads * kPartsPerThread), kPartMin, kPartMax);
+  if (n_queries <= part_size) search_part(job, 0, n_queries, outcome.stats, cancel);
+  else search_parts(job, n_queries, part_size, threads, outcome.stats, cancel);
   return outcome;
 }
 

@@ -1,6 +1,7 @@
 #include "shard/snapshot.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "kernels/coded_rows.h"
@@ -42,7 +43,16 @@ class EntrySource final : public RowSource {
 
 }  // namespace
 
+std::size_t Matches::memory_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& bitmap : rows)
+    if (bitmap) bytes += bitmap->n_words() * sizeof(std::uint64_t);
+  return bytes;
+}
+
 Snapshot::Snapshot(std::uint64_t version, std::vector<Entry> entries) : version_(version), entries_(std::move(entries)) {
+  static std::atomic<std::uint64_t> made{0};
+  identity_ = made.fetch_add(1, std::memory_order_relaxed);
   for (const Entry& entry : entries_) n_records_ += entry.n_live;
 }
 

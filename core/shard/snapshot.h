@@ -43,6 +43,7 @@ struct Matches {
   std::vector<std::uint32_t> counts;
   std::uint64_t count = 0;
   EvaluateStats stats;
+  std::size_t memory_bytes() const;
 };
 
 enum class Strategy : std::uint8_t { none, scan, scan_codes, walk, two_hop, walk_then_scan, lists, postings };
@@ -70,6 +71,7 @@ struct SearchRequest {
   std::size_t nprobe = 0;  // lists that are scanned; 0: chosen from their number, or from ef
   bool exact = false;    // scan everything
   float oversampling = kRescoredByBound;  // candidates by codes that are scored by rows, times k; 0: none, scores are those of the codes
+  unsigned threads = 1;    // by which several queries are shared
   std::span<const Locator> held_out{};  // empty, or per query a row that is searched as if it were not there; kNowhere: none
 };
 
@@ -90,6 +92,8 @@ class Snapshot {
   Snapshot(std::uint64_t version, std::vector<Entry> entries);
 
   std::uint64_t version() const { return version_; }
+  /// Another number for every snapshot of this process.
+  std::uint64_t identity() const { return identity_; }
   const std::vector<Entry>& entries() const { return entries_; }
   std::uint64_t n_records() const { return n_records_; }
 
@@ -139,7 +143,7 @@ class Snapshot {
  private:
   const Entry& entry_of(Locator at) const;
 
-  std::uint64_t version_;
+  std::uint64_t version_, identity_;
   std::vector<Entry> entries_;
   std::uint64_t n_records_ = 0;
 };

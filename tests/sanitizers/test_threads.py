@@ -128,7 +128,7 @@ class ShardUnderStress:
         snapshot.facet("n", matches, cancel)
         for column, query in ((PLAIN, np.zeros(2, np.float32)), (SPARSE, np.ones(3, np.float32))):
             for exact in (True, False):
-                snapshot.search(column, query.view(np.uint8), 10, 0, exact, matches, True, cancel)
+                snapshot.search(column, query.view(np.uint8), 10, 0, exact, matches, cancel)
         snapshot.vectors(SPARSE, locators)
 
 

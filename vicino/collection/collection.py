@@ -56,8 +56,9 @@ class Collection(ReadableCollection[T]):
         maintenance: Maintenance | None = None,
         model: TextModel | None = None,
         record_class: type | None = None,
+        threads: int = 1,
     ) -> None:
-        super().__init__(name, shard, env, maintenance=maintenance, model=model, record_class=record_class)
+        super().__init__(name, shard, env, maintenance=maintenance, model=model, record_class=record_class, threads=threads)
         self._writes = Writes(shard, self._reader) if isinstance(shard, Shard) else None
         self._purged_at = env.monotonic()
 
@@ -452,7 +453,9 @@ class Collection(ReadableCollection[T]):
         from vicino.collection.history import open_version
 
         shard = open_version(self._shard, version)
-        past: Collection[T] = Collection(self._name, shard, self._env, model=self._model, record_class=self._record_class)
+        past: Collection[T] = Collection(
+            self._name, shard, self._env, model=self._model, record_class=self._record_class, threads=self._searcher.threads
+        )
         past._searcher.know_names_of(self._searcher)
         return past
 

@@ -65,7 +65,7 @@ def _nearest(
         stage.recall = choice.estimate
         stage.details["recall"] = f"{choice.estimate:.3f} (asked for {choice.target:g})"
     if choice is not None or run.settings.keep_queries:
-        run.searcher.promises.saw(run.snapshot, target.column, row, k, matches, choice, [distances])
+        run.searcher.promises.saw(run.snapshot, target.column, row, k, matches, choice, [lambda: distances])
     return _ranking(locators, distances, target.spec.metric)
 
 

@@ -43,6 +43,16 @@ def expect_searchable(device: str, spec: VectorSpec, name: str, *, exact: bool) 
         raise InvalidArgument(f'device="{device}" knows {", ".join(METRICS)}, vector "{name}" has {spec.metric}; leave device= out')
 
 
+class Counted:
+    """What the core's counts of a search are, of several searches."""
+
+    def __init__(self, stats: list[dict[str, Any]]) -> None:
+        self._stats = stats
+
+    def entries(self) -> list[dict[str, Any]]:
+        return self._stats
+
+
 def search_on_device(
     device: Device,
     snapshot: _core.Snapshot,
@@ -52,11 +62,11 @@ def search_on_device(
     matches: _core.Matches | None,
     cancel: _core.Cancel,
     room: ReadRoom,
-) -> tuple[list[Any], list[dict[str, Any]], tuple[str, ...]]:
+) -> tuple[list[_core.Found], Counted, tuple[str, ...]]:
     """What `Snapshot.search` answers, and notes for the plan. queries: the bytes of one query in each row."""
-    found: list[Any] = []
+    found: list[_core.Found] = []
     stats: list[dict[str, Any]] = []
-    n_unproven, documents_max = 0, room.uncounted_max
+    n_unproven = 0
     query_bytes = CANDIDATE_BYTES * candidates_for(k) + QUERY_BYTES_PER_DIM * target.spec.dim
     group = max(1, GROUP_BYTES // query_bytes)
     for start in range(0, len(queries), group):
@@ -70,19 +80,17 @@ def search_on_device(
                 nearest.offer(rows, locators)
         for number, locators in enumerate(nearest.candidates()):
             among = snapshot.matches_of(locators)
-            (answer,), counted = snapshot.search(target.column, part[number], k, 0, True, among, True, cancel, documents_max)
-            distances = answer[1]
+            (answer,), counted = snapshot.search(target.column, part[number], k, 0, True, among, cancel)
+            distances = answer.distances()
             if not nearest.is_complete(number, distances[-1] if len(distances) == k else np.inf):
                 n_unproven += 1
-                (answer,), counted = snapshot.search(target.column, part[number], k, 0, True, matches, True, cancel, documents_max)
-            if room.is_limited and answer[2] is not None:
-                documents_max -= min(documents_max, sum(map(len, answer[2])))
+                (answer,), counted = snapshot.search(target.column, part[number], k, 0, True, matches, cancel)
             found.append(answer)
-            stats = _added(stats, counted)
+            stats = _added(stats, counted.entries())
     notes = [f"distances were computed on {device.name}; rows scored are those that the core checked"]
     if n_unproven:
         notes.append(f"of {n_unproven} of {len(queries)} queries the device could not tell the nearest rows apart; the core searched them")
-    return found, stats, tuple(notes)
+    return found, Counted(stats), tuple(notes)
 
 
 def _tiles(snapshot: _core.Snapshot, target: Target, matches: _core.Matches | None, size: int) -> Iterator[tuple[Floats, Integers]]:

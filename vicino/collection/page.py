@@ -15,6 +15,8 @@ EF_MAX = 1_000_000
 
 def check_page(limit: int, offset: int) -> int:
     """How many records have to be ranked. Raises InvalidArgument for what is no number of hits or lies out of range."""
+    if type(limit) is type(offset) is int and 1 <= limit <= LIMIT_MAX and 0 <= offset <= OFFSET_MAX:  # as nearly all searches ask
+        return limit + offset
     if not _is_whole(limit) or not 1 <= limit <= LIMIT_MAX:
         raise InvalidArgument(f"limit must be between 1 and {LIMIT_MAX}, got {limit!r}; use iter() to read everything")
     if not _is_whole(offset) or not 0 <= offset <= OFFSET_MAX:

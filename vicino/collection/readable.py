@@ -53,6 +53,7 @@ class ReadableCollection(Generic[T]):
         maintenance: Maintenance | None = None,
         model: TextModel | None = None,
         record_class: type | None = None,
+        threads: int = 1,
     ) -> None:
         self._name, self._shard, self._env = name, shard, env
         self._maintenance, self._model = maintenance, model
@@ -60,7 +61,7 @@ class ReadableCollection(Generic[T]):
         self._reader = SnapshotReader(env, self._room)
         self._record_class = record_class
         self._searcher = Searcher(
-            name, shard, env, self._reader, self._room, maintenance=maintenance, model=model, record_class=record_class
+            name, shard, env, self._reader, self._room, maintenance=maintenance, model=model, record_class=record_class, threads=threads
         )
         self._outside: Env = RealEnv() if isinstance(env, MemoryEnv) else env
 

@@ -31,8 +31,31 @@ Layout = tuple[int, tuple[tuple[int, int], ...]]
 """Version, then key and number of rows of every entry; see `layout_of`."""
 FILTER_CACHE = 256
 """Filters kept per collection, read and compiled; programs repeat a few shapes."""
-MATCHES_KEPT = 4
+MATCHES_KEPT, MATCHES_BYTES = 128, 16 << 20
 """Answers of filters kept per collection, a bit a record each, until something is written: pages and tenants ask the same again."""
+
+
+class KeptMatches:
+    """Answers of filters over one snapshot, those asked for lately: of two generations the older is let go when the younger is full."""
+
+    def __init__(self, snapshot: int | None = None, settings: Settings | None = None) -> None:
+        self.snapshot, self.settings = snapshot, settings
+        self._young: dict[Condition, _core.Matches] = {}
+        self._old: dict[Condition, _core.Matches] = {}
+        self._young_bytes = 0
+
+    def find(self, condition: Condition) -> _core.Matches | None:
+        matches = self._young.get(condition)
+        if matches is None and (matches := self._old.get(condition)) is not None:
+            self.keep(condition, matches)
+        return matches
+
+    def keep(self, condition: Condition, matches: _core.Matches) -> None:
+        size = matches.memory_bytes
+        if len(self._young) >= MATCHES_KEPT // 2 or self._young_bytes + size > MATCHES_BYTES // 2:
+            self._old, self._young, self._young_bytes = self._young, {}, 0
+        self._young[condition] = matches
+        self._young_bytes += size
 
 
 class SnapshotReader:
@@ -45,7 +68,7 @@ class SnapshotReader:
         self._read: tuple[Settings | None, dict[str, Condition | None]] = (None, {})
         self._slots: tuple[Settings | None, dict[str, int]] = (None, {})
         self._unexpired: tuple[Layout, dt.datetime, _core.Matches] | None = None
-        self._matched: tuple[Settings | None, Layout | None, dict[Condition, _core.Matches]] = (None, None, {})
+        self._matched = KeptMatches()
 
     # ---- conditions
 
@@ -97,16 +120,14 @@ class SnapshotReader:
             slots = self._slots = (settings, slots_of(settings))
         if self._room.is_limited:
             return snapshot.match(self.compiled(condition), slots[1], cancel)
-        layout, kept = layout_of(snapshot), self._matched
-        if kept[0] is not settings or kept[1] != layout:
-            kept = self._matched = (settings, layout, {})
-        matches = kept[2].pop(condition, None)
+        kept = self._matched
+        if kept.snapshot != snapshot.identity or kept.settings is not settings:
+            kept = self._matched = KeptMatches(snapshot.identity, settings)
+        matches = kept.find(condition)
         if matches is None:
             matches = snapshot.match(self.compiled(condition), slots[1], cancel)
-        if not matches.paths_scanned:  # else the next search is to find the index that is being built
-            kept[2][condition] = matches
-            for oldest in list(kept[2])[:-MATCHES_KEPT]:
-                kept[2].pop(oldest, None)
+            if matches.is_indexed:  # else the next search is to find the index that is being built
+                kept.keep(condition, matches)
         return matches
 
     def _all_unexpired(self, snapshot: _core.Snapshot, settings: Settings, now: dt.datetime, cancel: _core.Cancel) -> _core.Matches:

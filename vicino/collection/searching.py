@@ -16,17 +16,16 @@ from vicino.collection.promises import Promises
 from vicino.collection.query_vector import Row, matrix_queries, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
-from vicino.collection.room import HIT_BYTES, ORDERED_ROW_BYTES, ReadRoom
+from vicino.collection.room import HIT_BYTES, ORDERED_ROW_BYTES, VIEW_BYTES, ReadRoom
 from vicino.collection.schema import Settings, VectorSpec
 from vicino.collection.typed import record_factory
 from vicino.env import Env
 from vicino.errors import InvalidArgument
-from vicino.filter.model import Condition
 from vicino.filter.parse import Where
-from vicino.query.hit import Shape
-from vicino.query.plan import Plan
+from vicino.query.hit import Shape, score_of
+from vicino.query.plan import LatePlan, Plan
 from vicino.query.rescoring import RescoreBy, oversampling, read_rescore
-from vicino.query.results import Results
+from vicino.query.results import Results, results_of
 from vicino.recall.calibration import Choice
 from vicino.recall.live import checked_recall
 from vicino.types import DEFAULT_VECTOR
@@ -151,8 +150,11 @@ class Searcher:
         maintenance: Maintenance | None,
         model: TextModel | None,
         record_class: type | None,
+        threads: int = 1,
     ) -> None:
+        """threads: by which the queries of one call are shared."""
         self._name, self.shard, self.env, self.reader, self.room = name, shard, env, reader, room
+        self.threads = threads
         self._maintenance, self._model, self._record_class = maintenance, model, record_class
         self.promises = Promises(shard) if maintenance is None else maintenance.promises
         self._shapes: dict[Any, Shape[Any]] = {}
@@ -374,15 +376,15 @@ class Searcher:
         cancel: the timeout, when it began before. device: where distances are computed, None for the core; only of an exact search.
         """
         start = self.env.monotonic()
-        limit, offset = options.limit, options.offset
+        limit, offset, room = options.limit, options.offset, self.room
         check_page(limit, offset)
         settings, snapshot = self.shard.settings, self.shard.snapshot()
         cancel = cancel or _core.Cancel(options.timeout, True)
         condition = None if options.where is None else self.reader.condition(options.where, settings)
         matches = None if condition is None and settings.ttl is None else self.reader.match(snapshot, condition, settings, cancel)
-        filtered = self.env.monotonic()
+        filter_s = 0.0 if condition is None else self.env.monotonic() - start
         names = None if options.vectors is False else vector_names(options.vectors, settings)
-        k, room = limit + offset, self.room
+        k = limit + offset
         choice = None
         if (options.recall is not None or target.spec.recall is not None) and not options.exact:
             choice = self.promise(snapshot, target, k, matches, options.recall, options.ef)
@@ -390,27 +392,40 @@ class Searcher:
         rescore = target.rescore(options.rescore, choice)
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
         with room.take(hits_bytes, "the hits of this search"):
-            # Under a memory limit larger documents are read only when it is known how large they are.
             notes: tuple[str, ...] = ()
             if device is None or not n_queries:
-                found, stats = snapshot.search(
-                    target.column, rows, k, effort, exact, matches, True, cancel, room.uncounted_max, nprobe, oversampling(rescore)
-                )
+                threads, sampled = self.threads if n_queries > 1 else 1, oversampling(rescore)
+                found, counts = snapshot.search(target.column, rows, k, effort, exact, matches, cancel, nprobe, threads, sampled)
             else:
                 from vicino.collection.on_device import search_on_device
 
-                found, stats, notes = search_on_device(device, snapshot, target, rows.reshape(n_queries, -1), k, matches, cancel, room)
-            took = self.env.monotonic() - start
-            plan = self._plan(snapshot, target, options, took, stats, condition, matches, filtered - start)
-            plan.notes += notes
-            plan.promise, plan.rescore = choice, rescore
+                found, counts, notes = search_on_device(device, snapshot, target, rows.reshape(n_queries, -1), k, matches, cancel, room)
+            took_s = self.env.monotonic() - start
             if choice is not None or settings.keep_queries:
-                self.promises.saw(snapshot, target.column, rows, k, matches, choice, [hits[1] for hits in found])
-            if not room.is_limited or (names is None and all(hits[2] is not None for hits in found)):
-                return self._results(snapshot, found, target, options, plan, names)
-            locators = np.concatenate([hits[3][offset:] for hits in found] or [np.zeros(0, np.int64)])
-            with room.records(snapshot, locators, vector_bytes(settings, names), f"reading the records of {len(locators)} hits"):
-                return self._results(snapshot, found, target, options, plan, names)
+                self.promises.saw(snapshot, target.column, rows, k, matches, choice, [hits.distances for hits in found])
+            if condition is not None and matches is not None and not matches.is_indexed:
+                notes = self.unindexed(matches.paths_scanned, sum(entry["rows"] for entry in counts.entries()[:-1])) + notes
+            name = self._name()
+            plan = LatePlan(
+                lambda: Plan(
+                    collection=name,
+                    version=snapshot.version,
+                    vector=target.name,
+                    metric=target.spec.metric,
+                    limit=limit,
+                    exact=options.exact,
+                    n_records=snapshot.n_records,
+                    took_s=took_s,
+                    stats=counts.entries(),
+                    filter=None if condition is None or matches is None else self.reader.step(condition, matches, filter_s),
+                    notes=notes,
+                    promise=choice,
+                    rescore=rescore,
+                )
+            )
+            if offset:
+                found = [hits.part(offset, k) for hits in found]
+            return self._results(snapshot, found, target, options, took_s, plan, names)
 
     def promise(
         self, snapshot: _core.Snapshot, target: Target, k: int, matches: Any, recall: float | None, ef: int | None
@@ -426,63 +441,36 @@ class Searcher:
         return self.promises.choose(snapshot, target.column, k, matches, wanted, ef)
 
     def _results(
-        self, snapshot: _core.Snapshot, found: Any, target: Target, options: SearchOptions, plan: Plan, names: list[str] | None
-    ) -> list[Results[Any]]:
-        settings, offset, shape, budget = self.shard.settings, options.offset, self.shape(options.select), self.room.budget
-        all_results = []
-        for ids, distances, documents, locators in found:
-            if offset:
-                ids, distances, locators = ids[offset:], distances[offset:], locators[offset:]
-                documents = None if documents is None else documents[offset:]
-            if documents is None:
-                documents = snapshot.documents(locators)
-            results: Results[Any] = Results(
-                ids,
-                distances,
-                documents,
-                shape=shape,
-                metric=target.spec.metric,
-                version=snapshot.version,
-                took_s=plan.took_s,
-                plan=plan,
-                versions=Versions(snapshot, locators),
-                vectors=None if names is None else read_vectors(snapshot, locators, settings, names),
-                budget=budget,
-            )
-            if options.min_score is not None:
-                results = results[: sum(hit.score >= options.min_score for hit in results)]
-            all_results.append(results)
-        return all_results
-
-    def _plan(
-        self,
-        snapshot: _core.Snapshot,
-        target: Target,
-        options: SearchOptions,
-        took_s: float,
-        stats: Any,
-        condition: Condition | None,
-        matches: Any,
-        filter_s: float,
-    ) -> Plan:
-        step, notes = None, ()
-        if condition is not None:
-            step = self.reader.step(condition, matches, filter_s)
-            if step.paths_scanned:
-                notes = self.unindexed(step.paths_scanned, sum(entry["rows"] for entry in stats[:-1]))
-        return Plan(
-            collection=self.name,
-            version=snapshot.version,
-            vector=target.name,
-            metric=target.spec.metric,
-            limit=options.limit,
-            exact=options.exact,
-            n_records=snapshot.n_records,
-            took_s=took_s,
-            stats=stats,
-            filter=step,
-            notes=notes,
-        )
+        self, snapshot: _core.Snapshot, found: Any, target: Target, options: SearchOptions, took_s: float, plan: LatePlan,
+        names: list[str] | None,
+    ) -> list[Results[Any]]:  # fmt: skip
+        shape, metric, version, room = self.shape(options.select), target.spec.metric, snapshot.version, self.room
+        if options.min_score is not None:
+            found = [hits.part(0, sum(score_of(far, metric) >= options.min_score for far in hits.distances())) for hits in found]
+        settings, budget, is_limited = self.shard.settings, room.budget, room.is_limited
+        if names is None and not is_limited:
+            return [
+                results_of(hits, shape=shape, metric=metric, version=version, took_s=took_s, plan=plan, budget=budget) for hits in found
+            ]
+        n_bytes = 0
+        if is_limited:
+            row_bytes = VIEW_BYTES + vector_bytes(settings, names)
+            n_bytes = sum(hits.document_bytes() + len(hits) * row_bytes for hits in found)
+        with room.take(n_bytes, f"reading the records of {sum(map(len, found))} hits"):
+            return [
+                results_of(
+                    hits,
+                    shape=shape,
+                    metric=metric,
+                    version=version,
+                    took_s=took_s,
+                    plan=plan,
+                    vectors=None if names is None else read_vectors(snapshot, hits.locators(), settings, names),
+                    budget=budget,
+                    read_now=is_limited,  # while what it takes is counted
+                )
+                for hits in found
+            ]
 
     def unindexed(self, paths: Sequence[str], sealed_rows: int) -> tuple[str, ...]:
         """Has fields indexed that a filter had to scan, once it pays; says so in the plan."""

@@ -279,6 +279,7 @@ class Database:
             maintenance=maintenance,
             model=model,
             record_class=record_class,
+            threads=self._options.threads or 1,
         )
         collection._searcher.collection_named = self.collection
         collection._searcher.reranker_named = _named_reranker

@@ -93,7 +93,8 @@ def open(
     mode: "rw" writes and is for one process at a time; "r" reads beside it and follows it; "rescue" reads what damage has left.
     memory_limit: bytes or a text such as "2GB"; vicino's anonymous memory stays below it, or the call refuses with the shortfall.
     sync: "commit" makes every write durable before it returns; "interval" within 0.1 s; "off" leaves it to the system.
-    lock_timeout: seconds to wait for another writer. retain: past versions `Collection.at` can read. threads: for background builds.
+    lock_timeout: seconds to wait for another writer. retain: past versions `Collection.at` can read. threads: for background
+    builds, and for the queries of one `search_many`.
     Opening a folder twice in one process gives the same database.
     Raises LockedError (pid, host), FormatError, CorruptionError, StorageError, NotFoundError (mode "r" of nothing).
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NoReturn
 
 from vicino.errors import FilterError, did_you_mean
@@ -264,7 +265,7 @@ class Field(_Comparable, _NoNumber):
         _refuse_fields(self, value)
         if value is None:
             raise FilterError(f"{self!r} {comparison} None: None has no order; ask for {self!r} == None or {self!r}.is_null()")
-        return Expression(operands.in_range(self._path, **{operands.BOUND_OF[comparison]: value}))
+        return Expression(operands.beyond(self._path, comparison, value))
 
 
 class Count(_Comparable):
@@ -305,6 +306,10 @@ class Count(_Comparable):
         return Expression(operands.in_count_range(self._field._path, **bounds))
 
 
+_field = lru_cache(maxsize=1024)(Field)
+"""Programs name the same few fields again and again, and reading a path takes as long as comparing with it."""
+
+
 class Fields:
     """The root that fields hang from; `F` is the one instance."""
 
@@ -313,10 +318,10 @@ class Fields:
     def __getattr__(self, key: str) -> Field:
         if key.startswith("__"):
             raise AttributeError(key)
-        return Field(key)
+        return _field(key)
 
     def __getitem__(self, path: str) -> Field:
-        return Field(path)
+        return _field(path) if type(path) is str else Field(path)
 
     def __setattr__(self, key: str, value: object) -> NoReturn:
         raise FilterError(f"F.{key} = ... assigns to a field; to compare write F.{key} == {value!r}")

@@ -106,7 +106,14 @@ def in_range(path: str, *, gt: object = None, gte: object = None, lt: object = N
     return model.Range(path, **_tightened(bounds))
 
 
+def beyond(path: str, comparison: Comparison, value: object) -> model.Range:
+    """A range of one bound."""
+    return model.Range(path, **{BOUND_OF[comparison]: bound(path, value)})
+
+
 def bound(path: str, value: object) -> Bound:
+    if type(value) is int and value in INT64:
+        return value
     plain = scalar(path, value)
     if plain is None or isinstance(plain, (bool, uuid.UUID)):
         named = "None" if plain is None else f"{type(plain).__name__} {plain}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -233,3 +233,19 @@ def _rescored(rescore: float | str) -> str:
     if rescore == "off":
         return "scores in segments with codes are what these estimate: not rescored"
     return f"of what codes found, {rescore:g} times the limit scored by the vectors"
+
+
+class LatePlan:
+    """A plan that is put together when somebody looks at it, once for all results of a call."""
+
+    __slots__ = ("_make", "_plan")
+
+    def __init__(self, make: Callable[[], Plan]) -> None:
+        self._make = make
+        self._plan: Plan | None = None
+
+    @property
+    def plan(self) -> Plan:
+        if self._plan is None:
+            self._plan = self._make()
+        return self._plan

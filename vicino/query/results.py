@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy.typing as npt
 
-from vicino.query.hit import Document, Hit, Shape, score_of
+from vicino.query.hit import Document, Hit, Shape, hits_of, score_of
+from vicino.query.plan import LatePlan
 from vicino.segment.memory import MemoryBudget
 from vicino.types import Metric, RecordId, VectorColumn
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+    from vicino import _core
 
 T = TypeVar("T")
 
@@ -46,17 +49,18 @@ class Results(Sequence[Hit[T]], Generic[T]):
         "_budget",
         "_distances",
         "_documents",
+        "_found",
         "_highlight",
         "_hits",
         "_ids",
         "_matched",
         "_metric",
+        "_plan",
         "_scores",
         "_shape",
         "_vectors",
         "_versions",
         "next_cursor",
-        "plan",
         "took_s",
         "version",
     )
@@ -93,12 +97,27 @@ class Results(Sequence[Hit[T]], Generic[T]):
         self._versions = versions
         self._vectors = vectors
         self._budget = budget
+        self._found: _core.Found | None = None
         self._hits: dict[int, Hit[T]] = {}
         self._scores, self._matched, self._highlight = scores, matched, highlight
         self.next_cursor = next_cursor
         self.version = version
         self.took_s = took_s
-        self.plan = plan
+        self._plan = plan
+
+    @property
+    def plan(self) -> Any:
+        """How the search went (`Plan`)."""
+        plan = self._plan
+        return plan.plan if isinstance(plan, LatePlan) else plan
+
+    def _read(self) -> None:
+        """Reads ids, distances and documents from the core, where that was not done yet."""
+        found = self._found
+        if found is not None:
+            self._ids, self._distances = found.ids(), found.distances()
+            self._documents, self._versions = found.documents(), found.versions()
+            self._found = None
 
     @property
     def took(self) -> float:
@@ -113,10 +132,10 @@ class Results(Sequence[Hit[T]], Generic[T]):
     @property
     def ids(self) -> list[RecordId]:
         """The ids of all hits; no hit is made for it."""
-        return list(self._ids)
+        return list(self._ids) if self._found is None else self._found.ids()
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._ids if self._found is None else self._found)
 
     @overload
     def __getitem__(self, index: int) -> Hit[T]: ...
@@ -125,6 +144,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
     def __getitem__(self, index: int | slice) -> Hit[T] | Results[T]:
         if isinstance(index, slice):
             return self._slice(index)
+        self._read()
         row = index + len(self._ids) if index < 0 else index
         hit = self._hits.get(row)
         if hit is None:
@@ -134,8 +154,16 @@ class Results(Sequence[Hit[T]], Generic[T]):
         return hit
 
     def __iter__(self) -> Iterator[Hit[T]]:
-        for row in range(len(self._ids)):
-            yield self[row]
+        found = self._found
+        if found is None or self._vectors is not None:
+            return map(self.__getitem__, range(len(self)))
+        # Nobody has looked at a hit yet: all are made at once.
+        self._ids, self._distances = ids, distances = found.ids(), found.distances()
+        self._documents, self._versions = documents, versions = found.documents(), found.versions()
+        self._found = None
+        made = hits_of(ids, distances, documents, versions, shape=self._shape, metric=self._metric)
+        self._hits = dict(enumerate(made))
+        return iter(made)
 
     def _make(self, row: int) -> Hit[T]:
         distance = float(self._distances[row])
@@ -154,6 +182,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         )
 
     def _slice(self, index: slice) -> Results[T]:
+        self._read()
         return Results(
             self._ids[index],
             self._distances[index],
@@ -162,7 +191,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
             metric=self._metric,
             version=self.version,
             took_s=self.took_s,
-            plan=self.plan,
+            plan=self._plan,
             budget=self._budget,
             scores=None if self._scores is None else self._scores[index],
             matched=None if self._matched is None else self._matched[index],
@@ -217,6 +246,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         if budget is None or budget.limit is None:
             yield
             return
+        self._read()
         documents = sum(len(document) for document in self._documents or ())
         vectors = sum(column.rows.nbytes for column in (self._vectors or {}).values())
         try:
@@ -245,6 +275,30 @@ class Results(Sequence[Hit[T]], Generic[T]):
         from vicino.query.table import html_table
 
         return html_table(self.to_dicts(), self._leading_columns()[:2])
+
+
+def results_of(
+    found: _core.Found,
+    *,
+    shape: Shape[T],
+    metric: Metric,
+    version: int,
+    took_s: float,
+    plan: LatePlan,
+    vectors: Mapping[str, VectorColumn] | None = None,
+    budget: MemoryBudget | None = None,
+    read_now: bool = False,
+) -> Results[T]:
+    """What one query found, as the core holds it: nothing is read before somebody looks, unless read_now says so."""
+    results: Results[T] = Results.__new__(Results)  # every search makes one, and the constructor takes three times as long
+    results._found, results._hits = found, {}
+    results._ids, results._distances, results._documents, results._versions = (), (), None, None
+    results._shape, results._metric, results.version, results.took_s = shape, metric, version, took_s
+    results._plan, results._vectors, results._budget = plan, vectors, budget
+    results._scores = results._matched = results._highlight = results.next_cursor = None
+    if read_now:
+        results._read()
+    return results
 
 
 def _slice_column(column: Any, index: slice) -> Any:

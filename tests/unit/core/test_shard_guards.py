@@ -63,7 +63,7 @@ def test_a_column_of_another_shape_than_the_stored_one_is_refused(make, column):
     snapshot = make().snapshot()
     query = np.ones(column[1], np.float32).view(np.uint8)
     with pytest.raises(CorruptionError, match="vector slot 0 is stored with dim 2"):
-        snapshot.search(column, query, 3, 0, False, None, False, _core.Cancel())
+        snapshot.search(column, query, 3, 0, False, None, _core.Cancel())
     with pytest.raises(CorruptionError, match="vector slot 0 is stored with dim 2"):
         snapshot.vectors(column, snapshot.find([1]))
     with pytest.raises(CorruptionError, match="vector slot 0 is stored with dim 2"):
