@@ -73,6 +73,7 @@ std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, 
 struct WalkLimits {
   double share = 0;  // of rows that match in the whole graph: where far fewer match near the query, the walk ends. 0: it is not watched
   std::uint64_t scored_max = ~std::uint64_t{0};  // rows
+  const std::uint64_t* nodes = nullptr;  // bit i: node i stands for an allowed row; null: that is asked of the rows, which takes longer
 };
 
 /// How a walk ended. Only one that finished has offered anything.
@@ -101,9 +102,11 @@ class Graph {
                  SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const WalkLimits& limits = {},
                  const UpperLayers* layers = nullptr, const Rescoring& rescoring = {}) const;
 
-  /// The same by scoring every allowed row, and rescoring the nearest; only over codes. `candidates`: how many rows are allowed.
+  /// The same by scoring every allowed row, and rescoring the nearest; only over codes. `candidates`: how many rows are allowed. `nodes`:
+  /// those that stand for them, ascending, each once; empty: they are found from the rows, which takes longer.
   void scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
-            SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const Rescoring& rescoring = {}) const;
+            SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const Rescoring& rescoring = {},
+            std::span<const std::uint32_t> nodes = {}) const;
   bool has_codes() const { return codes_ != nullptr; }
 
   /// Reads and checks every byte: links and rows in range, every node reachable. Throws CorruptionError.

@@ -24,7 +24,7 @@ constexpr std::size_t kSlackMin = 10;
 // A scan keeps so many times k rows, and so many more, for rescoring: codes of 4 bits place the nearest ten of a hundred thousand within
 // the nearest fifty (measured recall 1.000).
 constexpr std::size_t kScanKept = 3, kScanSlack = 20;
-constexpr std::size_t kScanBatch = 32;
+constexpr std::size_t kScanBatch = 32, kScannedPerCheck = 8192;
 constexpr std::uint32_t kWordsPerCheck = 1024;
 
 /// One search of one graph.
@@ -34,7 +34,8 @@ class GraphSearch {
               SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const WalkLimits& limits = {}, const UpperLayers* layers = nullptr,
               const Rescoring& rescoring = {})
       : graph_(graph), layers_(layers), query_(query), block_(block), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel),
-        memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel, rescoring), rescoring_(rescoring), guard_(limits, stats) {}
+        memory_(WalkMemory::of_thread()), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel, rescoring, limits.nodes),
+        rescoring_(rescoring), guard_(limits, stats) {}
 
   WalkEnd run(std::size_t ef) {
     const WalkEnd end = graph_.has_codes() ? walk_by_codes(ef) : walk_by_rows(ef);
@@ -43,8 +44,9 @@ class GraphSearch {
   }
 
   /// Scores the codes of all allowed rows, and the nearest of these exactly.
-  void scan(std::size_t candidates) {
+  void scan(std::size_t candidates, std::span<const std::uint32_t> listed) {
     const CodeScorer scorer(graph_, query_, memory_);
+    if (!listed.empty()) return scan_listed(scorer, candidates, listed);
     auto& nodes = memory_.survivors;
     memory_.accepted.reset(std::min(candidates, std::max(kScanKept * k_ + kScanSlack, rescoring_.kept(k_))));
     memory_.met.reset(graph_.n_nodes());
@@ -70,6 +72,28 @@ class GraphSearch {
   }
 
  private:
+  /// The codes of each batch travel while the batch before it is scored.
+  void scan_listed(const CodeScorer& scorer, std::size_t candidates, std::span<const std::uint32_t> nodes) {
+    auto& distances = memory_.distances;
+    auto& accepted = memory_.accepted;
+    accepted.reset(std::min(candidates, std::max(kScanKept * k_ + kScanSlack, rescoring_.kept(k_))));
+    if (distances.size() < kScanBatch) distances.resize(kScanBatch);
+    const auto batch_at = [&](std::size_t start) { return nodes.subspan(start, std::min(kScanBatch, nodes.size() - start)); };
+    for (const std::uint32_t node : batch_at(0)) scorer.prefetch(node);
+    for (std::size_t start = 0; start < nodes.size(); start += kScanBatch) {
+      if (start % kScannedPerCheck == 0) cancel_.check();
+      const auto batch = batch_at(start);
+      if (start + kScanBatch < nodes.size())
+        for (const std::uint32_t node : batch_at(start + kScanBatch)) scorer.prefetch(node);
+      scorer.score(batch, distances.data());
+      for (std::size_t i = 0; i < batch.size(); ++i)
+        if (distances[i] <= accepted.bound_distance()) accepted.insert(walk_key(distances[i], batch[i]));
+    }
+    stats_.rows_scored += nodes.size();
+    hits_.rescore(accepted.keys(), scorer);
+    hits_.offer_near_copies(accepted.keys());
+  }
+
   /// Whether codes cannot tell what was found apart: in a crowd of rows that are nearly the same, all lie within the error of one.
   bool is_undecided(const CodeScorer& scorer) const {
     const auto keys = memory_.pool.keys();
@@ -279,10 +303,11 @@ WalkEnd Graph::search(const PreparedQuery& query, const VectorBlock& block, cons
 }
 
 void Graph::scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
-                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring) const {
+                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring,
+                 std::span<const std::uint32_t> nodes) const {
   check_block(block);
   if (!n_nodes_ || !codes_) throw InvalidArgument("a graph without codes is not scanned");
-  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, {}, nullptr, rescoring).scan(candidates);
+  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, {}, nullptr, rescoring).scan(candidates, nodes);
 }
 
 }  // namespace vicino

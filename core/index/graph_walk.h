@@ -96,11 +96,13 @@ class CodeScorer {
 class GraphHits {
  public:
   GraphHits(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::uint64_t first_row,
-            TopK& nearest, SearchStats& stats, const Cancel& cancel, const Rescoring& rescoring = {})
-      : graph_(graph), query_(query), block_(block), allowed_(allowed), first_row_(first_row), nearest_(nearest), stats_(stats), cancel_(cancel), rescoring_(rescoring) {}
+            TopK& nearest, SearchStats& stats, const Cancel& cancel, const Rescoring& rescoring = {}, const std::uint64_t* allowed_nodes = nullptr)
+      : graph_(graph), query_(query), block_(block), allowed_(allowed), allowed_nodes_(allowed_nodes), first_row_(first_row), nearest_(nearest),
+        stats_(stats), cancel_(cancel), rescoring_(rescoring) {}
 
   /// Whether a node stands for rows of which one may be allowed.
   bool may_be_allowed(std::uint32_t node) const {
+    if (allowed_nodes_) return allowed_nodes_[node >> 6] >> (node & 63) & 1;
     return !allowed_ || is_allowed(graph_.row_of(node)) || graph_.stands_for_several(node);
   }
   /// Keys whose distances are exact.
@@ -125,6 +127,7 @@ class GraphHits {
   const PreparedQuery& query_;
   const VectorBlock& block_;
   const std::uint64_t* allowed_;
+  const std::uint64_t* allowed_nodes_;  // null: asked of the rows
   std::uint64_t first_row_;
   TopK& nearest_;
   SearchStats& stats_;

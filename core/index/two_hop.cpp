@@ -45,10 +45,10 @@ void sample_bits(const std::uint64_t* words, std::size_t n_words, std::size_t n_
 class TwoHopSearch {
  public:
   TwoHopSearch(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, TopK& nearest,
-               SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring)
+               SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring, const std::uint64_t* allowed_nodes)
       : graph_(graph), query_(query), block_(block), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel),
         memory_(WalkMemory::of_thread()), rescoring_(rescoring),
-        hits_(graph, query, block, allowed, first_row, nearest, stats, cancel, rescoring) {}
+        hits_(graph, query, block, allowed, first_row, nearest, stats, cancel, rescoring, allowed_nodes) {}
 
   void run(std::size_t candidates, std::size_t ef) {
     const auto seeds = matching_seeds(candidates);
@@ -182,12 +182,14 @@ class TwoHopSearch {
 }  // namespace
 
 void search_two_hop(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates,
-                    std::size_t ef, TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring) {
+                    std::size_t ef, TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring,
+                    const std::uint64_t* allowed_nodes) {
   graph.check_block(block);
   if (!allowed) throw InvalidArgument("a two-hop walk needs a filter; walk the graph without one");
   if (!graph.n_nodes() || !candidates) return;
   cancel.check();
-  TwoHopSearch(graph, query, block, allowed, nearest, stats, cancel, first_row, rescoring).run(candidates, std::max(ef, rescoring.kept(nearest.k())));
+  TwoHopSearch(graph, query, block, allowed, nearest, stats, cancel, first_row, rescoring, allowed_nodes)
+      .run(candidates, std::max(ef, rescoring.kept(nearest.k())));
 }
 
 }  // namespace vicino

@@ -18,6 +18,7 @@ namespace vicino {
 /// Adds to `stats`. Safe to call from many threads. Throws Cancelled, CorruptionError when it meets a damaged link, and InvalidArgument for
 /// a block that is not the graph's.
 void search_two_hop(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates,
-                    std::size_t ef, TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const Rescoring& rescoring = {});
+                    std::size_t ef, TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const Rescoring& rescoring = {},
+                    const std::uint64_t* allowed_nodes = nullptr);
 
 }  // namespace vicino

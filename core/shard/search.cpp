@@ -26,7 +26,8 @@ constexpr std::size_t kDefaultEf = 64;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less (0010-filters.md)
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
-constexpr std::uint64_t kScannedPerWalked = 4;  // a row costs a walk so many times what it costs a coded scan
+constexpr std::uint64_t kScannedPerWalked = 6;  // a row costs a walk so many times what it costs a coded scan in the order of nodes
+constexpr double kWalkedPerBeam = 14;           // rows that a walk scores for each of its beam, beside the entries
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
 constexpr std::size_t kProbedMin = 8;
@@ -42,12 +43,14 @@ struct Task {
   std::uint32_t candidates;           // rows that are live, match, and have the vector
   std::vector<Chunk> chunks;
   std::unique_ptr<const Bitmap> own;  // a bitmap made for this call
+  MatchForms* forms;                  // of the allowed rows; null: nowhere to keep them
 };
 
 Task make_task(const Snapshot& snapshot, std::size_t position, std::uint32_t slot, const Matches* matches) {
   const Entry& entry = snapshot.entries()[position];
   const std::uint32_t matching = matches ? matches->counts[position] : entry.n_live;
-  Task task{&entry, position, snapshot.allowed(position, matches), matching, entry.rows->chunks(slot), nullptr};
+  Task task{&entry, position, snapshot.allowed(position, matches), matching, entry.rows->chunks(slot), nullptr,
+            matches ? matches->forms.get() : entry.forms.get()};
   if (task.chunks.empty()) task.candidates = 0;
   else if (const Bitmap* presence = entry.rows->presence(slot)) {
     auto both = std::make_unique<Bitmap>(*presence);
@@ -78,16 +81,6 @@ void count(const SearchStats& stats, bool by_codes, EntryStats& entry) {
 void count_rows(std::uint64_t rows, EntryStats& entry) {
   entry.rows_scored += rows;
   entry.rows_read += rows;
-}
-
-/// Scores the rows that match by their codes and the nearest of them exactly.
-void scan_codes(const Task& task, const Graph& graph, const PreparedQuery& query, const Rescoring& rescoring, TopK& best, EntryStats& entry,
-                const Cancel& cancel) {
-  SearchStats stats;
-  const auto first = static_cast<std::uint64_t>(locator(task.position, 0));
-  const std::uint64_t* allowed = task.allowed ? task.allowed->words() : nullptr;
-  graph.scan(query, task.chunks[0].block, allowed, task.candidates, best, stats, cancel, first, rescoring);
-  count(stats, true, entry);
 }
 
 Rescoring rescoring_of(const SearchRequest& request) {
@@ -146,6 +139,7 @@ class EntrySearch {
     layers_ = index->layers();
     lists_ = index->lists();
     codes_ = index->codes();
+    if (graph_ && task.allowed) matched_ = task.forms->of(task.entry->rows, request.column.slot);
   }
 
   void run() {
@@ -177,10 +171,13 @@ class EntrySearch {
       for (std::size_t i = 0; i < queries_.size(); ++i) scan_flat_codes(i);
     } else if (graph_ && graph_->has_codes() && task_.candidates > kCodedScanMin * request_.k) {
       stats_.strategy = Strategy::scan_codes;
-      for (std::size_t i = 0; i < queries_.size(); ++i) scan_codes(task_, *graph_, queries_[i], rescoring_, best_[i], stats_, cancel_);
+      for (std::size_t i = 0; i < queries_.size(); ++i) scan_codes(i);
     } else if (!request_.exact && task_.candidates > kCodedScanMin * request_.k && has_block_codes(task_)) {
       stats_.strategy = Strategy::scan_codes;
       scan_blocks(task_, queries_, best_, stats_, cancel_);
+    } else if (matched_ && task_.candidates <= kCodedScanMin * request_.k) {
+      stats_.strategy = Strategy::scan;
+      scan_few();
     } else {
       stats_.strategy = Strategy::scan;
       scan_task(task_, queries_, best_, cancel_);
@@ -190,30 +187,38 @@ class EntrySearch {
 
   bool prefers_walk() const {
     if (!graph_) return false;
+    if (task_.allowed && graph_->has_codes()) {
+      const double walked = graph_->n_entries() + kWalkedPerBeam * static_cast<double>(walk_beam());
+      return task_.candidates > kScannedPerWalked * walked;
+    }
     const double n = task_.entry->rows->size();
     const double wanted = static_cast<double>(std::max(request_.k, request_.ef)) / 10.0;  // the constants were measured at k = 10
     return task_.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
   }
 
+  std::size_t plain_beam() const {
+    return request_.ef ? request_.ef : default_beam(request_.k, static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
+  }
+  /// Of what a walk passes only a share matches.
+  std::size_t walk_beam() const { return std::max(plain_beam(), task_.allowed ? static_cast<std::size_t>(kBeamPerShare / share()) : 0); }
   double share() const { return static_cast<double>(task_.candidates) / task_.entry->rows->size(); }
   const std::uint64_t* allowed() const { return task_.allowed ? task_.allowed->words() : nullptr; }
 
   /// Walks the graph: over all nodes, or over matching ones where the filter turns out to be opposed to the query. True when it found as
   /// many rows as there are to find; else nothing was offered.
   bool walk(std::size_t i) {
-    const std::size_t beam =
-        request_.ef ? request_.ef : default_beam(request_.k, static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
-    const std::size_t ef = std::max(beam, task_.allowed ? static_cast<std::size_t>(kBeamPerShare / share()) : 0);
+    const std::size_t beam = plain_beam(), ef = walk_beam();
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
     const std::uint32_t held_out = held_out_row(task_, request_, first_query_ + i);
     const HiddenNode hidden(hidden_node(*graph_, held_out));
     const VectorBlock& block = task_.chunks[0].block;
     TopK found(request_.k);
     SearchStats stats;
-    WalkEnd end = graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits(), layers_, rescoring_);
+    const WalkLimits limits = this->limits();
+    WalkEnd end = graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits, layers_, rescoring_);
     if (end == WalkEnd::opposed && task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()))) {
       stats_.strategy = Strategy::two_hop;
-      search_two_hop(*graph_, queries_[i], block, allowed(), task_.candidates, kTwoHopBeam * beam, found, stats, cancel_, first, rescoring_);
+      search_two_hop(*graph_, queries_[i], block, allowed(), task_.candidates, kTwoHopBeam * beam, found, stats, cancel_, first, rescoring_, limits.nodes);
       end = WalkEnd::finished;
     }
     count(stats, graph_->has_codes(), stats_);
@@ -226,8 +231,13 @@ class EntrySearch {
 
   /// Under a filter a walk is watched, and costs at most about what the scan costs that would take its place.
   WalkLimits limits() const {
-    if (!task_.allowed || !graph_->has_codes()) return {};
-    return {share(), std::max<std::uint64_t>(kWalkedMin, task_.candidates / kScannedPerWalked)};
+    WalkLimits limits;
+    if (!task_.allowed) return limits;
+    limits.nodes = matched_->node_bits(*task_.allowed, *graph_);
+    if (!graph_->has_codes()) return limits;
+    limits.share = share();
+    limits.scored_max = std::max<std::uint64_t>(kWalkedMin, task_.candidates / kScannedPerWalked);
+    return limits;
   }
 
   /// Lists score all candidates of those they scan; a scan of the candidates alone, in order, is cheaper unless they leave out most.
@@ -261,11 +271,32 @@ class EntrySearch {
     count(stats, true, stats_);
   }
 
+  /// Scores the rows that match by their codes and the nearest of them exactly.
+  void scan_codes(std::size_t i) {
+    SearchStats stats;
+    const auto nodes = matched_ ? matched_->nodes(*task_.allowed, *graph_) : std::span<const std::uint32_t>{};
+    const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
+    graph_->scan(queries_[i], task_.chunks[0].block, allowed(), task_.candidates, best_[i], stats, cancel_, first, rescoring_, nodes);
+    count(stats, true, stats_);
+  }
+
+  /// A handful of rows of many: looking for their bits would take longer than scoring them.
+  void scan_few() {
+    const auto rows = matched_->rows(*task_.allowed);
+    std::vector<float> distances(rows.size());
+    for (std::size_t i = 0; i < queries_.size(); ++i) {
+      cancel_.check();
+      queries_[i].distances_at(task_.chunks[0].block, rows, distances.data());
+      for (std::size_t at = 0; at < rows.size(); ++at) best_[i].offer({distances[at], static_cast<std::uint64_t>(locator(task_.position, rows[at]))});
+    }
+    count_rows(std::uint64_t{rows.size()} * queries_.size(), stats_);
+  }
+
   /// The rows that match are scanned: the walk starved under the filter, and `limit` is honoured, or it cost more than the scan will.
   void scan_instead(std::size_t i) {
     stats_.strategy = Strategy::walk_then_scan;
     if (graph_->has_codes()) {
-      scan_codes(task_, *graph_, queries_[i], rescoring_, best_[i], stats_, cancel_);
+      scan_codes(i);
     } else {
       scan_task(task_, queries_.subspan(i, 1), best_.subspan(i, 1), cancel_);
       count_rows(task_.candidates, stats_);
@@ -285,6 +316,7 @@ class EntrySearch {
   const Ivf* lists_ = nullptr;
   const FlatCodes* codes_ = nullptr;
   Rescoring rescoring_ = rescoring_of(request_);
+  std::shared_ptr<MatchedRows> matched_;  // null without a filter, or without a graph
 };
 
 /// All that one search call asks of a snapshot.
@@ -325,6 +357,7 @@ void add_counts(std::span<const EntryStats> part, std::span<EntryStats> counts) 
     counts[i].hops += part[i].hops;
     counts[i].seconds += part[i].seconds;
     counts[i].strategy = std::max(counts[i].strategy, part[i].strategy);
+    if (*part[i].codes) counts[i].codes = part[i].codes;
   }
 }
 

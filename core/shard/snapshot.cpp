@@ -45,8 +45,8 @@ class EntrySource final : public RowSource {
 
 std::size_t Matches::memory_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& bitmap : rows)
-    if (bitmap) bytes += bitmap->n_words() * sizeof(std::uint64_t);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (rows[i]) bytes += 2 * rows[i]->n_words() * sizeof(std::uint64_t) + sizeof(std::uint32_t) * std::min<std::size_t>(counts[i], rows[i]->size() / 8);
   return bytes;
 }
 

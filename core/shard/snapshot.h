@@ -9,6 +9,7 @@
 
 #include "filter/condition.h"
 #include "filter/evaluate.h"
+#include "shard/matched_rows.h"
 #include "shard/overlay.h"
 #include "shard/rows.h"
 #include "sparse/search.h"
@@ -29,6 +30,7 @@ struct Entry {
   std::shared_ptr<Overlay> overlay;       // never null
   std::uint32_t n_live = 0;
   std::uint32_t n_updated = 0;
+  std::shared_ptr<MatchForms> forms = std::make_shared<MatchForms>();  // of these live rows; made anew with them
   std::shared_ptr<LiveStatistics> statistics = std::make_shared<LiveStatistics>();  // of these live rows; made anew with them
 
   bool is_dead(std::uint32_t row) const { return live && !live->test(row); }
@@ -43,6 +45,8 @@ struct Matches {
   std::vector<std::uint32_t> counts;
   std::uint64_t count = 0;
   EvaluateStats stats;
+  std::shared_ptr<MatchForms> forms = std::make_shared<MatchForms>();  // of these rows, made as searches want them
+  /// What they take, forms included.
   std::size_t memory_bytes() const;
 };
 

@@ -166,6 +166,7 @@ Entry ShardState::published(Working& working) {
       working.live.resize(n, true);
       working.entry.live = std::make_shared<const Bitmap>(working.live);
       working.entry.statistics = std::make_shared<LiveStatistics>();
+      working.entry.forms = std::make_shared<MatchForms>();
     }
     if (working.n_updated) {
       working.updated.resize(n);

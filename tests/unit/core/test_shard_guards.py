@@ -162,7 +162,7 @@ def test_matches_of_another_snapshot_are_refused():
     other = state_with({1: record()}).snapshot()
     matches = other.match(None, {}, _core.Cancel())
     with pytest.raises(InvalidArgument, match="another snapshot"):
-        state.snapshot().search(SPARSE, np.ones(3, np.float32).view(np.uint8), 3, 0, False, matches, False, _core.Cancel())
+        state.snapshot().search(SPARSE, np.ones(3, np.float32).view(np.uint8), 3, 0, False, matches, _core.Cancel())
     assert PLAIN[0] == 0
 
 

@@ -1,0 +1,50 @@
+#include "shard/matched_rows.h"
+
+#include <algorithm>
+
+namespace vicino {
+
+namespace {
+
+std::vector<std::uint32_t> listed(const Bitmap& bits) {
+  std::vector<std::uint32_t> list;
+  list.reserve(bits.count());
+  bits.for_each([&](std::size_t bit) { list.push_back(static_cast<std::uint32_t>(bit)); });
+  return list;
+}
+
+Bitmap node_bits_of(const Bitmap& allowed, const Graph& graph) {
+  Bitmap bits(graph.n_nodes());
+  allowed.for_each([&](std::size_t row) {
+    if (const std::uint32_t node = graph.node_of(static_cast<std::uint32_t>(row)); node != Graph::kNone) bits.set(node);
+  });
+  return bits;
+}
+
+}  // namespace
+
+std::span<const std::uint32_t> MatchedRows::rows(const Bitmap& allowed) {
+  std::call_once(rows_once_, [&] { rows_ = listed(allowed); });
+  return rows_;
+}
+
+std::span<const std::uint32_t> MatchedRows::nodes(const Bitmap& allowed, const Graph& graph) {
+  std::call_once(nodes_once_, [&] { nodes_ = listed(node_bits_of(allowed, graph)); });
+  return nodes_;
+}
+
+const std::uint64_t* MatchedRows::node_bits(const Bitmap& allowed, const Graph& graph) {
+  if (!was_asked_.exchange(true, std::memory_order_relaxed)) return nullptr;
+  std::call_once(bits_once_, [&] { bits_ = node_bits_of(allowed, graph); });
+  return bits_.words();
+}
+
+std::shared_ptr<MatchedRows> MatchForms::of(const std::shared_ptr<const Rows>& rows, std::uint32_t slot) {
+  const std::lock_guard lock(mutex_);
+  const auto is_of = [&](const Form& form) { return form.slot == slot && !form.rows.owner_before(rows) && !rows.owner_before(form.rows); };
+  if (const auto found = std::ranges::find_if(forms_, is_of); found != forms_.end()) return found->matched;
+  forms_.push_back({rows, slot, std::make_shared<MatchedRows>()});
+  return forms_.back().matched;
+}
+
+}  // namespace vicino
