@@ -246,7 +246,7 @@ def growth(options: Namespace) -> None:
 def batch(options: Namespace) -> None:
     """What a batch gains over single queries, and two threads over one."""
     described = prepare(options)
-    names = options.peers or ["vicino", "symphonyqg", "hnswlib", "faiss-ivf-pq"]
+    names = options.peers or ["vicino", "vicino-db", "symphonyqg", "hnswlib", "faiss-ivf-pq"]
     found = {}
     for name in names:
         found[name] = run(task_of("batch", options, peer=name, targets=options.targets, threads=options.threads), [name], options)
