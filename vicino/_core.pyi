@@ -550,6 +550,37 @@ def encode_delete(ids: list) -> bytes: ...
 
 def encode_fields(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> bytes: ...
 
+class Found:
+    """
+    The hits of one query, nearest first, as rows of a snapshot. Each list is made when it is asked for.
+    """
+
+    def __len__(self) -> int: ...
+
+    def ids(self) -> list: ...
+
+    def distances(self) -> list:
+        """As users know them: smaller is nearer."""
+
+    def documents(self) -> list:
+        """Encoded, see decode_document."""
+
+    def versions(self) -> list: ...
+
+    def locators(self) -> NDArray[numpy.int64]: ...
+
+    def document_bytes(self) -> int:
+        """Of all encoded documents together."""
+
+    def part(self, first: int, last: int) -> Found:
+        """Hits `first` to `last`, exclusive."""
+
+class SearchCounts:
+    """What a search did, summed over its queries."""
+
+    def entries(self) -> list:
+        """One mapping per entry, the head last."""
+
 class Matches:
     """Live rows of a snapshot that meet a condition."""
 
@@ -561,6 +592,13 @@ class Matches:
 
     @property
     def rows_scanned(self) -> int: ...
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether no field had to be read from documents."""
+
+    @property
+    def memory_bytes(self) -> int: ...
 
     @property
     def paths_indexed(self) -> list[str]: ...
@@ -589,6 +627,10 @@ class Snapshot:
 
     @property
     def version(self) -> int: ...
+
+    @property
+    def identity(self) -> int:
+        """Another number for every snapshot of this process."""
 
     @property
     def n_records(self) -> int: ...
@@ -635,9 +677,9 @@ class Snapshot:
     def n_uncovered(self, slot: int) -> int:
         """Live records that a text index does not hold yet."""
 
-    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, documents: bool, cancel: Cancel, documents_bytes_max: int = 18446744073709551615, nprobe: int = 0, oversampling: float = -1.0) -> tuple:
+    def search(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, ef: int, exact: bool, matches: Matches | None, cancel: Cancel, nprobe: int = 0, threads: int = 1, oversampling: float = -1.0) -> tuple:
         """
-        (ids, distances, documents, locators) of every query, and the statistics of every entry. Documents are None unless they are asked for and all of them together take at most `documents_bytes_max`.
+        What every query found, and the counts of all entries. Several queries are shared by so many threads.
         """
 
     def locators(self, matches: Matches | None, after: int, limit: int) -> NDArray[numpy.int64]: ...
