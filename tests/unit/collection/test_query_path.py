@@ -145,9 +145,12 @@ def graphed() -> vicino.Collection:
     return graphed_collection()
 
 
+WIDE = 64  # walks over fewer dimensions go by the rows themselves
+
+
 def graphed_collection() -> vicino.Collection:
-    collection = vicino.open(limits=Limits(graph_rows_min=100)).create_collection("rows", dim=DIM)
-    vectors = np.random.default_rng(2).normal(size=(3000, DIM)).astype(np.float32)
+    collection = vicino.open(limits=Limits(graph_rows_min=100)).create_collection("rows", dim=WIDE)
+    vectors = np.random.default_rng(2).normal(size=(3000, WIDE)).astype(np.float32)
     vectors[1000:1010] = vectors[7]  # one node stands for all of them
     collection.upsert(ids=range(3000), vectors=vectors, fields=[{"n": row} for row in range(3000)])
     collection.create_index("n")
@@ -160,7 +163,7 @@ WAYS = {"graph": F.n >= 200, "scan of codes": F.n < 700, "scan": F.n < 30}
 
 @pytest.mark.parametrize("strategy", WAYS)
 def test_a_filter_asked_again_finds_the_same(graphed, strategy):
-    queries = np.random.default_rng(3).normal(size=(5, DIM)).astype(np.float32)
+    queries = np.random.default_rng(3).normal(size=(5, WIDE)).astype(np.float32)
     for query in queries:
         first, second, third = (graphed.search(query, where=WAYS[strategy], ef=20, limit=8) for _ in range(3))
         assert first.plan.segments[0].strategy == strategy
@@ -173,7 +176,7 @@ WAYS_HOLD = {"graph": lambda n: n >= 200, "scan of codes": lambda n: n < 700, "s
 
 @pytest.mark.parametrize("strategy", ["scan of codes", "scan"])
 def test_scans_of_a_repeated_filter_are_exact(graphed, strategy):
-    query = np.random.default_rng(4).normal(size=DIM).astype(np.float32)
+    query = np.random.default_rng(4).normal(size=WIDE).astype(np.float32)
     graphed.search(query, where=WAYS[strategy])
     found = graphed.search(query, where=WAYS[strategy])
     exact = graphed.search(query, where=WAYS[strategy], exact=True)
@@ -188,9 +191,9 @@ def test_rows_that_share_a_node_are_told_apart_by_a_repeated_filter(graphed):
 
 
 def test_searches_without_a_filter_do_not_find_what_was_deleted_since():
-    collection = graphed_collection()
+    collection, query = graphed_collection(), np.ones(WIDE, np.float32)
     for _ in range(20):
-        found = collection.search(QUERY, limit=5).ids
+        found = collection.search(query, limit=5).ids
         collection.delete(found[0])
-        assert found[0] not in collection.search(QUERY, limit=5).ids
-        assert collection.search(QUERY, limit=5).ids[:4] == found[1:]
+        assert found[0] not in collection.search(query, limit=5).ids
+        assert collection.search(query, limit=5).ids[:4] == found[1:]
