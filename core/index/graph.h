@@ -140,7 +140,8 @@ class Graph {
   /// Null for a graph without codes.
   const GraphCodes* codes() const { return codes_.get(); }
   VICINO_PREFETCHES void prefetch_links(std::uint32_t node) const {
-    for (std::size_t line = 0; line < link_stride_; line += 64) __builtin_prefetch(link_block(node) + line);
+    // To the second cache only, as codes: there more lines may be on their way at once.
+    for (std::size_t line = 0; line < link_stride_; line += 64) __builtin_prefetch(link_block(node) + line, 0, 2);
   }
   /// The links of a node as they lie there, unchecked: nodes, and from the first number that is none only kNone, unless damaged.
   std::span<const std::uint32_t> link_slots(std::uint32_t node) const {

@@ -65,18 +65,26 @@ std::span<const WalkKey> GraphHits::refine(std::span<const WalkKey> keys, const 
 }
 
 void GraphHits::rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level, const CodeScorer& scorer) {
-  for (const WalkKey key : keys.first(std::min(keys.size(), kRowsAhead))) graph_.prefetch_row_of(walk_node(key));
+  for (const WalkKey key : keys.first(std::min(keys.size(), kRowsAhead))) {
+    graph_.prefetch_row_of(walk_node(key));
+    scorer.prefetch_error(walk_node(key));
+  }
+  const float reach = kErrors * scorer.largest_error(level);
   const auto least = [&](WalkKey key) { return walk_distance(key) - kErrors * scorer.error_of(walk_node(key), level); };
   // Nearly all that will be scored is known beforehand, so that rows come in one stream; the bound then decides about the others.
   const float expected = keys.size() > nearest_.k() ? walk_distance(keys[nearest_.k() - 1]) : __builtin_inff();
-  rows_.clear();
   nodes_.clear();
-  for (const WalkKey key : keys)
+  for (const WalkKey key : keys) {
+    if (walk_distance(key) - reach > expected) break;
     if (least(key) <= expected) nodes_.push_back(walk_node(key));
+  }
   rescore_nodes();
   nodes_.clear();
-  for (const WalkKey key : keys)
-    if (const float distance = least(key); distance > expected && !(nearest_.full() && distance > nearest_.bound())) nodes_.push_back(walk_node(key));
+  for (const WalkKey key : keys) {
+    const bool is_full = nearest_.full();
+    if (is_full && walk_distance(key) - reach > nearest_.bound()) break;
+    if (const float distance = least(key); distance > expected && !(is_full && distance > nearest_.bound())) nodes_.push_back(walk_node(key));
+  }
   rescore_nodes();
 }
 

@@ -124,7 +124,7 @@ class GraphSearch {
     std::vector<std::uint32_t> seeds;
     for (const WalkKey key : memory_.pool.keys()) seeds.push_back(walk_node(key));
     begin(ef);
-    memory_.met.insert_slots(seeds);
+    memory_.met.insert_links({.nodes = seeds.data(), .count = seeds.size()});
     const WalkEnd end = walk(RowScorer(graph_, query_, block_, memory_));
     if (end == WalkEnd::finished) hits_.offer(found());
     return end;
@@ -211,10 +211,9 @@ class GraphSearch {
   template <class Scorer>
   void meet_links(std::uint32_t node, const Scorer& scorer) {
     auto& met = memory_.met;
-    const std::size_t before = met.size();
     const auto slots = graph_.link_slots(node);
-    if (const std::size_t used = met.insert_slots(slots, graph_.link_factors(node), scorer.factor_bytes()); used < slots.size() && slots[used] != Graph::kNone) graph_.links_of(node);  // throws
-    for (const std::uint32_t fresh : met.part(before, met.size())) scorer.prefetch_met(fresh);
+    const std::size_t used = met.insert_links(scorer.links(slots, graph_.link_factors(node)));
+    if (used < slots.size() && slots[used] != Graph::kNone) graph_.links_of(node);  // throws
   }
 
   /// Scores the nodes met and not yet scored, up to the one at `end`.

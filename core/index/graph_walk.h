@@ -19,9 +19,8 @@ class RowScorer {
   RowScorer(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, WalkMemory& memory)
       : graph_(graph), query_(query), block_(block), rows_(memory.rows) {}
 
-  static constexpr std::size_t factor_bytes() { return 0; }
   VICINO_PREFETCHES void prefetch(std::uint32_t) const {}  // distances_at() does
-  VICINO_PREFETCHES void prefetch_met(std::uint32_t) const {}
+  LinkSlots links(std::span<const std::uint32_t> slots, const std::uint8_t*) const { return {.nodes = slots.data(), .count = slots.size()}; }
   void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t*, float* out) const { score(nodes, out); }
   void score(std::span<const std::uint32_t> nodes, float* out) const {
     rows_.clear();
@@ -52,23 +51,29 @@ class CodeScorer {
     codes_.ladder().prepare(static_cast<const float*>(query.values()), memory.query);
   }
 
-  /// What links bring for score_met, of each.
-  std::size_t factor_bytes() const { return codes_.packing().bytes; }
+  /// What MetNodes needs to take these links, so that score_met finds what it needs.
+  LinkSlots links(std::span<const std::uint32_t> slots, const std::uint8_t* factors) const {
+    return {.nodes = slots.data(), .count = slots.size(), .factors = factors, .factor_bytes = codes_.packing().bytes, .codes = high_, .stride = stride_};
+  }
   /// For score.
   VICINO_PREFETCHES void prefetch(std::uint32_t node) const {
     prefetch_code(node);
-    __builtin_prefetch(codes_.view().factors + node * factor_);
+    prefetch_error(node);
   }
-  /// For score_met.
-  VICINO_PREFETCHES void prefetch_met(std::uint32_t node) const { factor_bytes() ? prefetch_code(node) : prefetch(node); }
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
   /// The same with the factors that came with links to the nodes.
   void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* factors, float* out) const {
-    if (!factor_bytes()) return score(nodes, out);
+    if (!codes_.packing().bytes) return score(nodes, out);
     codes_.ladder().score4_packed(query_, codes_.view(), codes_.packing(), nodes.data(), factors, nodes.size(), out);
   }
   /// out[i] = distance of node i.
   void score_first(std::uint32_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), 0, count, out); }
+  /// The largest bound of the error of any node's estimate, infinite where that is not known.
+  float largest_error(CodeLevel level) const {
+    const PackedFactors& packing = codes_.packing();
+    return level == CodeLevel::bits4 && packing.bytes == 2 ? query_.error_of(CodeLevel::bits4, packing.low.scale + 255 * packing.step.scale) : __builtin_inff();
+  }
+  VICINO_PREFETCHES void prefetch_error(std::uint32_t node) const { __builtin_prefetch(codes_.view().factors + node * factor_); }
   /// The bound of the error of a node's estimate.
   float error_of(std::uint32_t node, CodeLevel level = CodeLevel::bits4) const {
     return query_.error_of(level, codes_.ladder().scale_of(codes_.view(), level, node));

@@ -136,7 +136,8 @@ class Seeker {
     }
     while (const WalkKey nearest = pool_.take_next()) {
       const std::size_t before = met_.size();
-      met_.insert_slots(links_[layer].slots(walk_node(nearest)));
+      const auto slots = links_[layer].slots(walk_node(nearest));
+      met_.insert_links({.nodes = slots.data(), .count = slots.size()});
       const auto fresh = met_.part(before, met_.size());
       const float* distances = distances_to(fresh);
       for (std::size_t i = 0; i < fresh.size(); ++i) pool_.insert(walk_key(distances[i], fresh[i]));

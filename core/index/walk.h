@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <type_traits>
 #include <vector>
 
 #include "codes/ladder.h"
@@ -125,35 +124,35 @@ class WalkPool {
 class MetNodes {
  public:
   void reset(std::size_t n_nodes) {
-    for (const std::uint32_t node : part(0, size_)) words_[node >> 6] = 0;
+    for (const std::uint32_t node : part(0, size_)) words_[node >> 5] = 0;
     size_ = 0;
-    n_nodes_ = n_nodes;
-    if (words_.size() < (n_nodes + 63) / 64) words_.resize((n_nodes + 63) / 64);
+    n_nodes_ = static_cast<std::uint32_t>(n_nodes);
+    if (words_.size() < (n_nodes + 31) / 32) words_.resize((n_nodes + 31) / 32);
   }
   std::size_t size() const { return size_; }
   /// Valid until more are inserted.
   std::span<const std::uint32_t> part(std::size_t first, std::size_t end) const { return {nodes_.data() + first, end - first}; }
 
-  /// What came with each of them, of the last insert_slots that brought something.
+  /// What came with each of them, of the last insert_links.
   const std::uint32_t* factors(std::size_t first) const { return factors_.data() + first; }
 
   /// False when the node, one of the graph, was already there.
   bool insert(std::uint32_t node) {
-    std::uint64_t& word = words_[node >> 6];
-    const std::uint64_t bit = std::uint64_t{1} << (node & 63);
+    std::uint32_t& word = words_[node >> 5];
+    const std::uint32_t bit = std::uint32_t{1} << (node & 31);
     if (word & bit) return false;
     make_room(1);
     nodes_[size_++] = node;
     word |= bit;
     return true;
   }
-  /// Inserts nodes up to the first number that is none, and returns how many there were. Without branches on what was there already.
-  /// Slot i comes with the i-th of the numbers of `factor_bytes` bytes, 0, 2 or 4, that lie at `factors`.
-  std::size_t insert_slots(std::span<const std::uint32_t> slots, const std::uint8_t* factors = nullptr, std::size_t factor_bytes = 0) {
-    make_room(slots.size());
-    if (factor_bytes == 2) return insert_with<std::uint16_t>(slots, factors);
-    if (factor_bytes == 4) return insert_with<std::uint32_t>(slots, factors);
-    return insert_with<void>(slots, factors);
+  /// Inserts nodes up to the first number that is none, and returns how many there were.
+  std::size_t insert_links(LinkSlots slots) {
+    make_room(slots.count + 1);
+    slots.n_nodes = n_nodes_;
+    const LinksTaken taken = kernels().take_unmet(slots, words_.data(), nodes_.data() + size_, factors_.data() + size_);
+    size_ += taken.unmet;
+    return taken.used;
   }
 
  private:
@@ -163,30 +162,9 @@ class MetNodes {
     factors_.resize(nodes_.size());
   }
 
-  template <class Factor>
-  std::size_t insert_with(std::span<const std::uint32_t> slots, [[maybe_unused]] const std::uint8_t* factors) {
-    std::uint64_t* const words = words_.data();
-    std::uint32_t *const nodes = nodes_.data(), *const kept = factors_.data();
-    std::size_t size = size_, used = 0;
-    for (; used < slots.size() && slots[used] < n_nodes_; ++used) {
-      const std::uint32_t node = slots[used];
-      const std::uint64_t word = words[node >> 6];
-      nodes[size] = node;
-      if constexpr (!std::is_void_v<Factor>) {
-        Factor factor;
-        std::memcpy(&factor, factors + used * sizeof factor, sizeof factor);
-        kept[size] = factor;
-      }
-      size += ~word >> (node & 63) & 1;
-      words[node >> 6] = word | std::uint64_t{1} << (node & 63);
-    }
-    size_ = size;
-    return used;
-  }
-
-  std::vector<std::uint64_t> words_;
-  std::vector<std::uint32_t> nodes_, factors_;
-  std::size_t size_ = 0, n_nodes_ = 0;
+  std::vector<std::uint32_t> words_, nodes_, factors_;
+  std::size_t size_ = 0;
+  std::uint32_t n_nodes_ = 0;
 };
 
 /// What a walk works with; one per thread, kept from query to query.

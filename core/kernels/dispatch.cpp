@@ -4,6 +4,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/distance.h"
+#include "kernels/links.h"
 #include "kernels/maxsim.h"
 #include "kernels/postings.h"
 #include "kernels/products.h"
@@ -49,10 +50,10 @@ Kernels with() {
 
 // Simplest first; a later set is preferred where it has a kernel.
 const KernelSet kSets[] = {
-    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar, add_postings_scalar>},
+    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar, add_postings_scalar, add_links_scalar>},
 #if defined(__x86_64__)
     {"avx2", has_avx2, with<avx2_kernels, add_maxsim_avx2, add_codes_avx2, add_postings_avx2>},
-    {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512>},
+    {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512>},
 #elif defined(__aarch64__)
     {"neon", [] { return true; }, with<neon_kernels, add_codes_neon>},
 #endif
@@ -90,6 +91,7 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("code_scores_byte"), table.code_scores_byte, source.code_scores_byte);
   visit(std::string("code_block_sums"), table.code_block_sums, source.code_block_sums);
   visit(std::string("code_block_bounds"), table.code_block_bounds, source.code_block_bounds);
+  visit(std::string("take_unmet"), table.take_unmet, source.take_unmet);
   visit(std::string("rotate"), table.rotate, source.rotate);
   visit(std::string("encode_code"), table.encode_code, source.encode_code);
   visit(std::string("encode_signs"), table.encode_signs, source.encode_signs);

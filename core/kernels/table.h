@@ -109,6 +109,24 @@ struct CodeBlockQuery {
 /// every set.
 using CodeBlockBounds = void (*)(const CodeBlockQuery& query, const std::uint8_t* blocks, std::size_t n_blocks, float* least, float* most);
 
+/// The links of one node of a graph, and what a walk needs to follow them.
+struct LinkSlots {
+  const std::uint32_t* nodes = nullptr;   // the first number that is not below n_nodes ends them
+  std::size_t count = 0;
+  std::uint32_t n_nodes = 0;
+  const std::uint8_t* factors = nullptr;  // factor_bytes each, 0, 2 or 4
+  std::size_t factor_bytes = 0;
+  const std::uint8_t* codes = nullptr;    // what will be read of node i soon: `stride` bytes at codes + i * stride
+  std::size_t stride = 0;
+};
+struct LinksTaken {
+  std::size_t used = 0;   // links before the first number that is none
+  std::size_t unmet = 0;  // of these, written
+};
+/// Writes the linked nodes whose bits are not set in `met`, and their factors; sets the bits and asks for the codes. `nodes` and `factors`
+/// have room for one more than there are slots.
+using TakeUnmet = LinksTaken (*)(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* factors);
+
 /// Rounds of signs, Hadamard transforms of blocks and a permutation of groups of 16 across the blocks; see codes/transform.h.
 /// `signs` holds `dims` factors a round. `scratch` has room for dims floats; the result is in `values`.
 struct RotationShape {
@@ -176,6 +194,7 @@ struct Kernels {
   RoundVector round_vector = nullptr;
   CodewordProducts codeword_products = nullptr;
   NearestCodeword nearest_codeword = nullptr;
+  TakeUnmet take_unmet = nullptr;
 };
 
 // Internal linkage on purpose, see above.
