@@ -67,21 +67,21 @@ class WalkPool {
 
   /// The same of a few keys at once; sorts them. Their ranks are found side by side and what lies behind them moves only once.
   void insert_all(std::span<WalkKey> keys) {
+    if (keys.empty()) return;
     sort_few(keys);
     ranks_.resize(std::max(ranks_.size(), keys.size()));
     for (std::size_t i = 0; i < keys.size(); ++i) ranks_[i] = rank_of(keys[i]);
+    if (keys_.size() < size_ + keys.size()) keys_.resize(size_ + keys.size());
     WalkKey* const first = keys_.data();
     std::size_t end = size_;  // of what has not moved yet
     for (std::size_t i = keys.size(); i-- > 0;) {
-      const std::size_t rank = ranks_[i], place = rank + i;
-      if (place < capacity_) {
-        std::memmove(first + place + 1, first + rank, std::min(end - rank, capacity_ - place - 1) * sizeof(WalkKey));
-        first[place] = keys[i];
-      }
+      const std::size_t rank = ranks_[i];
+      move_up(first + rank, end - rank, i + 1);
+      first[rank + i] = keys[i];
       end = rank;
     }
     size_ = std::min(size_ + keys.size(), capacity_);
-    if (!keys.empty()) next_ = std::min(next_, ranks_[0]);
+    next_ = std::min(next_, ranks_[0]);
   }
 
   /// The nearest key that was not taken yet, 0 when there is none.
@@ -91,15 +91,26 @@ class WalkPool {
   }
 
  private:
-  /// How many keys are smaller: halving without branches, since nobody could predict them.
+  /// How many keys are smaller: halving without branches, since nobody could predict them. A mask, as compilers make a branch of a choice.
   std::size_t rank_of(WalkKey key) const {
     const WalkKey* at = keys_.data();
     for (std::size_t n = size_; n > 0;) {
       const std::size_t half = (n + 1) / 2;
-      at += at[half - 1] < key ? half : 0;
+      at += half & (std::size_t{0} - static_cast<std::size_t>(at[half - 1] < key));
       n -= half;
     }
     return static_cast<std::size_t>(at - keys_.data());
+  }
+
+  /// Few keys a few places on: a call of memmove would take longer than its work.
+  static void move_up(WalkKey* keys, std::size_t count, std::size_t by) {
+    constexpr std::size_t at_once = 8;
+    for (; count >= at_once; count -= at_once) {
+      WalkKey moved[at_once];
+      std::memcpy(moved, keys + count - at_once, sizeof moved);
+      std::memcpy(keys + count - at_once + by, moved, sizeof moved);
+    }
+    while (count-- > 0) keys[count + by] = keys[count];
   }
 
   static void sort_few(std::span<WalkKey> keys) {
