@@ -14,6 +14,9 @@ namespace {
 
 [[noreturn]] void fail(const std::string& message) { throw CorruptionError("graph: " + message + "; rebuild the graph of this segment"); }
 
+// Distances of an ordinary row that double with every further neighbor grow at 1.
+constexpr float kGrowthMax = 100;
+
 bool is_set(std::span<const std::uint64_t> bits, std::uint32_t i) { return bits[i >> 6] >> (i & 63) & 1; }
 
 GraphHeader header_of(const Blob& buffer) {
@@ -38,6 +41,7 @@ void check_header(const GraphHeader& header, std::size_t size, std::uint32_t n_r
   if (header.nodes > header.rows || header.nodes > kGraphNodesMax || header.entries > header.nodes || (header.nodes && !header.entries) ||
       header.groups > header.nodes || header.duplicates > header.rows - header.nodes || header.duplicates < header.groups || header.codes > size)
     fail("counts of rows, nodes, entries and duplicates contradict each other");
+  if (!(header.growth >= 0 && header.growth < kGrowthMax)) fail("the growth of its distances is no number from 0 to " + std::to_string(kGrowthMax));
 }
 
 }  // namespace
@@ -63,6 +67,7 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   graph.link_stride_ = layout.link_stride;
   graph.link_blocks_ = {buffer.data() + layout.links, header.nodes * layout.link_stride};
   graph.n_entries_ = header.entries;
+  graph.growth_ = header.growth;
   graph.group_nodes_ = part(layout.group_nodes, header.groups);
   graph.group_starts_ = part(layout.group_starts, header.groups ? std::size_t{header.groups} + 1 : 0);
   graph.near_starts_ = part(layout.near_starts, header.groups);

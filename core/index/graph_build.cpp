@@ -12,6 +12,7 @@
 #include "index/graph.h"
 #include "index/graph_layout.h"
 #include "index/graph_network.h"
+#include "index/growth.h"
 #include "index/partition.h"
 #include "index/prune.h"
 #include "index/repair.h"
@@ -349,7 +350,9 @@ std::uint32_t n_entries_for(std::size_t n_nodes) { return static_cast<std::uint3
 
 std::vector<std::uint8_t> write_graph(const VectorBlock& block, Metric metric, const Network& network, const CopyGroups& groups,
                                       NodeCodes codes, std::uint64_t seed, unsigned threads, const Cancel& cancel) {
-  return Writer(block.rows, network, groups).write(GraphCodes::build(block, network.rows, metric, codes, seed, threads, cancel));
+  auto graph = Writer(block.rows, network, groups).write(GraphCodes::build(block, network.rows, metric, codes, seed, threads, cancel));
+  write_growth(graph, block, metric, cancel);
+  return graph;
 }
 
 std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const GraphParams& params,

@@ -1,6 +1,7 @@
 // Searching a graph: a walk (walk.h) that keeps the nearest nodes, then the rows they stand for, scored exactly.
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <string>
 
 #include "index/graph_walk.h"
@@ -17,6 +18,11 @@ constexpr std::size_t kHopsPerCheck = 64;
 // The first hops come near the query, each much nearer than the one before; only then is it worth choosing a node without having seen the
 // neighbors of the last one.
 constexpr std::size_t kDescent = 8;
+// A walk that may end early (growth.h) keeps so many times its beam: as much as hard queries get.
+constexpr std::size_t kWiden = 2;
+constexpr float kReach = 0.55f;
+// Distances count as known when they are so many times the error of a code.
+constexpr float kErrorsApart = 4;
 // A walk begins at this share of its beam, but at so many entries at least.
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
@@ -39,7 +45,7 @@ class GraphSearch {
 
   WalkEnd run(std::size_t ef) {
     const WalkEnd end = graph_.has_codes() ? walk_by_codes(ef) : walk_by_rows(ef);
-    if (end == WalkEnd::finished) hits_.offer_near_copies(memory_.pool.keys());
+    if (end == WalkEnd::finished) hits_.offer_near_copies(found_in_beam());
     return end;
   }
 
@@ -96,7 +102,7 @@ class GraphSearch {
 
   /// Whether codes cannot tell what was found apart: in a crowd of rows that are nearly the same, all lie within the error of one.
   bool is_undecided(const CodeScorer& scorer) const {
-    const auto keys = memory_.pool.keys();
+    const auto keys = found_in_beam();
     return keys.size() > k_ && walk_distance(keys.back()) - walk_distance(keys.front()) < scorer.error_of(walk_node(keys.front()));
   }
 
@@ -122,7 +128,7 @@ class GraphSearch {
   /// From what the codes have found, by the rows themselves.
   WalkEnd go_on_by_rows(std::size_t ef) {
     std::vector<std::uint32_t> seeds;
-    for (const WalkKey key : memory_.pool.keys()) seeds.push_back(walk_node(key));
+    for (const WalkKey key : found_in_beam()) seeds.push_back(walk_node(key));
     begin(ef);
     memory_.met.insert_links({.nodes = seeds.data(), .count = seeds.size()});
     const WalkEnd end = walk(RowScorer(graph_, query_, block_, memory_));
@@ -132,7 +138,11 @@ class GraphSearch {
 
   void begin(std::size_t ef) {
     ef_ = std::clamp<std::size_t>(ef, 1, graph_.n_nodes());
-    memory_.pool.reset(ef_);
+    // A beam as wide as the graph sees every node, and what is allowed may lie anywhere: neither ends early.
+    const bool may_end_early = !allowed_ && ef_ < graph_.n_nodes() && graph_.growth() > 0;
+    reach_ = may_end_early ? std::pow(static_cast<float>(ef_) / static_cast<float>(k_), kReach * graph_.growth()) : 0;
+    width_ = may_end_early ? std::min<std::size_t>(kWiden * ef_, graph_.n_nodes()) : ef_;
+    memory_.pool.reset(width_);
     memory_.accepted.reset(allowed_ ? std::max(ef, k_ + kSlackMin) : 1);
     memory_.met.reset(graph_.n_nodes());
     if (const std::uint32_t hidden = HiddenNode::of_thread(); hidden < graph_.n_nodes()) memory_.met.insert(hidden);
@@ -183,7 +193,7 @@ class GraphSearch {
       met.insert(walk_node(key));
       if (allowed_ && hits_.may_be_allowed(walk_node(key))) accepted.insert(key);
     }
-    pool.widen(ef_);
+    pool.widen(width_);
     scored_ = met.size();
   }
 
@@ -194,18 +204,29 @@ class GraphSearch {
     auto& met = memory_.met;
     for (std::size_t hops = 1;; ++hops) {
       if (hops % kHopsPerCheck == 0) cancel_.check();
-      const WalkKey nearest = pool.take_next();
-      if (!nearest) {
+      const WalkKey nearest = pool.next();
+      if (!nearest || is_beyond_reach(nearest, scorer)) {
         if (scored_ == met.size()) return WalkEnd::finished;
         score_until(met.size(), scorer);
         continue;
       }
+      pool.take_next();
       ++stats_.hops;
       const std::size_t before = met.size();
       meet_links(walk_node(nearest), scorer);
       score_until(hops <= kDescent ? met.size() : before, scorer);
       if (const WalkEnd end = guard_.verdict(); end != WalkEnd::finished) return end;
     }
+  }
+
+  /// Whether nodes from here on are too far away to be worth a hop (growth.h). Among distances that a code cannot tell apart nobody knows.
+  template <class Scorer>
+  bool is_beyond_reach(WalkKey next, const Scorer& scorer) {
+    const auto keys = memory_.pool.keys();
+    if (reach_ == 0 || keys.size() <= k_) return false;
+    const WalkKey kth = keys[k_ - 1];
+    if (!(walk_distance(next) > reach_ * walk_distance(kth))) return false;
+    return walk_distance(kth) > kErrorsApart * scorer.error_of(walk_node(kth));
   }
 
   template <class Scorer>
@@ -254,7 +275,8 @@ class GraphSearch {
     }
   }
 
-  std::span<const WalkKey> found() const { return allowed_ ? memory_.accepted.keys() : memory_.pool.keys(); }
+  std::span<const WalkKey> found_in_beam() const { return memory_.pool.keys().first(std::min(memory_.pool.size(), ef_)); }
+  std::span<const WalkKey> found() const { return allowed_ ? memory_.accepted.keys() : found_in_beam(); }
 
   template <class Scorer>
   void score_scanned(const Scorer& scorer) {
@@ -273,6 +295,8 @@ class GraphSearch {
   const VectorBlock& block_;
   const std::uint64_t* allowed_;
   std::size_t k_, ef_ = 0;
+  std::size_t width_ = 0;  // of the pool
+  float reach_ = 0;        // times the k-th distance: where a walk ends, 0 where it goes through the whole pool
   std::size_t scored_ = 0;  // nodes met before this one were scored
   SearchStats& stats_;
   const Cancel& cancel_;

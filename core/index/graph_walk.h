@@ -27,6 +27,7 @@ class RowScorer {
     for (const std::uint32_t node : nodes) rows_.push_back(graph_.row_of(node));
     query_.distances_at(block_, rows_, out);
   }
+  static constexpr float error_of(std::uint32_t) { return 0; }
   /// out[i] = distance of node i.
   void score_first(std::uint32_t count, float* out) const {
     rows_.clear();

@@ -85,10 +85,12 @@ class WalkPool {
   }
 
   /// The nearest key that was not taken yet, 0 when there is none.
-  WalkKey take_next() {
+  WalkKey next() {
     while (next_ < size_ && (keys_[next_] & 1)) ++next_;
-    return next_ < size_ ? keys_[next_++] |= 1 : 0;
+    return next_ < size_ ? keys_[next_] : 0;
   }
+  /// The same, which then counts as taken.
+  WalkKey take_next() { return next() ? keys_[next_++] |= 1 : 0; }
 
  private:
   /// How many keys are smaller: halving without branches, since nobody could predict them. A mask, as compilers make a branch of a choice.

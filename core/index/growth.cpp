@@ -1,0 +1,56 @@
+#include "index/growth.h"
+
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "index/graph_layout.h"
+#include "index/hidden_node.h"
+
+namespace vicino {
+
+namespace {
+
+constexpr std::uint32_t kSample = 128, kNear = 10, kFar = 256;
+// With fewer nodes the far ones are most of the graph, and a walk is short anyway.
+constexpr std::uint32_t kNodesMin = 16 * kFar;
+// Steps of the exponent that is kept: coarser than what logarithms of different machines differ by.
+constexpr double kSteps = 4096;
+
+bool have_ratios(Metric metric, Dtype dtype) { return (metric == Metric::cosine || metric == Metric::l2) && dtype != Dtype::binary; }
+
+/// log of how many times as far as its kNear-th neighbor the kFar-th neighbor of a node lies; 0 where the first lies on the node.
+double log_ratio(const Graph& graph, const VectorBlock& block, Metric metric, std::uint32_t node, std::vector<float>& widened, const Cancel& cancel) {
+  const HiddenNode hidden(node);
+  const std::uint8_t* row = block.row(graph.row_of(node));
+  if (block.dtype == Dtype::float16) kernels().widen_halves(row, block.dim, widened.data());
+  const PreparedQuery query(metric, block.dtype, block.dim, block.dtype == Dtype::float16 ? static_cast<const void*>(widened.data()) : row);
+  TopK nearest(kFar);
+  SearchStats stats;
+  graph.search(query, block, nullptr, kFar, nearest, stats, cancel);
+  const std::vector<Hit> hits = std::move(nearest).take_sorted();
+  if (hits.size() < kFar || !(hits[kNear - 1].distance > 0)) return 0;
+  return std::log(static_cast<double>(hits[kFar - 1].distance) / hits[kNear - 1].distance);
+}
+
+}  // namespace
+
+float distance_growth(const Graph& graph, const VectorBlock& block, Metric metric, const Cancel& cancel) {
+  if (graph.n_nodes() < kNodesMin || !have_ratios(metric, block.dtype)) return 0;
+  std::vector<float> widened(block.dim);
+  double sum = 0;
+  for (std::uint64_t i = 0; i < kSample; ++i) {
+    cancel.check();
+    sum += log_ratio(graph, block, metric, static_cast<std::uint32_t>(graph.n_nodes() * i / kSample), widened, cancel);
+  }
+  const double growth = sum / kSample / std::log(static_cast<double>(kFar) / kNear);
+  return static_cast<float>(std::nearbyint(growth * kSteps) / kSteps);
+}
+
+void write_growth(std::span<std::uint8_t> graph, const VectorBlock& block, Metric metric, const Cancel& cancel) {
+  const float growth = distance_growth(Graph::open(Blob(graph, nullptr), block.rows), block, metric, cancel);
+  std::memcpy(graph.data() + offsetof(GraphHeader, growth), &growth, sizeof growth);
+}
+
+}  // namespace vicino
