@@ -1,4 +1,5 @@
-// The walk over a graph: from the nearest entries to ever nearer nodes, until the `ef` nearest nodes met have all been expanded.
+// The walk over a graph: from the nearest entries to ever nearer nodes, until the `ef` nearest nodes met have all been expanded, or the next
+// one lies where no more is to be expected (growth.h).
 //
 // The pool of candidates is one sorted array of 64-bit keys: the bits of a distance, made to sort as integers, above the number of the
 // node and one bit that says whether it was expanded. Sorted insertion into a few hundred keys in a row is faster than a heap.
