@@ -384,7 +384,7 @@ std::size_t graph_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, 
   const std::size_t most = std::max({encoding, collecting, linking_back, repairing});
   // Codes are gone when the result is written beside the links, their nodes' rows and the entries.
   const std::size_t building = groups + links + rows * code + std::max(most, links + rows * 12) + scratch;
-  const std::size_t writing = groups + links + rows * 8 + result + GraphCodes::build_bytes(rows, dim, dtype, params.codes);
+  const std::size_t writing = groups + links + rows * 12 + result + GraphCodes::build_bytes(rows, dim, dtype, params.codes);
   return std::max({grouping, building, writing}) + (std::size_t{1} << 20);
 }
 

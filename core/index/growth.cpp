@@ -38,11 +38,17 @@ double log_ratio(const Graph& graph, const VectorBlock& block, Metric metric, st
 
 float distance_growth(const Graph& graph, const VectorBlock& block, Metric metric, const Cancel& cancel) {
   if (graph.n_nodes() < kNodesMin || !have_ratios(metric, block.dtype)) return 0;
-  std::vector<float> widened(block.dim);
+  std::vector<float> widened(block.dim), norms;
+  VectorBlock measured = block;
+  if (metric == Metric::cosine && !block.inverse_norms) {
+    norms.resize(block.rows);
+    compute_inverse_norms(block, norms.data());
+    measured.inverse_norms = norms.data();
+  }
   double sum = 0;
   for (std::uint64_t i = 0; i < kSample; ++i) {
     cancel.check();
-    sum += log_ratio(graph, block, metric, static_cast<std::uint32_t>(graph.n_nodes() * i / kSample), widened, cancel);
+    sum += log_ratio(graph, measured, metric, static_cast<std::uint32_t>(graph.n_nodes() * i / kSample), widened, cancel);
   }
   const double growth = sum / kSample / std::log(static_cast<double>(kFar) / kNear);
   return static_cast<float>(std::nearbyint(growth * kSteps) / kSteps);
