@@ -6,6 +6,7 @@ namespace vicino {
 
 void add_links_scalar(Kernels& table);
 #if defined(__x86_64__)
+void add_links_avx2(Kernels& table);
 void add_links_avx512(Kernels& table);
 #endif
 

@@ -17,14 +17,18 @@ static inline std::size_t take(std::uint32_t node, std::uint32_t factor, const L
   return size + (~word >> (node & 31) & 1);
 }
 
+static inline std::uint32_t factor_of(const LinkSlots& slots, std::size_t slot) {
+  std::uint32_t factor = 0;
+  if (slots.factor_bytes) __builtin_memcpy(&factor, slots.factors + slot * slots.factor_bytes, slots.factor_bytes == 2 ? 2 : 4);
+  return factor;
+}
+
 /// Slots from `first` on, one after the other.
 static inline LinksTaken take_slots(const LinkSlots& slots, std::size_t first, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* factors,
                                     std::size_t size) {
   std::size_t used = first;
   for (; used < slots.count && slots.nodes[used] < slots.n_nodes; ++used) {
-    std::uint32_t factor = 0;
-    if (slots.factor_bytes) __builtin_memcpy(&factor, slots.factors + used * slots.factor_bytes, slots.factor_bytes == 2 ? 2 : 4);
-    size = take(slots.nodes[used], factor, slots, met, nodes, factors, size);
+    size = take(slots.nodes[used], factor_of(slots, used), slots, met, nodes, factors, size);
   }
   return {used, size};
 }
