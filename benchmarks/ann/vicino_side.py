@@ -84,35 +84,41 @@ class HnswIndex(GraphIndex):
 
 
 class IvfIndex(_Own):
-    """Inverted lists over one segment's vectors; a setting is the number of lists probed. Rows are scored as far as codes err."""
+    """Inverted lists over one segment's vectors, in whose order the rows lie; a setting is the number of lists probed. Rows are scored as far
+    as codes err."""
 
     def __init__(self, metric: str, dim: int, threads: int, kind: str = "flat", **options: Any) -> None:
         super().__init__(metric, dim, threads)
         self._kind, self._options = kind, options
 
     def build(self, rows: Rows) -> None:
-        self._rows = rows
-        built = _core.build_ivf(rows, self._metric, self._kind, threads=self.threads, **self._options)
+        built, order = _core.build_ivf_in_order(rows, self._metric, self._kind, threads=self.threads, **self._options)
+        self._order = order[:, 0]
+        self._rows = rows[self._order]
         self._size = len(built)
-        self._index = _core.IvfIndex(built, rows, self._metric)
+        self._index = _core.IvfIndex(built, self._rows, self._metric)
 
     def settings(self) -> Sequence[int]:
         return steps(1, self._index.nlist, 1.2)
+
+    def _ids(self, rows: Any) -> Any:
+        """Numbers of vectors as they were given; where fewer were found than asked for, rows are -1 and stay so."""
+        return np.where(rows < 0, -1, self._order[rows])
 
     def use(self, setting: int) -> None:
         self._lists = setting
 
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
         if threads == 1:
-            return self._index.search(queries, k, self._lists)[0]
+            return self._ids(self._index.search(queries, k, self._lists)[0])
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(threads) as pool:
             parts = pool.map(lambda part: self._index.search(part, k, self._lists)[0], np.array_split(queries, threads))
-            return np.concatenate(list(parts))
+            return self._ids(np.concatenate(list(parts)))
 
     def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
-        return self._index.search(query[None], k, self._lists, allowed=self._masks[condition])[0][0]
+        return self._ids(self._index.search(query[None], k, self._lists, allowed=self._masks[condition][self._order])[0][0])
 
     def rows_scored(self, queries: Rows, k: int) -> float:
         return self._index.search(queries, k, self._lists)[2]["rows_scored"] / len(queries)

@@ -2,6 +2,7 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include "bind/search_arrays.h"
 #include "ivf/ivf.h"
 #include "ivf/kmeans.h"
+#include "ivf/list_plan.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -50,6 +52,33 @@ nb::bytes build(const Array& vectors, const std::string& metric_name, const std:
     built = build_ivf(block, rows, metric, params, threads, cancel, nullptr, lender ? &*lender : nullptr);
   }
   return nb::bytes(built.data(), built.size());
+}
+
+/// The same with rows in the order of the lists, as segments have them: the bytes, and which vector is which row.
+nb::tuple build_in_order(const Array& vectors, const std::string& metric_name, const std::string& kind, std::uint32_t nlist, std::optional<bool> graph,
+                         std::uint32_t subvectors, std::uint32_t bits, std::uint32_t copies, std::uint64_t seed, unsigned threads,
+                         std::optional<double> timeout_s) {
+  const Metric metric = parse_metric(metric_name);
+  const VectorBlock block = block_of(vectors, metric);
+  const IvfParams params{parse_kind(kind), nlist, parse_graph(graph), subvectors, bits, copies, seed};
+  auto order = new_matrix(block.rows, 1, std::int64_t{0});
+  std::vector<std::uint8_t> built;
+  {
+    const nb::gil_scoped_release release;
+    const Cancel cancel(timeout_s);
+    std::vector<std::uint32_t> rows(block.rows);
+    std::iota(rows.begin(), rows.end(), 0u);
+    ListPlan plan = plan_lists(VectorRows(block), rows, metric, params, threads, cancel, nullptr, nullptr);
+    const std::size_t width = row_bytes(block.dtype, block.dim);
+    std::vector<std::uint8_t> moved(block.rows * width);
+    for (std::size_t row = 0; row < block.rows; ++row) {
+      order.data()[row] = plan.lists.rows[row];
+      std::memcpy(moved.data() + row * width, block.row(plan.lists.rows[row]), width);
+    }
+    std::iota(plan.lists.rows.begin(), plan.lists.rows.end(), 0u);
+    built = build_ivf({moved.data(), block.rows, block.dim, block.dtype, nullptr}, std::move(plan), metric, params, threads, cancel);
+  }
+  return nb::make_tuple(nb::bytes(built.data(), built.size()), order);
 }
 
 /// Inverted lists and their vectors, held open for search after search.
@@ -148,6 +177,9 @@ void bind_ivf(nb::module_& m) {
         "timeout_s"_a = nb::none(),
         "Inverted lists over the vectors whose `present` is true (default: all), as bytes. `trained` is such an index over `trained_rows` rows "
         "that lends its centroids.");
+  m.def("build_ivf_in_order", &build_in_order, "vectors"_a, "metric"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(), "subvectors"_a = 0,
+        "bits"_a = 4, "copies"_a = 0, "seed"_a = 0, "threads"_a = 1, "timeout_s"_a = nb::none(),
+        "Inverted lists over the vectors in the order of the lists, as bytes, and (n, 1) int64: which vector each row is.");
   m.def("ivf_build_bytes", &build_bytes, "n_rows"_a, "dim"_a, "dtype"_a, "metric"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(),
         "subvectors"_a = 0, "bits"_a = 4, "copies"_a = 0, "threads"_a = 1,
         "Upper bound of the memory a build allocates, its result included, the vectors not.");

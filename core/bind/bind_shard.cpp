@@ -91,10 +91,9 @@ std::shared_ptr<const Segment> open_segment(std::uint64_t key, const Container& 
 }
 
 VectorIndexParams lists_params(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
-                               const std::string& codes, std::uint64_t time_us) {
+                               const std::string& codes) {
   VectorIndexParams params{kind, nlist, subvectors, bits, copies};
   params.codes = codes;
-  params.time_us = time_us;
   return params;
 }
 
@@ -106,18 +105,22 @@ void bind_rewrite(nb::module_& m) {
       }, "snapshot"_a, "inputs"_a, "keep_rows"_a = false)
       .def_prop_ro("n_rows", &Rewrite::n_rows)
       .def("order_by_lists", [](Rewrite& r, const Column& c, bool coded, unsigned threads, const Cancel& cancel, const std::string& kind,
-                                std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
-                                const std::string& codes, std::uint64_t time_us) {
+                                std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, const std::string& codes,
+                                std::uint32_t sample, std::uint64_t time_us) {
         nb::gil_scoped_release unlocked;
-        r.order_by_lists(spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes, time_us), coded, threads, cancel);
-      }, "column"_a, "coded"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "codes"_a = "auto", "time_us"_a = 0,
+        VectorIndexParams params = lists_params(kind, nlist, subvectors, bits, copies, codes);
+        params.sample = sample;
+        params.time_us = time_us;
+        r.order_by_lists(spec_of(c), params, coded, threads, cancel);
+      }, "column"_a, "coded"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false,
+           "codes"_a = "auto", "sample"_a = 64, "time_us"_a = 0,
            "Puts the rows into the order of inverted lists over one vector, before anything is written.")
       .def("build_lists", [](Rewrite& r, const Segment& written, const Column& c, unsigned threads, const Cancel& cancel, const std::string& kind,
                              std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, const std::string& codes) {
         BuiltIndex built;
         {
           nb::gil_scoped_release unlocked;
-          built = r.build_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes, 0), threads, cancel);
+          built = r.build_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes), threads, cancel);
         }
         return nb::make_tuple(built.section, to_bytes(Bytes{built.bytes.data(), built.bytes.size()}));
       }, "written"_a, "column"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "codes"_a = "auto",

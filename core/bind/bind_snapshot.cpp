@@ -365,10 +365,14 @@ void bind_snapshot(nb::module_& m) {
       }, "key"_a, "Checks every checksum, offset, id and document of a sealed segment.");
 
   m.def("vector_index_build_bytes", [](const Column& column, std::size_t rows, unsigned threads, const std::string& kind, std::uint32_t nlist,
-                                       std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m, std::uint32_t ef_construct, const std::string& codes) {
+                                       std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m, std::uint32_t ef_construct,
+                                       const std::string& codes, std::uint32_t sample) {
     const ColumnSpec spec = spec_of(column);
-    return vector_index_build_bytes(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes), rows, spec.dim, spec.dtype, spec.metric, threads);
-  }, "column"_a, "rows"_a, "threads"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200, "codes"_a = "auto",
+    VectorIndexParams params = params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes);
+    params.sample = sample;
+    return vector_index_build_bytes(params, rows, spec.dim, spec.dtype, spec.metric, threads);
+  }, "column"_a, "rows"_a, "threads"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200,
+        "codes"_a = "auto", "sample"_a = 64,
         "Upper bound of the memory that building the index of a vector takes.");
 }
 

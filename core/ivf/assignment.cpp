@@ -73,48 +73,63 @@ void cut(const RowsToAssign& from, Part part, std::size_t cap, Random& random, u
   }
 }
 
-std::vector<Part> parts_of(const RowsToAssign& from, const Centroids& centroids, const Assignment& found) {
-  std::vector<Part> parts(centroids.size());
-  for (std::size_t i = 0; i < from.rows.size(); ++i) {
-    parts[found.nearest[i]].rows.push_back(from.rows[i]);
-    parts[found.nearest[i]].distances.push_back(found.distances[i]);
+/// Rows by list, ascending, by counting: four numbers a row and nothing more, for all rows of a segment lie here at once.
+Lists sort_by_list(std::span<const std::uint32_t> rows, Centroids centroids, const Assignment& found) {
+  Lists lists{std::move(centroids), {}, std::vector<std::uint32_t>(rows.size()), std::vector<float>(rows.size())};
+  lists.starts.assign(lists.centroids.size() + 1, 0);
+  for (const std::uint32_t list : found.nearest) ++lists.starts[list + 1];
+  std::partial_sum(lists.starts.begin(), lists.starts.end(), lists.starts.begin());
+  std::vector<std::uint64_t> next(lists.starts.begin(), lists.starts.end() - 1);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::uint64_t at = next[found.nearest[i]]++;
+    lists.rows[at] = rows[i];
+    lists.distances[at] = found.distances[i];
   }
-  for (std::size_t c = 0; c < parts.size(); ++c) {
-    parts[c].centroid.assign(centroids.values_of(c), centroids.values_of(c) + centroids.stride);
-    parts[c].extra = centroids.extras[c];
-  }
-  return parts;
+  return lists;
 }
 
-Lists join(std::vector<std::vector<Part>>&& groups, std::size_t stride) {
-  Lists lists;
-  lists.centroids.stride = stride;
-  lists.starts.push_back(0);
-  for (auto& group : groups)
-    for (Part& part : group) {
-      lists.rows.insert(lists.rows.end(), part.rows.begin(), part.rows.end());
-      lists.distances.insert(lists.distances.end(), part.distances.begin(), part.distances.end());
-      lists.centroids.values.insert(lists.centroids.values.end(), part.centroid.begin(), part.centroid.end());
-      lists.centroids.extras.push_back(part.extra);
-      lists.starts.push_back(lists.rows.size());
-      part = {};
-    }
-  return lists;
+Part part_of(const Lists& lists, std::size_t list) {
+  const auto begin = static_cast<std::ptrdiff_t>(lists.starts[list]), end = static_cast<std::ptrdiff_t>(lists.starts[list + 1]);
+  const float* values = lists.centroids.values_of(list);
+  return {{lists.rows.begin() + begin, lists.rows.begin() + end}, {lists.distances.begin() + begin, lists.distances.begin() + end},
+          {values, values + lists.centroids.stride}, lists.centroids.extras[list]};
+}
+
+void append(Lists& lists, const Part& part) {
+  if (part.rows.empty()) return;
+  lists.rows.insert(lists.rows.end(), part.rows.begin(), part.rows.end());
+  lists.distances.insert(lists.distances.end(), part.distances.begin(), part.distances.end());
+  lists.centroids.values.insert(lists.centroids.values.end(), part.centroid.begin(), part.centroid.end());
+  lists.centroids.extras.push_back(part.extra);
+  lists.starts.push_back(lists.rows.size());
 }
 
 }  // namespace
 
 Lists assign_rows(const RowsToAssign& from, Centroids centroids, std::size_t cap, std::uint64_t seed, unsigned threads, const Cancel& cancel,
                   std::atomic<std::uint64_t>* progress) {
-  const Points targets = centroids.encode();
-  const Assignment found = assign_batches(from, from.rows, targets, threads, cancel, progress);
-  std::vector<Part> parts = parts_of(from, centroids, found);
-  std::vector<std::vector<Part>> groups(parts.size());
-  parallel_for(threads, parts.size(), [&](std::size_t c, std::size_t) {
-    Random random(seed + c);
-    cut(from, std::move(parts[c]), cap, random, 0, cancel, groups[c]);
+  Lists whole;
+  {
+    const Assignment found = assign_batches(from, from.rows, centroids.encode(), threads, cancel, progress);
+    whole = sort_by_list(from.rows, std::move(centroids), found);
+  }
+  const auto size_of = [&](std::size_t list) { return whole.starts[list + 1] - whole.starts[list]; };
+  std::vector<std::vector<Part>> pieces(whole.size());  // of lists that are cut
+  parallel_for(threads, whole.size(), [&](std::size_t list, std::size_t) {
+    if (size_of(list) <= cap) return;
+    Random random(seed + list);
+    cut(from, part_of(whole, list), cap, random, 0, cancel, pieces[list]);
   });
-  return join(std::move(groups), centroids.stride);
+  Lists lists;
+  lists.centroids.stride = whole.centroids.stride;
+  lists.starts.push_back(0);
+  lists.rows.reserve(whole.rows.size());
+  lists.distances.reserve(whole.rows.size());
+  for (std::size_t list = 0; list < whole.size(); ++list) {
+    if (pieces[list].empty()) append(lists, part_of(whole, list));
+    for (const Part& part : pieces[list]) append(lists, part);
+  }
+  return lists;
 }
 
 }  // namespace vicino

@@ -52,6 +52,7 @@ struct IvfParams {
   std::uint32_t bits = 4;        // of a subvector: 4 or 8
   std::uint32_t copies = 0;      // 1: rows at a border are in a second list
   std::uint64_t seed = 0;
+  std::uint32_t sample = 64;  // rows a list that centroids are trained on
   std::uint64_t time_us = 0;  // what the index says of when its centroids were trained; nothing is decided by it
 };
 

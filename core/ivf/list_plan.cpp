@@ -11,7 +11,6 @@ namespace vicino {
 
 namespace {
 
-constexpr std::size_t kSamplePerList = 64;
 constexpr std::uint32_t kListsMax = 1u << 20;
 constexpr std::uint32_t kDimsMax = 65536;
 
@@ -64,7 +63,7 @@ ListPlan plan_lists(const VectorRows& vectors, std::span<const std::uint32_t> ro
   } else {
     plan.space = ClusterSpace(vectors, rows, metric, threads, cancel);
     const std::uint32_t wanted = lists_wanted(rows.size(), params);
-    const Points sample = plan.space.encode(vectors, draw_evenly(rows, std::size_t{wanted} * kSamplePerList), threads, cancel);
+    const Points sample = plan.space.encode(vectors, draw_evenly(rows, std::size_t{wanted} * params.sample), threads, cancel);
     centroids = train_centroids(sample, wanted, plan.space.center(), params.seed, threads, cancel);
   }
   const std::size_t mean = std::max<std::size_t>(1, rows.size() / std::max<std::size_t>(1, centroids.size()));
@@ -77,9 +76,9 @@ ListPlan plan_lists(const VectorRows& vectors, std::span<const std::uint32_t> ro
 std::size_t list_plan_bytes(std::size_t rows, std::uint32_t dim, const IvfParams& params, unsigned threads) {
   const std::size_t n_lists = std::max<std::size_t>(1, lists_wanted(rows, params));
   const std::size_t stride = ClusterSpace::stride_of(dim), workers = std::max(1u, threads), point = ClusterSpace::point_bytes(dim) + 16;
-  // Sample points twice, for a level of training gathers its own; centroids as floats and codes, of which cutting may add as many again;
-  // rows, distances and lists of all entries while they move from hand to hand; what a worker holds of a batch.
-  const std::size_t points = 2 * std::min(rows, n_lists * kSamplePerList) * point;
+  // Sample points, and for each worker the part of them that it trains on; centroids as floats and codes, of which cutting may add as many again;
+  // row, distance and list of every row, and the order a merge makes of them; what a worker holds of a batch.
+  const std::size_t points = (1 + (workers + 3) / 4) * std::min(rows, n_lists * params.sample) * point;
   const std::size_t centroids = 2 * n_lists * (stride * 12 + 64);
   const std::size_t batches = workers * (2048 * point + 64 * 2 * n_lists * 8);
   return points + centroids + rows * 40 + batches + (std::size_t{1} << 20);

@@ -25,6 +25,7 @@ IvfParams lists_of(const VectorIndexParams& params) {
   lists.subvectors = params.subvectors;
   lists.bits = params.bits;
   lists.copies = params.copies ? 1 : 0;
+  lists.sample = params.sample;
   lists.time_us = params.time_us;
   return lists;
 }

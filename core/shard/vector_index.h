@@ -64,6 +64,7 @@ struct VectorIndexParams {
   bool copies = false;           // rows at a border are in a second list
   std::uint32_t m = 16;          // links of a hierarchical graph
   std::uint32_t ef_construct = 200;
+  std::uint32_t sample = 64;     // rows that lists are trained on, a list
   std::uint64_t time_us = 0;     // now, which lists remember
   std::string codes = "auto";    // 1bit, 4bit, 8bit, pq or none, where the kind can have them; auto: what the kind has by itself
 

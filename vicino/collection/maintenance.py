@@ -35,6 +35,7 @@ from vicino.collection.values import to_text
 from vicino.errors import Error, MemoryLimitError, StorageError
 from vicino.segment.files import (
     SLICE_BYTES,
+    Column,
     SegmentFiles,
     open_container,
     open_segment,
@@ -51,6 +52,9 @@ from vicino.storage.manifest import HistoryEntry
 TERMS_ROWS = 4096
 """Records analyzed at a time while a text index is built."""
 TERMS_BYTES_MIN = 1 << 20
+
+LISTS_SAMPLES = (64, 32, 16)
+"""Rows a list that centroids are trained on: a memory limit may leave room for fewer than are usual."""
 
 INDEX_ROW_BYTES = 64
 """Working memory of building a field index per row, beside the values themselves."""
@@ -173,11 +177,12 @@ class Maintenance:
         """The same with rows in the order of inverted lists over a vector, and the index of these."""
         column, index = core_slot(leading), leading.spec.index_spec
         options = index.build_options()
-        needed = _core.vector_index_build_bytes(column, rewrite.n_rows, self._threads, **options)
+        sample, needed = self._training(column, rewrite, options)
         coded = leading.slot in coded_slots(settings)
-        with self.shard.budget.reserve(needed, f"ordering {rewrite.n_rows} vectors by lists", optional=True):
+        purpose = f"{rewrite.n_rows} vectors in inverted lists (fewer, by nlist=, take less)"
+        with self.shard.budget.reserve(needed, purpose, optional=True):
             now_us = int(self.shard.env.now() * 1e6)
-            rewrite.order_by_lists(column, coded, self._threads, job.cancel_token, time_us=now_us, **options)
+            rewrite.order_by_lists(column, coded, self._threads, job.cancel_token, sample=sample, time_us=now_us, **options)
             written, files = self._write(rewrite, key, settings, job, optional=True)
             assert written is not None, "a rewrite without rows is not ordered"
             assert files is not None
@@ -185,6 +190,16 @@ class Maintenance:
             name = write_vector_index(self.shard.journal, leading.slot, section, built, index.made)
         files = files.with_graph(leading.slot, name)
         return open_segment(self.shard.journal, files)[0], files
+
+    def _training(self, column: Column, rewrite: _core.Rewrite, options: Mapping[str, Any]) -> tuple[int, int]:
+        """Rows a list that centroids are trained on, as many as memory allows, and the memory it takes to build with them."""
+        room, writing = self.shard.budget.room(optional=True), rewrite.working_bytes(SLICE_BYTES)
+        sample, needed = 0, 0
+        for sample in LISTS_SAMPLES:
+            needed = _core.vector_index_build_bytes(column, rewrite.n_rows, self._threads, sample=sample, **options)
+            if room is None or needed + writing <= room:
+                break
+        return sample, needed
 
     def _leading(self, slot: int | None = None) -> VectorSlot | None:
         """The vector whose lists decide the order of rows: the first that has lists. slot: None unless it is this one."""

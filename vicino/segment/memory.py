@@ -70,13 +70,21 @@ class MemoryBudget:
         """Bytes that may still be taken; None without a limit."""
         return None if self.limit is None else max(0, self.limit - self.used())
 
+    def room(self, *, optional: bool) -> int | None:
+        """Bytes that a reservation could take now; None without a limit."""
+        available = self.available()
+        return available if available is None or self.limit is None else max(0, available - self._kept_free(optional))
+
+    def _kept_free(self, optional: bool) -> int:
+        return 0 if self.limit is None or not optional else self.limit // 2
+
     @contextmanager
     def reserve(self, size: int, purpose: str, *, optional: bool = False) -> Iterator[None]:
         """Counts `size` bytes while the block runs. Raises MemoryLimitError with the shortfall when they are not there.
 
         optional: work that may wait takes at most what leaves half of the limit free, so that writes and their sealing go on beside it.
         """
-        self._take(size, purpose, 0 if self.limit is None or not optional else self.limit // 2)
+        self._take(size, purpose, self._kept_free(optional))
         try:
             yield
         finally:
