@@ -2,8 +2,9 @@
 
 format-1 holds what a folder could hold at first: every dtype, tombstones, a patch, graphs, both kinds of field indexes, history, aliases,
 several collections, ids and fields of every type, and a log that is not sealed. format-1-values holds what came to it without a new
-number: text indexes, sparse and multi-vectors. format-1-codes holds vectors without raw rows and codes chosen by name. `describe` says what
-must be read from them, for ever.
+number: text indexes, sparse and multi-vectors. format-1-codes holds vectors without raw rows and codes chosen by name. format-1-lists holds
+every kind of inverted lists, rows in the order of lists, and lists of words and of a sparse vector so long that they have impacts.
+`describe` says what must be read from them, for ever.
 """
 
 from __future__ import annotations
@@ -97,6 +98,45 @@ def fill_values(database: Database) -> None:
     every.upsert([valued(n) for n in range(158, 165)])
 
 
+LISTS: dict[str, Any] = {
+    "flat": VectorSpec(6, "l2", index=vicino.IndexSpec("ivf_flat", nlist=12)),
+    "coded": VectorSpec(6, "cosine", index=vicino.IndexSpec("ivf", nlist=12, copies=True)),
+    "pq": VectorSpec(6, "dot", index=vicino.IndexSpec("ivf_pq", nlist=12)),
+    "opq": VectorSpec(6, "l2", "float16", index=vicino.IndexSpec("ivf_opq", nlist=12, subvectors=3, bits=8)),
+    "hnsw": VectorSpec(6, "cosine", index=vicino.IndexSpec("ivf_hnsw", nlist=12)),
+}
+LISTS_ROWS = 700
+
+
+def listed(n: int) -> dict[str, Any]:
+    """A record of the collection with lists: small whole numbers, so that every distance is exact."""
+    chance = np.random.default_rng(n)
+    record: dict[str, Any] = {name: chance.integers(1, 9, spec.dim).astype(spec.numpy_dtype) for name, spec in LISTS.items()}
+    return {"id": n, "n": n, "text": f"common group{n % 9}", "bag": {0: 1.0 + n % 4, n % 13 + 1: 0.5}, **record}
+
+
+def fill_lists(database: Database) -> None:
+    plain = Analyzer(language=None)
+    every = database.create_collection("every", vectors={**LISTS, "bag": SparseSpec()}, text={"text": TextSpec(analyzer=plain)})
+    every.upsert([listed(n) for n in range(LISTS_ROWS)])
+    every.optimize()
+    every.delete([3, 4, 150])
+    every.upsert([listed(n) for n in range(LISTS_ROWS, LISTS_ROWS + 20)])
+
+
+def describe_lists(database: Database) -> dict[str, Any]:
+    """Of each kind the distances when every list is probed, and of words and of the sparse vector how many are found, the best, and the ids."""
+    every = database["every"]
+    found: dict[str, Any] = {}
+    for name in LISTS:
+        hits = every.search(listed(5000)[name], vector=name, limit=5, nprobe=1000)
+        found[name] = [f"{hit.score:.3e}" for hit in hits]
+    for name, part in {"words": vicino.Text("common group3", fields="text"), "sparse": vicino.Sparse({0: 1.0, 5: 2.0})}.items():
+        hits = every.search(part, limit=2000)
+        found[name] = [len(hits), f"{hits[0].score:.3e}", sum(hits.ids)]
+    return found
+
+
 def valued(n: int) -> dict[str, Any]:
     record: dict[str, Any] = {"id": n, "n": n}
     if n % 6:
@@ -174,6 +214,8 @@ def describe(database: Database) -> dict[str, Any]:
             },
         }
     every = database["every"]
+    if LISTS.keys() <= every.settings.vectors.keys():
+        return found | {"lists": describe_lists(database)}
     if every.settings.texts:
         return found | {"values": describe_values(database)}
     if "kept" in every.settings.vectors:
@@ -197,7 +239,7 @@ def bytes_of(row: Any) -> bytes:
     return np.ascontiguousarray(row).tobytes()
 
 
-FILLS = {"format-1": fill, "format-1-values": fill_values, "format-1-codes": fill_codes}
+FILLS = {"format-1": fill, "format-1-values": fill_values, "format-1-codes": fill_codes, "format-1-lists": fill_lists}
 
 
 def main(name: str) -> None:

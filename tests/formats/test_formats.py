@@ -54,7 +54,12 @@ def test_newer_format_of_a_journal_is_refused(golden, pattern):
         _read_everything(path)
 
 
-KINDS = {"format-1": ("vectors", "graph"), "format-1-values": ("values", "terms", "multi"), "format-1-codes": ("vectors", "graph")}
+KINDS = {
+    "format-1": ("vectors", "graph"),
+    "format-1-values": ("values", "terms", "multi"),
+    "format-1-codes": ("vectors", "graph"),
+    "format-1-lists": ("vectors", "graph", "terms"),
+}
 
 
 @pytest.mark.parametrize(
