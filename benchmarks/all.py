@@ -33,6 +33,7 @@ PLAN: dict[str, list[str]] = {
     "interrupts": ["--times", "5"],
     "text_speed": ["--passages", "100000", "--sparse", "60000", "--rounds", "1", "--sparse-rounds", "1"],
     "ingest": ["--rounds", "1"],
+    "ivf_larger_than_ram": ["--n", "200000"],
 }
 """Benchmark -> arguments."""
 QUICK = {
@@ -47,6 +48,7 @@ QUICK = {
     "interrupts": ["--n", "20000", "--times", "1"],
     "text_speed": ["--passages", "2000", "--sparse", "1000", "--queries", "20", "--checked", "20", "--rounds", "1", "--peers"],
     "ingest": ["--n", "5000", "--rounds", "1", "--peers"],
+    "ivf_larger_than_ram": ["--n", "40000", "--queries", "20", "--share", "1.25"],
 }
 """The same with parameters that take seconds, to see that every part runs."""
 

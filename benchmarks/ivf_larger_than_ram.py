@@ -1,8 +1,9 @@
 """Does a collection with inverted lists keep its memory limit when its vectors are four times as large?
 
-Answers, in a process of its own: the most anonymous memory it took beyond what it had before it opened the database, while vectors came in, while
-they were merged and indexed, and while it searched; recall@10 with the lists to probe that the index chose; time of a query. Anonymous memory
-is what `memory_limit` promises: mapped files are page cache, which the system takes back when it needs the room, so their pages are listed apart.
+Answers, in a process of its own: the most anonymous memory it took beyond what it had before it opened the database, while vectors came
+in, while they were merged and indexed, and while it searched; recall@10 with the lists to probe that the index chose; time of a query.
+Anonymous memory is what `memory_limit` promises: mapped files are page cache, which the system takes back when it needs the room, so their
+pages are listed apart.
 Does not answer: a cold disk. The page cache of this machine may hold all of the files.
 """
 

@@ -17,9 +17,6 @@ struct ListPlan {
   Lists lists;
   ListTraining training;
   float mean_distance = 0;  // squared, of a row from the centroid of its list
-
-  /// How much farther rows are from their centroids than when these were trained; 1 where they were trained on these rows.
-  double drift() const { return training.distance > 0 ? mean_distance / training.distance : 1; }
 };
 
 /// Plans the lists of `rows` (ascending numbers of rows that have a vector), see build_ivf.

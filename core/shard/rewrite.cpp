@@ -40,16 +40,19 @@ void Rewrite::order_by_lists(const ColumnSpec& column, const VectorIndexParams& 
   reorder(order);
 }
 
-const Ivf* Rewrite::lists_before(const ColumnSpec& column, Dtype stored) const {
-  const Ivf* found = nullptr;
+ListsBefore Rewrite::lists_before(const ColumnSpec& column, Dtype stored) const {
+  ListsBefore found;
+  std::size_t largest = 0;
   std::uint32_t most = 0;
   for (const std::size_t input : inputs_) {
     const Entry& entry = snapshot_->entries()[input];
     const VectorIndex* index = entry.rows->vector_index(column.slot);
     if (!index || !index->lists() || index->lists()->space().dtype() != stored || entry.n_live <= most) continue;
-    found = index->lists();
+    found.lists = index->lists();
+    largest = input;
     most = entry.n_live;
   }
+  found.is_new = [this, largest](std::uint32_t row) { return static_cast<std::size_t>(sources_[row] >> 32) != largest; };
   return found;
 }
 

@@ -71,8 +71,8 @@ class Rewrite {
  private:
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::size_t> inputs_;
-  /// The lists of the input that has most of the rows, null when none has any that could go on.
-  const Ivf* lists_before(const ColumnSpec& column, Dtype stored) const;
+  /// The lists of the input that has most of the rows.
+  ListsBefore lists_before(const ColumnSpec& column, Dtype stored) const;
   void reorder(const std::vector<std::uint32_t>& order);
   Bytes document(Locator at) const;
   Bytes value(const ValueSpec& column, Locator at) const;

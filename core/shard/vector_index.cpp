@@ -30,13 +30,30 @@ IvfParams lists_of(const VectorIndexParams& params) {
   return lists;
 }
 
-// More than this many times as far from their centroids as when these were trained, rows cost a search more than training anew costs a merge;
-// and so do lists that are fewer than those wanted by more than this factor (docs/design/0009-ivf.md).
-constexpr double kDriftMax = 1.1, kListsRatioMax = 1.5;
+// New rows more than this many times as far (squared) from their centroids as new rows of the same kind are, want centroids of their own, unless
+// they are very few; and so do lists that are fewer than those wanted by more than this factor (docs/design/0009-ivf.md).
+constexpr double kDriftMax = 1.08, kNewShareMin = 0.002, kListsRatioMax = 1.5;
 
 bool keeps_centroids(const IvfParams& params, std::size_t rows, const Ivf& before) {
   const double wanted = params.nlist ? params.nlist : ivf_lists_for(rows);
   return wanted <= kListsRatioMax * before.nlist() && before.nlist() <= kListsRatioMax * wanted;
+}
+
+/// How much farther than the rows that `rows_per_list` were trained on new rows of the same kind are: a mean is near to those it is the mean of.
+double usual_of_new_rows(double rows_per_list) { return (1 + 1 / rows_per_list) / (1 - 1 / rows_per_list); }
+
+bool has_drifted(const ListPlan& plan, const std::function<bool(std::uint32_t)>& is_new) {
+  const double rows_per_list = std::max(2.0, static_cast<double>(plan.training.rows) / static_cast<double>(plan.lists.size()));
+  const double limit = kDriftMax * usual_of_new_rows(rows_per_list) * plan.training.distance;
+  double total = 0;
+  std::size_t n_new = 0;
+  for (std::size_t i = 0; i < plan.lists.rows.size(); ++i) {
+    if (!is_new(plan.lists.rows[i])) continue;
+    total += plan.lists.distances[i];
+    ++n_new;
+  }
+  return static_cast<double>(n_new) > kNewShareMin * static_cast<double>(plan.lists.rows.size()) &&
+         total / static_cast<double>(n_new) > limit;
 }
 
 NodeCodes node_codes_of(const VectorIndexParams& params) {
@@ -110,11 +127,11 @@ BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock
 }
 
 ListPlan plan_vector_lists(const VectorIndexParams& params, const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric,
-                           unsigned threads, const Cancel& cancel, const Ivf* before) {
+                           unsigned threads, const Cancel& cancel, const ListsBefore& before) {
   const IvfParams lists = lists_of(params);
-  if (before && keeps_centroids(lists, rows.size(), *before)) {
-    ListPlan plan = plan_lists(vectors, rows, metric, lists, threads, cancel, nullptr, before);
-    if (plan.drift() <= kDriftMax) return plan;
+  if (before.lists && keeps_centroids(lists, rows.size(), *before.lists)) {
+    ListPlan plan = plan_lists(vectors, rows, metric, lists, threads, cancel, nullptr, before.lists);
+    if (!has_drifted(plan, before.is_new)) return plan;
   }
   return plan_lists(vectors, rows, metric, lists, threads, cancel, nullptr, nullptr);
 }

@@ -8,6 +8,7 @@
 //   made    how it was asked for, as text that only the caller understands: an index made otherwise is built anew. Absent: the default graph
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -80,10 +81,16 @@ struct BuiltIndex {
 BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
                               unsigned threads, const Cancel& cancel);
 
-/// The lists of rows that are about to be written in their order. Those of `before`, the index of most of these rows, keep their centroids as
-/// long as they fit: while about as many lists are wanted, and rows are not much farther from them than when they were trained.
+/// Lists that some of the rows were in before, and which of them: the others are new.
+struct ListsBefore {
+  const Ivf* lists = nullptr;
+  std::function<bool(std::uint32_t)> is_new;
+};
+
+/// The lists of rows that are about to be written in their order. Those that most of these rows were in keep their centroids as long as they
+/// fit: while about as many lists are wanted, and new rows are not much farther from them than rows were when they were trained.
 ListPlan plan_vector_lists(const VectorIndexParams& params, const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric,
-                           unsigned threads, const Cancel& cancel, const Ivf* before);
+                           unsigned threads, const Cancel& cancel, const ListsBefore& before);
 /// The index of planned lists over the block that holds their rows.
 BuiltIndex build_planned_lists(const VectorIndexParams& params, const VectorBlock& block, ListPlan plan, Metric metric, unsigned threads,
                                const Cancel& cancel);

@@ -16,6 +16,7 @@ from benchmarks import (
     head_scan,
     import_time,
     ingest,
+    ivf_larger_than_ram,
     maxsim,
     multi,
     open_time,
@@ -99,6 +100,15 @@ def test_open_time(places: Path) -> None:
     assert found["large"]["n"] == 2000
     assert found["many"]["descriptors"] < 20
     assert [replay["dim"] for replay in found["replays"]] == [16, 8]
+
+
+def test_ivf_larger_than_ram(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit below the vectors' size, as little as there may be, is kept."""
+    monkeypatch.setattr(data, "CACHE", places / "sets")
+    ivf_larger_than_ram.main(["--n", "40000", "--queries", "20", "--share", "0.9"])
+    found = written(places, "ivf_larger_than_ram")["cases"]["ivf_flat"]
+    assert found["peak_bytes"]["anonymous"] <= found["limit_bytes"]
+    assert found["recall"] > 0.9
 
 
 def test_multi(places: Path) -> None:

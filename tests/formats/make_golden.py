@@ -125,7 +125,7 @@ def fill_lists(database: Database) -> None:
 
 
 def describe_lists(database: Database) -> dict[str, Any]:
-    """Of each kind the distances when every list is probed, and of words and of the sparse vector how many are found, the best, and the ids."""
+    """Of each kind the distances when every list is probed; of words and the sparse vector how many are found, the best, and the ids."""
     every = database["every"]
     found: dict[str, Any] = {}
     for name in LISTS:

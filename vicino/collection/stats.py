@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,38 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class ListStats:
+    """Inverted lists over a vector of one segment.
+
+    nprobe: lists that a search scans unless it says otherwise, as measured when they were built; 0 where rows were too few to tell.
+    trained_rows, trained_at: on how many rows their centroids were trained, and when (ISO 8601); 0 and None where nobody wrote it down.
+    drift: how much farther rows are from their centroids now than then, squared. Merges train anew when new rows are much farther.
+    """
+
+    nlist: int
+    nprobe: int
+    trained_rows: int
+    trained_at: str | None
+    drift: float
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> ListStats:
+        """What the core says of them."""
+        moment = found["trained_us"]
+        at = dt.datetime.fromtimestamp(moment / 1e6, tz=dt.UTC).isoformat(timespec="seconds") if moment else None
+        return cls(found["nlist"], found["nprobe"], found["trained_rows"], at, round(found["drift"], 4))
+
+    def line(self, name: str) -> str:
+        """As stats show it."""
+        probed = f", {self.nprobe:,} probed" if self.nprobe else ""
+        trained = f", trained on {self.trained_rows:,} rows" if self.trained_rows else ""
+        at = f" at {self.trained_at}" if self.trained_at else ""
+        return f'    "{name}": {self.nlist:,} lists{probed}{trained}{at}, drift {self.drift:.2f}'
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentStats:
-    """One head or sealed segment. indexes: vectors that have an index."""
+    """One head or sealed segment. indexes: vectors that have an index. lists: of those with inverted lists, by name."""
 
     rows: int
     live: int
@@ -24,6 +55,7 @@ class SegmentStats:
     sealed: bool
     indexes: int
     memory_bytes: int
+    lists: Mapping[str, ListStats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +106,7 @@ class CollectionStats:
             dead = f", {segment.rows - segment.live:,} dead" if segment.rows > segment.live else ""
             index = "" if not segment.sealed else ", indexed" if segment.indexes else ", no index yet"
             lines.append(f"  {kind}: {segment.rows:,} rows{dead}{index}")
+            lines += [lists.line(vector) for vector, lists in segment.lists.items()]
         if self.waiting_heads:
             lines.append(f"  {self.waiting_heads} full heads wait to be sealed")
         if self.last_error:
@@ -92,6 +125,7 @@ def _bytes_by_kind(shard: AnyShard) -> dict[str, int]:
 
 def collection_stats(name: str, shard: AnyShard, maintenance: Maintenance | None) -> CollectionStats:
     snapshot = shard.snapshot()
+    names = {entry.slot: vector for vector, entry in shard.settings.vectors.items()}
     segments = tuple(
         SegmentStats(
             rows=entry["rows"],
@@ -100,6 +134,7 @@ def collection_stats(name: str, shard: AnyShard, maintenance: Maintenance | None
             sealed=entry["sealed"],
             indexes=sum(made is not None for made in entry["columns"].values()),
             memory_bytes=entry["memory_bytes"],
+            lists={names[slot]: ListStats.of(found) for slot, found in entry["lists"].items() if slot in names},
         )
         for entry in snapshot.entries
     )

@@ -227,3 +227,13 @@ def test_a_merge_trains_anew_when_rows_have_drifted_from_their_centroids():
         (after,) = lists_of(docs)
         assert after["trained_rows"] == 2 * N
         assert after["drift"] == 1
+
+
+def test_stats_say_when_lists_were_trained_and_how_far_rows_have_drifted():
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("ivf_flat", nlist=40))
+        found = docs.stats().segments[0].lists["vector"]
+        assert (found.trained_rows, found.drift) == (N, 1.0)
+        assert found.trained_at is not None
+        shown = f'"vector": {found.nlist} lists, {found.nprobe} probed, trained on 3,000 rows at {found.trained_at}, drift 1.00'
+        assert shown in repr(docs.stats())
