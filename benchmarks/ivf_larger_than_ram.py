@@ -85,7 +85,7 @@ def child(rows: Path, queries: Path, folder: Path, kind: str, limit: int) -> dic
     with peak.watching():
         start = time.perf_counter()
         with vicino.open(folder, memory_limit=limit) as database:
-            collection = database.create_collection("rows", dim=DIM, metric="l2", index=kind)
+            collection = database.create_collection("rows", dim=DIM, metric="l2", index=vicino.IndexSpec.read(kind))
             for first in range(0, len(base), AT_ONCE):
                 part = np.array(base[first : first + AT_ONCE])
                 collection.upsert(ids=range(first, first + len(part)), vectors=part)

@@ -254,6 +254,11 @@ def build_ivf(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable
     Inverted lists over the vectors whose `present` is true (default: all), as bytes. `trained` is such an index over `trained_rows` rows that lends its centroids.
     """
 
+def build_ivf_in_order(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, kind: str = 'flat', nlist: int = 0, graph: bool | None = None, subvectors: int = 0, bits: int = 4, copies: int = 0, seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> tuple:
+    """
+    Inverted lists over the vectors in the order of the lists, as bytes, and (n, 1) int64: which vector each row is.
+    """
+
 def ivf_build_bytes(n_rows: int, dim: int, dtype: str, metric: str, kind: str = 'flat', nlist: int = 0, graph: bool | None = None, subvectors: int = 0, bits: int = 4, copies: int = 0, threads: int = 1) -> int:
     """
     Upper bound of the memory a build allocates, its result included, the vectors not.
@@ -723,7 +728,7 @@ class Snapshot:
         (locators, scores, stats) of the k records of the largest dot product, best first.
         """
 
-def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto') -> int:
+def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto', sample: int = 64) -> int:
     """Upper bound of the memory that building the index of a vector takes."""
 
 class Rewrite:
@@ -734,7 +739,7 @@ class Rewrite:
     @property
     def n_rows(self) -> int: ...
 
-    def order_by_lists(self, column: tuple[int, int, Dtype, Metric], coded: bool, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto', time_us: int = 0) -> None:
+    def order_by_lists(self, column: tuple[int, int, Dtype, Metric], coded: bool, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto', sample: int = 64, time_us: int = 0) -> None:
         """
         Puts the rows into the order of inverted lists over one vector, before anything is written.
         """

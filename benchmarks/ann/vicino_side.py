@@ -84,7 +84,7 @@ class HnswIndex(GraphIndex):
 
 
 class IvfIndex(_Own):
-    """Inverted lists over one segment's vectors, rows in the order of lists; a setting is the number of lists probed. Rows are scored as far as
+    """Inverted lists over one segment's vectors, in whose order rows lie; a setting is how many are probed. Rows are scored as far as
     codes err."""
 
     def __init__(self, metric: str, dim: int, threads: int, kind: str = "flat", **options: Any) -> None:

@@ -61,7 +61,9 @@ nanobind::bytes released(Make&& make) {
 
 inline VectorIndexParams params_of(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m,
                                    std::uint32_t ef_construct, const std::string& codes) {
-  return {kind, nlist, subvectors, bits, copies, m, ef_construct, 0, codes};
+  VectorIndexParams params{kind, nlist, subvectors, bits, copies, m, ef_construct};
+  params.codes = codes;
+  return params;
 }
 
 /// A sealed segment of a snapshot. Throws InvalidArgument when there is none with this key.
