@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """Thresholds of one shard.
 
-    head_rows_max, head_bytes_max: a head this large is frozen; unsealed rows are scanned, most by their codes, so it bounds what a query scans.
+    head_rows_max, head_bytes_max: a head this large is frozen; unsealed rows are scanned, most by codes, so it bounds what a query scans.
     backlog_max: frozen heads that may wait for sealing before writes wait for them; memory is bounded by backlog_max + 1 heads.
     close_log_bytes_max: a log larger than this is sealed away when the database is closed, so that opening replays little.
     graph_rows_min: below it a scan is as fast as a walk.
