@@ -44,7 +44,7 @@ def measure(collection: Any, data: Dataset, *, rounds: int, block: int) -> dict[
     queries = [np.ascontiguousarray(query).view(np.uint8) for query in data.queries]
 
     def searcher(exact: bool) -> Callable[[Any], Any]:
-        return lambda query: snapshot.search(column, query, K, 0, exact, None, True, cancel)
+        return lambda query: snapshot.search(column, query, K, 0, exact, None, cancel)
 
     took: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(rounds):
@@ -57,14 +57,14 @@ def measure(collection: Any, data: Dataset, *, rounds: int, block: int) -> dict[
                 search(query)
             took[exact].append((time.process_time() - start) / block * 1e6)
     found, truth = ([searcher(exact)(query) for query in queries] for exact in (False, True))
-    ids = [(mine[0][0][0], theirs[0][0][0]) for mine, theirs in zip(found, truth, strict=True)]
+    ids = [(mine[0][0].ids(), theirs[0][0].ids()) for mine, theirs in zip(found, truth, strict=True)]
     return {
         "rows": collection.count(),
         "rows_us": report.spread(took[True]),
         "codes_us": report.spread(took[False]),
         "ratio": report.spread(by_rows / by_codes for by_rows, by_codes in zip(took[True], took[False], strict=True)),
         "recall_at_10": float(np.mean([len(set(mine) & set(theirs)) / K for mine, theirs in ids])),
-        "rows_read": float(np.mean([stats["rows_read"] for _, parts in found for stats in parts])),
+        "rows_read": float(np.mean([stats["rows_read"] for _, counts in found for stats in counts.entries()])),
         "results_checksum": report.checksum([mine for mine, _ in ids]),
     }
 
