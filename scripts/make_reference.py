@@ -22,6 +22,7 @@ from vicino.config import SETTINGS, Config, ModelSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
+README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
 MET = {True: "yes", False: "no", None: ""}
 HEAD = "<!-- Written by scripts/make_reference.py; run `make docs` instead of editing. -->\n"
@@ -94,7 +95,29 @@ COLLECTION_SETTINGS = [
 
 def pages() -> dict[Path, str]:
     """The pages that follow from the code, by their files. The measurements follow from who measured last, so no test insists on them."""
-    return {REFERENCE / "cli.md": cli_page(), REFERENCE / "settings.md": settings_page()}
+    return {REFERENCE / "cli.md": cli_page(), REFERENCE / "settings.md": settings_page(), README: readme()}
+
+
+DUELS = {"debian": "100,000 × 384, real", "minilm": "16,031 × 384, real", "synth768": "100,000 × 768", "l2sift128": "300,000 × 128, l2"}
+"""Results of duels that the README sums up, and what their rows are."""
+DUEL_RECALLS = ("0.95", "0.99", "0.999")
+
+
+def readme() -> str:
+    """The README with the table of duels as the results have it."""
+    before, _, rest = README.read_text(encoding="utf-8").partition("<!-- duels -->\n")
+    after = rest.partition("<!-- end of duels -->\n")[2]
+    rows = [(what, *(" and ".join(_duel_ratios(name, recall)) for recall in DUEL_RECALLS)) for name, what in DUELS.items()]
+    block = table(["rows", *(f"recall@10 {recall}" for recall in DUEL_RECALLS)], rows)
+    return f"{before}<!-- duels -->\n{block}<!-- end of duels -->\n{after}"
+
+
+def _duel_ratios(name: str, recall: str) -> list[str]:
+    """The lower ends of the intervals, by peer."""
+    duels = json.loads((RESULTS / f"ann_duel_{name}.json").read_text())["duels"]
+    shown = {"symphonyqg": "SymphonyQG", "hnswlib": "hnswlib"}
+    fights = {peer: fight for peer in shown for fight in duels[peer]["fights"] if f"{fight['recall']:g}" == recall}
+    return [f"{fight['ratio_low']:.1f}x {shown[peer]}" for peer, fight in fights.items()]
 
 
 def cli_page() -> str:

@@ -143,7 +143,8 @@ def duel(options: Namespace) -> None:
             lines.append(report.Figure(title, "", f"{span}; {rates}"))
         if "error" in got:
             lines.append(report.Figure(f"{options.against} / {name}", "", got["error"]))
-    write("duel", options, lines, data=described, against=options.against, duels=found)
+    table = "duel" if options.against == "vicino" else f"duel_{options.against}"
+    write(table, options, lines, data=described, against=options.against, duels=found)
 
 
 def build(options: Namespace) -> None:
