@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "kernels/half.h"
@@ -14,8 +15,10 @@ namespace {
 
 constexpr float kCodeMax = 127, kHalfMax = 65504;
 
-/// The step for numbers up to `largest`, rounded to 17 significant bits; 0 when there is nothing to code.
+/// The step for numbers up to `largest`, rounded to 17 significant bits; 0 when there is nothing to code. A subnormal step has fewer bits than
+/// that, and would not come out the same when its rows are coded again.
 float scale_for(float largest) {
+  if (largest / kCodeMax < std::numeric_limits<float>::min()) return 0;
   constexpr std::uint32_t dropped = 0x7f;  // low bits of the 23 stored ones
   std::uint32_t bits = (std::bit_cast<std::uint32_t>(largest / kCodeMax) + (dropped + 1) / 2) & ~dropped;
   // Rounded up at the very end of the range, the largest code would decode to an infinity.

@@ -21,7 +21,7 @@ namespace vicino {
 /// Bytes of one coded row.
 constexpr std::size_t coded_row_bytes(std::size_t dim) { return (dim + kCodedRun - 1) / kCodedRun * sizeof(float) + dim; }
 
-/// `values` are finite; numbers below the smallest float that can be halved often, 1e-43, vanish. out: coded_row_bytes(dim) bytes.
+/// `values` are finite. Runs without a number of 1.5e-36 or more vanish: their step would be subnormal. out: coded_row_bytes(dim) bytes.
 void encode_coded_row(const float* values, std::size_t dim, std::uint8_t* out);
 void decode_coded_row(const std::uint8_t* row, std::size_t dim, float* out);
 /// The same in the type that the row had before it was coded, float32 or float16.
