@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import RESULTS, commit, machine
+from benchmarks.report import RESULTS, command_of, commit, machine
 from tests.durability.database_scenario import DatabaseScenario
 from tests.durability.harness import Report, check_crashes
 from tests.durability.journal_scenario import JournalScenario
@@ -67,7 +67,7 @@ def _portion(kind: str, seeds: range, images: int) -> Report:
 
 def append(result: dict[str, Any], path: Path = RESULT) -> None:
     """Adds one range to the results; the total says how many images there were in all."""
-    entry = {**result, "commit": commit(), "machine": machine()}
+    entry = {**result, "command": command_of("durability.crash_images", sys.argv[1:]), "commit": commit(), "machine": machine()}
     found = json.loads(path.read_text()) if path.exists() else {"images": 0, "failures": 0, "runs": []}
     found["runs"].append(entry)
     standing = [entry for entry in found["runs"] if "fixed_by" not in entry]

@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import time
 
-from benchmarks.report import RESULTS, WORK, commit, machine
+from benchmarks.report import RESULTS, WORK, command_of, commit, machine
 from tests.processes.test_processes import rounds_of_kills
 
 
@@ -35,6 +36,7 @@ def main() -> int:
         "seed": given.seed,
         "failure": failure,
         "seconds": round(time.perf_counter() - start, 1),
+        "command": command_of("durability.kill_rounds", sys.argv[1:]),
         "commit": commit(),
         "machine": machine(),
     }

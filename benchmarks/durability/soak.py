@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import vicino
-from benchmarks.report import RESULTS, WORK, commit, machine, memory_of
+from benchmarks.report import RESULTS, WORK, command_of, commit, machine, memory_of
 from vicino.collection.limits import Limits
 from vicino.errors import NotFoundError
 
@@ -183,6 +183,7 @@ def soak(minutes: float, n_threads: int, n_processes: int, every_s: float) -> di
         "writer": slopes(samples),
         "readers": beside,
         "samples": samples,
+        "command": command_of("durability.soak", sys.argv[1:]),
         "commit": commit(),
         "machine": machine(),
     }
