@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
+
 import pytest
 
 import vicino
+from tests.unit.collection import indexed
+from tests.unit.collection.indexed import N, recall
 from vicino import IndexSpec, VectorSpec
 from vicino.collection.limits import Limits
 from vicino.errors import InvalidArgument
 
 LIMITS = Limits(graph_rows_min=500)
-N, DIM = 3000, 96
+DIM = 96
+clusters, filled = partial(indexed.clusters, DIM), partial(indexed.filled, DIM)
 CHOICES = [
     ("flat", "1bit"), ("flat", "4bit"), ("flat", "8bit"), ("graph", "4bit"), ("graph", "8bit"), ("graph", "none"), ("hnsw", "8bit"),
     ("hnsw", "none"), ("ivf", "4bit"), ("ivf", "pq"), ("ivf", "none"), ("ivf_hnsw", "pq"),
@@ -19,28 +23,8 @@ CHOICES = [
 STRATEGIES = {"flat": "scan of codes", "graph": "graph", "hnsw": "graph", "ivf": "lists", "ivf_hnsw": "lists"}
 
 
-def clusters(n: int = N, seed: int = 0) -> np.ndarray:
-    chance = np.random.default_rng(seed)
-    centers = np.random.default_rng(9).standard_normal((40, DIM), dtype=np.float32)
-    return centers[chance.integers(0, 40, n)] + 0.5 * chance.standard_normal((n, DIM), dtype=np.float32)
-
-
-def filled(db, index, **options):
-    docs = db.create_collection("docs", dim=DIM, index=index, **options)
-    docs.upsert(ids=range(N), vectors=clusters(), fields=[{"n": i} for i in range(N)])
-    docs.optimize()
-    return docs
-
-
 def wide(kind: str) -> dict[str, int]:
     return {"nprobe": 200} if kind.startswith("ivf") else {} if kind == "flat" else {"ef": 200}
-
-
-def recall(docs, **options) -> float:
-    queries = clusters(60, 1)
-    truth = docs.search_many(queries, exact=True, **{name: value for name, value in options.items() if name == "where"})
-    found = docs.search_many(queries, **options)
-    return float(np.mean([len({hit.id for hit in a} & {hit.id for hit in b}) / len(b) for a, b in zip(found, truth, strict=True)]))
 
 
 def step(docs, **options):

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import vicino
+from tests.unit.collection import indexed
+from tests.unit.collection.indexed import N, recall
 from vicino import IndexSpec
 from vicino.collection.limits import Limits
 from vicino.errors import InvalidArgument
 
 KINDS = ("auto", "flat", "graph", "hnsw", "ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw")
-N, DIM = 3000, 32
+DIM = 32
+clusters, filled = partial(indexed.clusters, DIM), partial(indexed.filled, DIM)
 LIMITS = Limits(graph_rows_min=500)
-
-
-def clusters(n: int = N, seed: int = 0) -> np.ndarray:
-    chance = np.random.default_rng(seed)
-    centers = np.random.default_rng(9).standard_normal((40, DIM), dtype=np.float32)
-    return centers[chance.integers(0, 40, n)] + 0.5 * chance.standard_normal((n, DIM), dtype=np.float32)
-
-
-def filled(db, index, **settings):
-    docs = db.create_collection("docs", dim=DIM, index=index, **settings)
-    rows = clusters()
-    docs.upsert(ids=range(N), vectors=rows, fields=[{"n": i} for i in range(N)])
-    docs.optimize()
-    return docs
-
-
-def recall(docs, **options) -> float:
-    queries = clusters(60, 1)
-    truth = docs.search_many(queries, exact=True, **{name: value for name, value in options.items() if name == "where"})
-    found = docs.search_many(queries, **options)
-    return float(np.mean([len({hit.id for hit in a} & {hit.id for hit in b}) / len(b) for a, b in zip(found, truth, strict=True)]))
 
 
 def strategies(docs, **options) -> set[str]:
