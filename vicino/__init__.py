@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from vicino.collection.index_spec import IndexSpec
     from vicino.collection.jobs import Job
     from vicino.collection.record import Record
-    from vicino.collection.schema import Schema, VectorSpec
+    from vicino.collection.schema import Schema
     from vicino.collection.stats import CollectionStats
     from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSpec
+    from vicino.collection.vector_spec import VectorSpec
     from vicino.collection.verifying import Verification
     from vicino.database import CollectionInfo, Database, DatabaseStats, open, restore
     from vicino.filter.expression import F, all_of, any_of, at_least, has_id, has_vector, in_slice
@@ -182,7 +183,7 @@ _HOMES = {
     "TextSpec": "vicino.collection.value_specs",
     "Value": "vicino.query.formula",
     "IndexSpec": "vicino.collection.index_spec",
-    "VectorSpec": "vicino.collection.schema",
+    "VectorSpec": "vicino.collection.vector_spec",
     "Verification": "vicino.collection.verifying",
     "Why": "vicino.query.why",
     "WriteResult": "vicino.query.results",

@@ -23,7 +23,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from vicino import database as blocking
 from vicino.collection.collection import Collection
-from vicino.collection.schema import Schema, Settings
+from vicino.collection.schema import Schema
+from vicino.collection.settings import Settings
 from vicino.database import Database
 from vicino.database.database import Mode
 from vicino.errors import ClosedError, InvalidArgument

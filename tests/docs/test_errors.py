@@ -13,7 +13,7 @@ import pytest
 import vicino
 from vicino import F, _core, errors, models
 from vicino.collection.limits import Limits
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.config import Config, ModelSettings
 from vicino.env import RealEnv
 from vicino.errors import Error

@@ -12,7 +12,7 @@ from vicino import errors
 from vicino.cli.app import COMMANDS
 from vicino.cli.exit_codes import CODE_OF_KIND, MEANING
 from vicino.collection.limits import Limits
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.config import SETTINGS
 from vicino.errors import Error
 

@@ -15,7 +15,7 @@ from vicino import errors
 from vicino.collection import catalog, maintenance
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.replaying import ALL_VERSIONS
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.collection.shard import Shard
 from vicino.database import database
 from vicino.storage import backup, journal

@@ -10,8 +10,8 @@ import click
 from vicino.cli.command import command as declare
 from vicino.cli.session import Session
 from vicino.collection.index_spec import IndexSpec
-from vicino.collection.schema import VectorSpec
 from vicino.collection.value_specs import TextSpec, default_text_name
+from vicino.collection.vector_spec import VectorSpec
 from vicino.errors import InvalidArgument
 from vicino.text.analyzer import Analyzer, Tokenizer
 from vicino.types import Codes, Dtype, IndexKind, Metric

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from vicino import _core
-from vicino.collection.schema import Settings, VectorSlot
+from vicino.collection.settings import Settings
 from vicino.collection.value_specs import MultiSpec, SparseSpec, ValueSpec
+from vicino.collection.vector_spec import VectorSlot
 from vicino.segment.files import Column, ValueColumns
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 from vicino.collection.columns import Columns
 from vicino.collection.field_type import FieldType
 from vicino.collection.records import split_rows
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.errors import InvalidArgument, did_you_mean
 
 _ROWS_PER_PIECE = 1024

@@ -19,7 +19,7 @@ from vicino.collection.diversifying import diverse
 from vicino.collection.leaves import LEAVES
 from vicino.collection.reading import SnapshotReader, check_fields, slots_of
 from vicino.collection.reranking import rerank
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.env import Env
 from vicino.errors import InvalidArgument
 from vicino.filter.match import nodes_at, split_path

@@ -18,7 +18,7 @@ import numpy as np
 from vicino.collection.columns import Columns
 from vicino.collection.record import Record
 from vicino.collection.records import split_rows
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.errors import InvalidArgument
 from vicino.query.hit import RecordView
 from vicino.query.json_value import from_json_value, to_json_value

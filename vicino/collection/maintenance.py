@@ -29,9 +29,10 @@ from vicino.collection.policy import (
     next_action,
 )
 from vicino.collection.promises import Promises
-from vicino.collection.schema import Settings, VectorSlot
+from vicino.collection.settings import Settings
 from vicino.collection.shard import Shard
 from vicino.collection.values import to_text
+from vicino.collection.vector_spec import VectorSlot
 from vicino.errors import Error, MemoryLimitError, StorageError
 from vicino.segment.files import (
     SLICE_BYTES,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.segment.files import SegmentFiles
 from vicino.storage.shape import expect_shape
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vicino import _core
 from vicino.collection.room import ReadRoom
-from vicino.collection.schema import VectorSpec
+from vicino.collection.vector_spec import VectorSpec
 from vicino.errors import InvalidArgument
 from vicino.gpu.device import METRICS, Device, Floats, Integers
 from vicino.gpu.nearest import NearestRows, candidates_for, rows_per_tile

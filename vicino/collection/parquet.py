@@ -31,7 +31,7 @@ from vicino.collection.columns import Columns
 from vicino.collection.csv_file import rename_columns
 from vicino.collection.frames import arrow_values, arrow_vectors, from_record_batch
 from vicino.collection.records import PIECE_ROWS
-from vicino.collection.schema import Settings, unknown_vector
+from vicino.collection.settings import Settings, unknown_vector
 from vicino.errors import Error, FormatError, InvalidArgument
 from vicino.query.hit import RecordView
 from vicino.query.json_value import from_json_value, to_json_value

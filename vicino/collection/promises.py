@@ -16,7 +16,7 @@ import numpy as np
 from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.jobs import Job
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.errors import CorruptionError, Error
 from vicino.recall import file as recall_file
 from vicino.recall.calibration import WIDENING_MAX, Calibration, Choice, Need, Walked, calibrated

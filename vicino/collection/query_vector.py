@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicino.collection.schema import VectorSpec
+from vicino.collection.vector_spec import VectorSpec
 from vicino.collection.vectors import Context, to_rows
 from vicino.errors import DimensionError, InvalidArgument
 

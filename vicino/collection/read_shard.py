@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from vicino import _core
 from vicino.collection.manifest import Manifest
 from vicino.collection.replaying import Replay
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.collection.shard import Shard, closed_error, open_state
 from vicino.env import Env, is_missing
 from vicino.errors import CorruptionError, NotFoundError, StorageError

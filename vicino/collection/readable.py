@@ -1,48 +1,39 @@
-"""`ReadableCollection`: all of a collection that reads. Each verb takes one snapshot, checks what it was given, and hands the work on."""
+"""`ReadableCollection`: facts and records of a collection. Each verb takes one snapshot, checks its arguments, and hands the work on."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from vicino import _core
 from vicino.collection.maintenance import Maintenance
-from vicino.collection.page import check_page
 from vicino.collection.read_shard import AnyShard
 from vicino.collection.reading import SnapshotReader, check_fields, check_select, read_vectors, scalar_key, vector_bytes, vector_names
 from vicino.collection.records import check_id
 from vicino.collection.room import DECODED_COPIES, ReadRoom, within_limit
-from vicino.collection.schema import Schema, Settings
-from vicino.collection.searching import Mode, Query, Searcher, SearchOptions, TextModel, shaped
+from vicino.collection.schema import Schema
+from vicino.collection.searching import Searcher, TextModel
+from vicino.collection.settings import Settings
 from vicino.collection.stats import CollectionStats, collection_stats
 from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import Error, InvalidArgument, NotFoundError
 from vicino.filter.model import Condition
 from vicino.filter.parse import Where
-from vicino.query.aggregate import Aggregate, DistanceMatrix
-from vicino.query.groups import Groups
+from vicino.query.aggregate import Aggregate
 from vicino.query.hit import RecordView
-from vicino.query.plan import Plan
-from vicino.query.rescoring import RescoreBy
-from vicino.query.results import Results
-from vicino.recall.live import checked_recall
 from vicino.storage.files import absolute
 from vicino.types import RecordId
 
 if TYPE_CHECKING:
-    from vicino.collection.verifying import Verification
-    from vicino.query.why import Why
+    pass
 
 T = TypeVar("T")
 
 
 class ReadableCollection(Generic[T]):
-    """Facts, records and searches of a collection. `len(c)`, `id in c` and `c[id]` do what they look like."""
+    """Facts and records of a collection. `len(c)`, `id in c` and `c[id]` do what they look like."""
 
     def __init__(
         self,
@@ -228,203 +219,6 @@ class ReadableCollection(Generic[T]):
                 break
         return found
 
-    # ---- searching
-
-    @overload
-    def search(
-        self, query: Query, *, group_by: None = None, where: Where | None = None, limit: int = 10, offset: int = 0, mode: Mode = "auto",
-        vector: str | None = None, select: str | Sequence[str] | None = None, vectors: bool | str | Sequence[str] = False,
-        min_score: float | None = None, diversity: float | None = None, rerank: Any = None, cursor: str | None = None, exact: bool = False,
-        ef: int | None = None, nprobe: int | None = None, recall: float | None = None, rescore: RescoreBy | None = None,
-        timeout: float | None = None,
-    ) -> Results[T]: ...  # fmt: skip
-    @overload
-    def search(
-        self, query: Query, *, group_by: str, group_size: int = 3, lookup: Any = None, where: Where | None = None, limit: int = 10,
-        offset: int = 0, mode: Mode = "auto", vector: str | None = None, select: str | Sequence[str] | None = None,
-        vectors: bool | str | Sequence[str] = False, min_score: float | None = None, diversity: float | None = None, rerank: Any = None,
-        exact: bool = False, ef: int | None = None, nprobe: int | None = None, recall: float | None = None,
-        rescore: RescoreBy | None = None, timeout: float | None = None,
-    ) -> Groups[T]: ...  # fmt: skip
-    @within_limit("this search")
-    def search(
-        self,
-        query: Query,
-        *,
-        where: Where | None = None,
-        limit: int = 10,
-        offset: int = 0,
-        mode: Mode = "auto",
-        vector: str | None = None,
-        select: str | Sequence[str] | None = None,
-        vectors: bool | str | Sequence[str] = False,
-        min_score: float | None = None,
-        diversity: float | None = None,
-        rerank: Any = None,
-        group_by: str | None = None,
-        group_size: int = 3,
-        lookup: Any = None,
-        cursor: str | None = None,
-        exact: bool = False,
-        ef: int | None = None,
-        nprobe: int | None = None,
-        recall: float | None = None,
-        rescore: RescoreBy | None = None,
-        timeout: float | None = None,
-    ) -> Results[T] | Groups[T]:
-        """The records that answer a query, best first: `limit` of them whenever so many match.
-
-        query: a vector of the collection's dimension, a text, or a part such as `vicino.Fuse`. mode: how a text is answered: "dense" by the
-        model, "text" by words, "hybrid" by both; "auto" takes what the collection has. where: a condition in any spelling.
-        vector: name of the vector searched, needed when there are several. select, vectors: which fields and vectors hits carry.
-        min_score: hits below are left out. diversity: 0 to 1, how much hits should differ (see `Diverse`). rerank: a reranker.
-        group_by: a field; `limit` groups of `group_size` hits are given back as `Groups`, with the record of `lookup` (a collection) that
-        has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
-        exact: every candidate is scored. ef: beam of the graph walk; nprobe: inverted lists scanned; larger finds more, takes longer.
-        recall: share of the true nearest records to be found, as measured; scanned exactly where that is not known yet. With both, ef is
-        the largest beam allowed. rescore: how what codes have found is scored, instead of as the index says: "bound", so many times the
-        limit by the vectors (a number), or "off": scores are then estimates.
-        Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a
-        cursor whose version is gone; TimeoutError after `timeout`.
-        """
-        options = SearchOptions(
-            where=where,
-            limit=limit,
-            offset=offset,
-            select=select,
-            vectors=vectors,
-            min_score=min_score,
-            exact=exact,
-            ef=ef,
-            nprobe=nprobe,
-            recall=recall,
-            rescore=rescore,
-            timeout=timeout,
-        )
-        searcher = self._searcher
-        is_alone = group_by is None and cursor is None and diversity is None and rerank is None
-        if is_alone and searcher.is_plain(query, mode):
-            if lookup is not None:
-                raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
-            target = searcher.target(vector)
-            return searcher.search(searcher.row(query, target), target, options)[0]
-        if is_alone and lookup is None and searcher.is_words(query, mode, vector, options):
-            return searcher.search_words(searcher, query, options)
-        part = searcher.part(query, mode, vector, ef, options.recall, nprobe, rescore)
-        part = shaped(part, diversity, rerank, check_page(limit, offset))
-        if group_by is not None:
-            if cursor is not None:
-                raise InvalidArgument("groups have no pages; leave cursor= out")
-            return searcher.composer.search_groups(part, options, group_by, group_size, lookup)
-        if lookup is not None:
-            raise InvalidArgument("lookup= joins records to groups; say group_by= as well")
-        if cursor is not None:
-            return searcher.composer.search_cursor(part, options, cursor)
-        return searcher.composer.search([part], options)[0]
-
-    @within_limit("search_many()")
-    def search_many(
-        self,
-        queries: Sequence[Query] | np.ndarray[Any, Any],
-        *,
-        vector: str | None = None,
-        mode: Mode = "auto",
-        device: str | None = None,
-        **options: Any,
-    ) -> list[Results[T]]:
-        """`search` for many queries, one `Results` each; they share snapshot, filter and all options. Vectors are one call of the core.
-
-        device: with exact=True, where distances are computed: "cpu" (as without it), "cuda" or "cuda:1", through torch; the answers are
-        the same. Raises InvalidArgument where it does not apply or is not there, MissingExtraError without torch.
-        """
-        if isinstance(queries, str):
-            raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
-        searcher = self._searcher
-        diversity, rerank = options.pop("diversity", None), options.pop("rerank", None)
-        if diversity is None and rerank is None and all(searcher.is_plain(query, mode) for query in queries):
-            target, asked = searcher.target(vector), SearchOptions(**options)
-            cancel = _core.Cancel(asked.timeout, True)
-            at = None if device is None else searcher.device(device, target, asked)
-            rows = searcher.rows(queries, target, cancel)
-            return searcher.search(rows, target, asked, n_queries=len(queries), cancel=cancel, device=at)
-        if device is not None:
-            raise InvalidArgument("device= is for exact search of vectors alone, without diversity= and rerank=; leave it out")
-        asked = SearchOptions(**options)
-        parts = [searcher.part(query, mode, vector, asked.ef, asked.recall, asked.nprobe, asked.rescore) for query in queries]
-        n = check_page(asked.limit, asked.offset)
-        return searcher.composer.search([shaped(part, diversity, rerank, n) for part in parts], asked)
-
-    def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
-        """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
-        mode, vector = options.pop("mode", "auto"), options.pop("vector", None)
-        recall = checked_recall(options.pop("recall", None))
-        part = self._searcher.part(
-            query, mode, vector, options.pop("ef", None), recall, options.pop("nprobe", None), options.pop("rescore", None)
-        )
-        part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), check_page(page, 0))
-        return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
-
-    def explain(self, query: Query, **options: Any) -> Plan:
-        """Runs the search and says how it went: strategy, rows and time per segment or part, how the filter was answered."""
-        plan = self.search(query, **options).plan
-        if plan.filter is None:
-            return plan
-        return replace(plan, filter=replace(plan.filter, estimated=self.estimate(options["where"])))
-
-    @within_limit("why()")
-    def why(
-        self,
-        query: Query,
-        record_id: RecordId,
-        *,
-        where: Where | None = None,
-        limit: int = 10,
-        offset: int = 0,
-        mode: Mode = "auto",
-        vector: str | None = None,
-        min_score: float | None = None,
-        diversity: float | None = None,
-        rerank: Any = None,
-        group_by: str | None = None,
-        group_size: int = 3,
-        exact: bool = False,
-        ef: int | None = None,
-        recall: float | None = None,
-        timeout: float | None = None,
-    ) -> Why:
-        """Why a search with these arguments returns this record, or which stage lost it, found by checking each. Costs several searches."""
-        from vicino.collection.why import explained
-
-        options = SearchOptions(
-            where=where, limit=limit, offset=offset, min_score=min_score, exact=exact, ef=ef, recall=recall, timeout=timeout
-        )
-        searcher, plain = self._searcher, check_id(record_id, "why()")
-        part = shaped(searcher.part(query, mode, vector, ef, options.recall), diversity, rerank, check_page(limit, offset))
-        return explained(searcher, part, options, plain, group_by=group_by, group_size=group_size)
-
-    @within_limit("verify()")
-    def verify(
-        self,
-        recall: float | None = None,
-        queries: Any = None,
-        *,
-        n: int = 200,
-        k: int = 10,
-        vector: str | None = None,
-        where: Where | None = None,
-        seed: int | None = None,
-    ) -> Verification:
-        """Measures what searches of a vector find of the true `k` nearest records, beside an exact scan of the same snapshot.
-
-        recall: verify this promise instead of the declared one; without either, the usual effort is measured. queries: vectors (or texts,
-        where there is a model) to measure with; without them `n` of the kept queries where there are enough, else rows that are held out.
-        where: measure under this condition. seed: the same seed draws the same queries. Takes as long as `n` exact searches.
-        """
-        from vicino.collection.verifying import verification
-
-        options = SearchOptions(where=where, recall=recall, limit=k)
-        return verification(self._searcher, queries, options, n=n, k=k, vector=vector, seed=seed)
-
     @within_limit("aggregate()")
     def aggregate(self, field: str, *, where: Where | None = None, timeout: float | None = None) -> Aggregate:
         """Count, sum, average, smallest, largest and number of distinct values of a field; lists count every distinct element once."""
@@ -432,22 +226,6 @@ class ReadableCollection(Generic[T]):
         snapshot, cancel = self._shard.snapshot(), _core.Cancel(timeout, True)
         matches = self._reader.match(snapshot, self._condition(where), self.settings, cancel)
         return Aggregate.of(field, self._room.facet(snapshot, field, matches, cancel))
-
-    @within_limit("distance_matrix()")
-    def distance_matrix(
-        self,
-        *,
-        sample: int = 100,
-        limit: int = 3,
-        vector: str | None = None,
-        where: Where | None = None,
-        seed: int | None = None,
-        timeout: float | None = None,
-    ) -> DistanceMatrix:
-        """For `sample` records at random, the `limit` nearest others among them. seed: the same seed samples the same records."""
-        return self._searcher.composer.distance_matrix(
-            self._searcher.target(vector), SearchOptions(where=where, timeout=timeout), sample=sample, limit=limit, seed=seed
-        )
 
     def stats(self) -> CollectionStats:
         """Records, bytes on disk and in memory by whom, segments, what background work is left."""

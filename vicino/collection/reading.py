@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.room import ORDERED_ROW_BYTES, ReadRoom
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.collection.values import from_bytes
 from vicino.env import Env
 from vicino.errors import InvalidArgument, MemoryLimitError

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from vicino.collection.columns import Columns, show_id
 from vicino.collection.record import Record
-from vicino.collection.schema import Settings, unknown_vector
+from vicino.collection.settings import Settings, unknown_vector
 from vicino.collection.typed import attribute_names, to_mapping
 from vicino.collection.values import ValueColumn, join, to_text, to_values
 from vicino.collection.vectors import Context, to_column, to_rows

@@ -8,7 +8,7 @@ fit is refused: a manifest can only begin where a log file begins, so half a log
 from __future__ import annotations
 
 from vicino import _core
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.errors import MemoryLimitError
 from vicino.segment.memory import MemoryBudget, show_bytes
 

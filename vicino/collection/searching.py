@@ -17,8 +17,9 @@ from vicino.collection.query_vector import Row, matrix_queries, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
 from vicino.collection.room import HIT_BYTES, ORDERED_ROW_BYTES, VIEW_BYTES, ReadRoom
-from vicino.collection.schema import Settings, VectorSpec
+from vicino.collection.settings import Settings
 from vicino.collection.typed import record_factory
+from vicino.collection.vector_spec import VectorSpec
 from vicino.env import Env
 from vicino.errors import InvalidArgument
 from vicino.filter.parse import Where

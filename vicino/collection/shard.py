@@ -17,7 +17,7 @@ from vicino.collection.committer import Committer
 from vicino.collection.limits import Limits
 from vicino.collection.manifest import Manifest
 from vicino.collection.replaying import Replay
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.env import Env
 from vicino.errors import ClosedError, Error, InternalError, MemoryLimitError, NotFoundError, StorageError, TimeoutError
 from vicino.segment.files import SegmentFiles, open_segment

@@ -18,7 +18,7 @@ from vicino.collection.columns import Columns
 from vicino.collection.csv_file import read_csv
 from vicino.collection.jsonl import read_jsonl, write_jsonl
 from vicino.collection.records import PIECE_ROWS
-from vicino.collection.schema import Settings, unknown_vector
+from vicino.collection.settings import Settings, unknown_vector
 from vicino.collection.streams import open_stream, replacing
 from vicino.env import Env, Files
 from vicino.errors import InvalidArgument, NotFoundError, did_you_mean

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicino.collection.schema import VectorSpec
 from vicino.collection.value_specs import MultiSpec, SparseSpec, TextSlot, ValueSpec
+from vicino.collection.vector_spec import VectorSpec
 from vicino.collection.vectors import Context, to_rows
 from vicino.errors import CorruptionError, InvalidArgument
 from vicino.query.sparse_vector import SparseVector

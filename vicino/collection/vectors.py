@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicino.collection.schema import VectorSpec
+from vicino.collection.vector_spec import VectorSpec
 from vicino.errors import DimensionError, InvalidArgument
 from vicino.types import VectorColumn
 

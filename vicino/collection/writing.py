@@ -14,7 +14,7 @@ from vicino import _core
 from vicino.collection.core_columns import core_column, values_of
 from vicino.collection.reading import SnapshotReader, read_vectors
 from vicino.collection.records import Batch, encode_documents, show_id
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 from vicino.collection.shard import DELETE, FIELDS, UPSERT, UPSERT_VALUES, Committed, Effect, Shard
 from vicino.errors import ConflictError, DuplicateIdError, NotFoundError
 from vicino.filter.model import Condition

@@ -1,4 +1,4 @@
-"""From the arguments of `create_collection` to the settings of a collection."""
+"""From the arguments of `create_collection` to the settings of a collection, and from what is stored of models to models."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vicino.collection.schema import AnyVectorSpec, Index, Schema, Settings, VectorSpec
+from vicino.collection.schema import Schema
+from vicino.collection.searching import TextModel
+from vicino.collection.settings import AnyVectorSpec, Settings
 from vicino.collection.value_specs import TextSpec, default_text_name, replace_text
+from vicino.collection.vector_spec import Index, VectorSpec
 from vicino.errors import InvalidArgument, SchemaError
 from vicino.types import DEFAULT_VECTOR, Dtype, Metric
 
@@ -18,6 +21,30 @@ def load_embedder(model: Any) -> Any:
     from vicino import models
 
     return models.load(model) if isinstance(model, str | os.PathLike) else model
+
+
+def text_model_of(stored: Mapping[str, Any] | None, embedder: Any = None) -> TextModel | None:
+    """The model that settings name, loaded when it is first used; `embedder` is it where it is at hand."""
+    if stored is None:
+        return None
+    if embedder is not None:
+        return TextModel(lambda: embedder)
+
+    def load() -> Any:
+        from vicino import models
+
+        found = models.load(stored.get("location") or stored["name"])
+        models.check_identity(stored, found)
+        return found
+
+    return TextModel(load)
+
+
+def reranker_named(name: str) -> Any:
+    """The reranker of a name, as queries give it."""
+    from vicino.models.rerank import named_reranker
+
+    return named_reranker(name)
 
 
 def settings_of(

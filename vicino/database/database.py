@@ -18,12 +18,12 @@ from vicino.collection.limits import Limits
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import ReadShard
 from vicino.collection.rescue import rescue_shard
-from vicino.collection.schema import AnyVectorSpec, Index, Settings, VectorSpec
-from vicino.collection.searching import TextModel
+from vicino.collection.settings import AnyVectorSpec, Settings
 from vicino.collection.shard import Shard
-from vicino.collection.stats import CollectionStats
 from vicino.collection.value_specs import TextSpec
-from vicino.database.creation import load_embedder, settings_of
+from vicino.collection.vector_spec import Index
+from vicino.database.creation import load_embedder, reranker_named, settings_of, text_model_of
+from vicino.database.stats import CollectionInfo, DatabaseStats
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
 from vicino.errors import (
     ClosedError,
@@ -35,7 +35,7 @@ from vicino.errors import (
     ReadOnlyError,
     StorageError,
 )
-from vicino.segment.memory import MemoryBudget, show_bytes
+from vicino.segment.memory import MemoryBudget
 from vicino.storage.backup import Snapshot, copy_database
 from vicino.storage.files import absolute, remove_tree
 from vicino.storage.journal import Journal
@@ -47,52 +47,6 @@ T = TypeVar("T")
 
 Mode = Literal["rw", "r", "rescue"]
 PREFIX = "c-"
-
-
-def _named_reranker(name: str) -> Any:
-    from vicino.models.rerank import named_reranker
-
-    return named_reranker(name)
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionInfo:
-    """One line of `Database.collections()`."""
-
-    name: str
-    n_records: int
-    version: int
-    vectors: Mapping[str, VectorSpec]
-    aliases: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseStats:
-    """All collections, and the memory of the whole database. memory_limit: None without one."""
-
-    path: str
-    collections: tuple[CollectionStats, ...]
-    memory_bytes: int
-    memory_limit: int | None
-
-    @property
-    def total_bytes(self) -> int:
-        return sum(stats.total_bytes for stats in self.collections)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON values."""
-        return {
-            "path": self.path,
-            "collections": [stats.to_dict() for stats in self.collections],
-            "memory_bytes": self.memory_bytes,
-            "memory_limit": self.memory_limit,
-            "total_bytes": self.total_bytes,
-        }
-
-    def __repr__(self) -> str:
-        limit = f" of {show_bytes(self.memory_limit)} allowed" if self.memory_limit else ""
-        head = f"database {self.path}: disk {show_bytes(self.total_bytes)}, memory {show_bytes(self.memory_bytes)}{limit}"
-        return "\n".join([head, *map(repr, self.collections)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +131,8 @@ class Database:
         `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together,
         False for none. Name a field, several (an index each), or map names to a `TextSpec` or a language.
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use.
-        recall: share of the true nearest records
-        that searches are promised to find, such as 0.95; None promises nothing and takes a usual effort. keep_queries: how many of the
-        latest queries are kept, to measure recall with them instead of with rows. keep_raw: with False
+        recall: share of the true nearest records that searches are promised to find, such as 0.95; None promises nothing and takes the
+        usual effort. keep_queries: how many of the latest queries are kept, to measure recall with them. keep_raw: with False
         vectors are kept in 8 bits a number once they are sealed, a quarter of float32, and given back as those stand for them.
         exist_ok: if the name is taken, the collection there is returned, provided its settings agree.
         Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
@@ -271,7 +224,7 @@ class Database:
         if collection_id not in self._shards:
             self._shards[collection_id] = self._open_shard(collection_id)
         shard, maintenance = self._shards[collection_id]
-        model = found._model if found is not None else self._text_model(shard, embedder)
+        model = found._model if found is not None else text_model_of(shard.settings.model, embedder)
         collection: Collection[Any] = Collection(
             lambda: self._catalog.state.name_of(collection_id),
             shard,
@@ -282,7 +235,7 @@ class Database:
             threads=self._options.threads or 1,
         )
         collection._searcher.collection_named = self.collection
-        collection._searcher.reranker_named = _named_reranker
+        collection._searcher.reranker_named = reranker_named
         if record_class is None or found is None:
             self._open_collections[collection_id] = collection
         return collection
@@ -307,22 +260,6 @@ class Database:
         )
         maintenance.schedule()
         return shard, maintenance
-
-    def _text_model(self, shard: Shard | ReadShard, embedder: Any) -> TextModel | None:
-        stored = shard.settings.model
-        if stored is None:
-            return None
-        if embedder is not None:
-            return TextModel(lambda: embedder)
-
-        def load() -> Any:
-            from vicino import models
-
-            found = models.load(stored.get("location") or stored["name"])
-            models.check_identity(stored, found)
-            return found
-
-        return TextModel(load)
 
     def delete_collection(self, name: str, *, missing_ok: bool = False) -> None:
         """Deletes a collection with its aliases; its space returns at once. Raises NotFoundError unless missing_ok."""

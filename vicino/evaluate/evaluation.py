@@ -17,7 +17,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import Any, Literal
 
-from vicino.collection.readable import ReadableCollection
+from vicino.collection.searchable import SearchableCollection
 from vicino.collection.streams import replacing
 from vicino.env import RealEnv
 from vicino.errors import InvalidArgument, NotFoundError, did_you_mean
@@ -183,7 +183,7 @@ def evaluate_run(
 
 
 def evaluate(
-    collection: ReadableCollection[Any],
+    collection: SearchableCollection[Any],
     judgments: Judgments | Mapping[Any, Mapping[Any, int]],
     queries: Mapping[Any, Any],
     *,

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from vicino.collection.records import Batch, batches
-from vicino.collection.schema import Settings, VectorSpec
+from vicino.collection.settings import Settings
+from vicino.collection.vector_spec import VectorSpec
 from vicino.errors import DimensionError, InvalidArgument, MissingExtraError, SchemaError
 
 SETTINGS = Settings().with_vector("vector", VectorSpec(2))
@@ -78,7 +79,7 @@ def test_duckdb_relation_is_a_table() -> None:
     script = """
 import duckdb
 from vicino.collection.records import batches
-from vicino.collection.schema import Settings
+from vicino.collection.settings import Settings
 [batch] = batches(duckdb.sql("select 7 as id, 'a' as title"), Settings())
 print(batch.ids, batch.documents)
 """

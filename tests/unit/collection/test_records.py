@@ -17,7 +17,9 @@ from vicino import _core
 from vicino.collection.columns import columns
 from vicino.collection.record import Record
 from vicino.collection.records import Batch, batches
-from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.collection.schema import Schema
+from vicino.collection.settings import Settings
+from vicino.collection.vector_spec import VectorSpec
 from vicino.errors import DimensionError, InvalidArgument, SchemaError
 from vicino.query.hit import RecordView, Shape
 

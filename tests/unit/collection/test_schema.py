@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicino.collection.record import Record
-from vicino.collection.schema import Schema, Settings, VectorSlot, VectorSpec
+from vicino.collection.schema import Schema
+from vicino.collection.settings import Settings
+from vicino.collection.vector_spec import VectorSlot, VectorSpec
 from vicino.errors import CorruptionError, FormatError, InvalidArgument, SchemaError
 
 

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from vicino.collection.columns import Columns
 from vicino.collection.record import Record
 from vicino.collection.records import Batch, batches
-from vicino.collection.schema import Schema, Settings, VectorSpec
+from vicino.collection.schema import Schema
+from vicino.collection.settings import Settings
 from vicino.collection.transfer import format_of, read_records, write_records
+from vicino.collection.vector_spec import VectorSpec
 from vicino.env import MemoryEnv
 from vicino.env.faulty import FaultyEnv
 from vicino.errors import DimensionError, FormatError, InvalidArgument, NotFoundError, SchemaError, StorageError

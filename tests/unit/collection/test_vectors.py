@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicino.collection.schema import VectorSpec
+from vicino.collection.vector_spec import VectorSpec
 from vicino.collection.vectors import Context, to_column, to_rows
 from vicino.errors import DimensionError, InvalidArgument
 
