@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from vicino.database import CollectionInfo, Database, DatabaseStats, open, restore
     from vicino.filter.expression import F, all_of, any_of, at_least, has_id, has_vector, in_slice
     from vicino.query.aggregate import Aggregate, DistanceMatrix
+    from vicino.query.decay import Decay
     from vicino.query.examples import Context, Discover, Feedback, Like
-    from vicino.query.formula import Decay, Expression, GeoDistance, If, Instant, Score, Value
+    from vicino.query.formula import Expression, GeoDistance, If, Instant, Score, Value
     from vicino.query.groups import Group, Groups
     from vicino.query.hit import Hit, RecordView
     from vicino.query.part import Part
@@ -142,7 +143,7 @@ _HOMES = {
     "Context": "vicino.query.examples",
     "Database": "vicino.database",
     "DatabaseStats": "vicino.database",
-    "Decay": "vicino.query.formula",
+    "Decay": "vicino.query.decay",
     "Dense": "vicino.query.parts",
     "Discover": "vicino.query.examples",
     "DistanceMatrix": "vicino.query.aggregate",

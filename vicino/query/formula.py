@@ -9,23 +9,20 @@ record lacks and that has no default, and a result that is not finite, are error
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vicino.errors import InvalidArgument, did_you_mean
+from vicino.errors import InvalidArgument
 from vicino.filter.model import Condition
-from vicino.query.json_value import from_json_value, to_json_value
 from vicino.query.part import choice, condition_of, finite, whole
 from vicino.types import GeoPoint, RecordId
 
 Values = npt.NDArray[np.float64]
-DEPTH_MAX = 64
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
 
 
 class Candidates(Protocol):
@@ -51,6 +48,8 @@ class Expression:
     """Base of all expressions. `+ - * / **`, `-x`, `abs(x)`, `.sqrt()`, `.exp()`, `.ln()`, `.log10()` make larger ones."""
 
     tag: ClassVar[str]
+    reads_fields: ClassVar[bool] = False
+    """Whether a string in place of an inner expression is left to this one, which reads the field as its target asks for."""
     by_tag: ClassVar[dict[str, type[Expression]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -96,17 +95,17 @@ class Expression:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with one key, the tag; `Expression.from_json` gives an equal expression back."""
-        given = {}
-        for field in fields(self):  # type: ignore[arg-type]
-            if (value := getattr(self, field.name)) != field.default:
-                given[field.name] = _to_json(value)
-        return {self.tag: given}
+        from vicino.query.formula_json import expression_to_json
+
+        return expression_to_json(self)
 
     @staticmethod
     def from_json(value: Any) -> Expression:
         """The expression that `to_json` was called on; a number stands for itself, a string for the field of that name. Raises
         InvalidArgument."""
-        return _from_json(value, 0)
+        from vicino.query.formula_json import expression_from_json
+
+        return expression_from_json(value)
 
     def sqrt(self) -> Expression:
         return Function("sqrt", self)
@@ -187,7 +186,7 @@ def path_of(field: Any) -> str:
     return check_path(path)
 
 
-def _set(expression: Expression, **values: Any) -> None:
+def assign(expression: Expression, **values: Any) -> None:
     for name, value in values.items():
         object.__setattr__(expression, name, value)
 
@@ -198,7 +197,7 @@ class Number(Expression):
     value: float
 
     def __post_init__(self) -> None:
-        _set(self, value=finite(self.value, "a number in a formula"))
+        assign(self, value=finite(self.value, "a number in a formula"))
 
     def evaluate(self, over: Candidates) -> Values:
         return np.full(over.n, self.value)
@@ -213,7 +212,7 @@ class Score(Expression):
     default: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, part=whole(self.part, "the part of Score", 0), default=finite(self.default, "the default of Score"))
+        assign(self, part=whole(self.part, "the part of Score", 0), default=finite(self.default, "the default of Score"))
 
     def evaluate(self, over: Candidates) -> Values:
         return over.scores(self.part, self.default)
@@ -228,7 +227,7 @@ class Value(Expression):
     default: float | None = None
 
     def __post_init__(self) -> None:
-        _set(self, path=path_of(self.path), default=None if self.default is None else finite(self.default, "default"))
+        assign(self, path=path_of(self.path), default=None if self.default is None else finite(self.default, "default"))
 
     def evaluate(self, over: Candidates) -> Values:
         return _numbers(over, self.path, self.default, _number, "a number")
@@ -246,15 +245,15 @@ class Instant(Expression):
     def __post_init__(self) -> None:
         if (self.path is None) == (self.at is None):
             raise InvalidArgument("Instant takes either a field or at=, a datetime")
-        _set(self, path=None if self.path is None else path_of(self.path))
+        assign(self, path=None if self.path is None else path_of(self.path))
         for name in ("at", "default"):
-            if (given := getattr(self, name)) is not None and _seconds_of(given) is None:
+            if (given := getattr(self, name)) is not None and seconds_of(given) is None:
                 raise InvalidArgument(f"{name} of Instant is a datetime, got {given!r}")
 
     def evaluate(self, over: Candidates) -> Values:
         if self.path is None:
-            return np.full(over.n, _seconds_of(self.at))
-        return _numbers(over, self.path, None if self.default is None else _seconds_of(self.default), _seconds_of, "a datetime")
+            return np.full(over.n, seconds_of(self.at))
+        return _numbers(over, self.path, None if self.default is None else seconds_of(self.default), seconds_of, "a datetime")
 
 
 @dataclass(frozen=True)
@@ -265,7 +264,7 @@ class If(Expression):
     where: Any
 
     def __post_init__(self) -> None:
-        _set(self, where=condition_of(self.where))
+        assign(self, where=condition_of(self.where))
         if self.where is None:
             raise InvalidArgument("If needs a condition")
 
@@ -279,7 +278,7 @@ class Sum(Expression):
     of: tuple[Expression, ...]
 
     def __post_init__(self) -> None:
-        _set(self, of=_operands(self.of, "sum"))
+        assign(self, of=_operands(self.of, "sum"))
 
     def evaluate(self, over: Candidates) -> Values:
         return np.sum([entry.evaluate(over) for entry in self.of], axis=0)
@@ -291,7 +290,7 @@ class Product(Expression):
     of: tuple[Expression, ...]
 
     def __post_init__(self) -> None:
-        _set(self, of=_operands(self.of, "product"))
+        assign(self, of=_operands(self.of, "product"))
 
     def evaluate(self, over: Candidates) -> Values:
         return np.prod([entry.evaluate(over) for entry in self.of], axis=0)
@@ -305,8 +304,8 @@ class Quotient(Expression):
     by_zero: float | None = None
 
     def __post_init__(self) -> None:
-        _set(self, left=as_expression(self.left), right=as_expression(self.right))
-        _set(self, by_zero=None if self.by_zero is None else finite(self.by_zero, "by_zero"))
+        assign(self, left=as_expression(self.left), right=as_expression(self.right))
+        assign(self, by_zero=None if self.by_zero is None else finite(self.by_zero, "by_zero"))
 
     def evaluate(self, over: Candidates) -> Values:
         left, right = self.left.evaluate(over), self.right.evaluate(over)
@@ -320,7 +319,7 @@ class Power(Expression):
     exponent: Any
 
     def __post_init__(self) -> None:
-        _set(self, base=as_expression(self.base), exponent=as_expression(self.exponent))
+        assign(self, base=as_expression(self.base), exponent=as_expression(self.exponent))
 
     def evaluate(self, over: Candidates) -> Values:
         return np.power(self.base.evaluate(over), self.exponent.evaluate(over))
@@ -341,7 +340,7 @@ class Function(Expression):
 
     def __post_init__(self) -> None:
         choice(self.name, "function", tuple(_FUNCTIONS))
-        _set(self, of=as_expression(self.of))
+        assign(self, of=as_expression(self.of))
 
     def evaluate(self, over: Candidates) -> Values:
         return _FUNCTIONS[self.name](self.of.evaluate(over))
@@ -358,8 +357,8 @@ class GeoDistance(Expression):
     default: float | None = None
 
     def __post_init__(self) -> None:
-        _set(self, path=path_of(self.path), lat=finite(self.lat, "lat", low=-90, high=90), lon=finite(self.lon, "lon", low=-180, high=180))
-        _set(self, default=None if self.default is None else finite(self.default, "default"))
+        lat, lon = finite(self.lat, "lat", low=-90, high=90), finite(self.lon, "lon", low=-180, high=180)
+        assign(self, path=path_of(self.path), lat=lat, lon=lon, default=None if self.default is None else finite(self.default, "default"))
 
     def evaluate(self, over: Candidates) -> Values:
         from vicino.filter.match import distance_m, place_of
@@ -373,88 +372,11 @@ class GeoDistance(Expression):
         return _numbers(over, self.path, self.default, meters, "a place")
 
 
-@dataclass(frozen=True)
-class Decay(Expression):
-    """1 at the target, `midpoint` at a distance of `scale` from it, falling: "exp", "gauss" or "linear" (0 from some distance on).
-
-    of: an expression or a field. target: a number; a datetime or a place (a GeoPoint, a pair (lat, lon), a mapping with both) make a field
-    be read as one. scale: a number, meters for places, or for time a timedelta or text like "30d", from now unless there is a target.
-    half_life: a scale at which the value is one half.
-    """
-
-    tag: ClassVar[str] = "decay"
-    of: Any
-    target: Any = None
-    scale: Any = None
-    midpoint: float = 0.5
-    shape: Literal["exp", "gauss", "linear"] = "exp"
-    half_life: Any = None
-
-    def __post_init__(self) -> None:
-        choice(self.shape, "shape", ("exp", "gauss", "linear"))
-        if (self.scale is None) == (self.half_life is None):
-            raise InvalidArgument("Decay takes either scale= or half_life=")
-        if self.half_life is not None and self.midpoint != 0.5:
-            raise InvalidArgument("half_life= means a midpoint of 0.5; give scale= with another one")
-        scale = self.half_life if self.scale is None else self.scale
-        is_time = isinstance(scale, str | dt.timedelta) or _seconds_of(self.target) is not None
-        of, target = self.of, self.target
-        place = None
-        if isinstance(target, tuple | list | Mapping):
-            from vicino.filter.operands import place as place_of
-
-            place = place_of("the target of Decay", target)
-        if not isinstance(of, Expression):
-            of = GeoDistance(of, *place) if place else Instant(of) if is_time else as_expression(Value(of) if isinstance(of, str) else of)
-        seconds = _seconds_of(target)
-        if place:
-            target = 0.0
-        elif seconds is not None:
-            target = seconds
-        elif target is None and not is_time:
-            target = 0.0
-        _set(self, of=of, target=None if target is None else finite(target, "target"), scale=_scale(scale), half_life=None)
-        _set(self, midpoint=finite(self.midpoint, "midpoint"))
-        if not 0 < self.midpoint < 1:
-            raise InvalidArgument(f"midpoint must be between 0 and 1, got {self.midpoint}")
-
-    def to_json(self) -> dict[str, Any]:
-        # A target of None means now, so that "no target", which reads as 0 for numbers, has to be told apart by the form of the scale.
-        shown = super().to_json()
-        if self.target is None:
-            shown["decay"]["scale"] = f"{self.scale!r}s"
-        else:
-            shown["decay"]["target"] = self.target
-        return shown
-
-    def evaluate(self, over: Candidates) -> Values:
-        distance = np.abs(self.of.evaluate(over) - (over.now if self.target is None else self.target)) / self.scale
-        if self.shape == "linear":
-            return np.maximum(0.0, 1.0 - (1.0 - self.midpoint) * distance)
-        return np.exp(math.log(self.midpoint) * (distance if self.shape == "exp" else distance**2))
-
-
-def _scale(scale: Any) -> float:
-    """A scale as a number; of time, seconds."""
-    if isinstance(scale, dt.timedelta):
-        scale = scale.total_seconds()
-    if isinstance(scale, str):
-        unit = scale.lstrip("0123456789.e+-")
-        try:
-            scale = float(scale.removesuffix(unit)) * _SECONDS[unit] if unit else float(scale)
-        except (ValueError, KeyError):
-            raise InvalidArgument(f'a time is written like "30d" or "12h" ({", ".join(_SECONDS)}), got {scale!r}') from None
-    number = finite(scale, "scale")
-    if number <= 0:
-        raise InvalidArgument(f"scale must be greater than 0, got {number:g}")
-    return number
-
-
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _seconds_of(value: Any) -> float | None:
+def seconds_of(value: Any) -> float | None:
     """Seconds since 1970 of a datetime or of a text that is one; a naive one is UTC."""
     if isinstance(value, str):
         from vicino.filter.operands import parse_datetime
@@ -482,55 +404,3 @@ def _operands(of: Any, name: str) -> tuple[Expression, ...]:
     if not read:
         raise InvalidArgument(f"a {name} needs at least one expression")
     return read
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Expression):
-        return value.to_json()
-    if isinstance(value, tuple) and not isinstance(value, GeoPoint):
-        return [_to_json(entry) for entry in value]
-    if isinstance(value, Condition):
-        from vicino.filter.tree_json import condition_to_json
-
-        return condition_to_json(value)
-    return to_json_value(value)
-
-
-def _from_json(value: Any, depth: int) -> Expression:
-    if depth > DEPTH_MAX:
-        raise InvalidArgument(f"expressions may lie {DEPTH_MAX} deep, this one lies deeper")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Number(value)
-    if isinstance(value, str):
-        return Value(value)
-    if not isinstance(value, Mapping) or len(value) != 1:
-        raise InvalidArgument(
-            f'an expression is a number, the name of a field, or an object with one key such as {{"score": {{}}}}, got {str(value)[:80]}'
-        )
-    ((tag, arguments),) = value.items()
-    kind = Expression.by_tag.get(tag)
-    if kind is None:
-        raise InvalidArgument(f"there is no expression {tag!r}.{did_you_mean(str(tag), Expression.by_tag)}")
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if not isinstance(arguments, Mapping) or not arguments.keys() <= known:
-        raise InvalidArgument(f'"{tag}" takes an object with {", ".join(sorted(known))}, got {str(arguments)[:80]}')
-    inner = ("of", "left", "right", "base", "exponent")
-    try:
-        return kind(**{name: _argument(entry, name in inner and not _is_field(kind, entry), depth) for name, entry in arguments.items()})
-    except InvalidArgument:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidArgument(f'"{tag}" cannot be read: {error}') from error
-
-
-def _is_field(kind: type[Expression], value: Any) -> bool:
-    """Whether a string in place of an expression is left to the expression, which reads the field as its target asks for."""
-    return kind is Decay and isinstance(value, str)
-
-
-def _argument(value: Any, is_expression: bool, depth: int) -> Any:
-    if not is_expression:
-        return value if isinstance(value, Mapping) and "$tree" in value else from_json_value(value)
-    if isinstance(value, list):
-        return tuple(_from_json(entry, depth + 1) for entry in value)
-    return _from_json(value, depth + 1)
