@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from benchmarks.ann import data, duel, filters, measure, registry, truth
+from benchmarks.ann import contest, data, duel, filters, measure, registry, truth
 from benchmarks.ann.data import Dataset
+from benchmarks.ann.kept import Kept
 from benchmarks.ann.peer import Database, Peer
 from benchmarks.ann.truth import K
 
@@ -31,26 +32,41 @@ def dataset_of(task: Task) -> Dataset:
     return data.load(task["set"], task["n"], task["n_queries"])
 
 
-def built(name: str, dataset: Dataset, threads: int, made: list[Peer]) -> tuple[Peer, dict[str, Any]]:
-    """A peer with its index, and what that took: seconds, bytes by its own account, and growth of the process."""
+def built(name: str, dataset: Dataset, threads: int, made: list[Peer], keep: str | None = None) -> tuple[Peer, dict[str, Any]]:
+    """A peer with its index, and what that took: seconds, bytes by its own account, and growth of the process.
+
+    keep: folder of kept indexes. One that lies there is loaded, and then nothing is said of the time it took to build.
+    """
     peer = registry.make(name, dataset.metric, dataset.base.shape[1], threads)
     made.append(peer)
+    kept = Kept(peer, name, dataset, keep)
     gc.collect()
-    before = report.memory_of()
+    before, n = report.memory_of(), len(dataset.base)
     start, busy = time.perf_counter(), time.process_time()
-    peer.build(dataset.base)
-    took, worked = time.perf_counter() - start, time.process_time() - busy
+    if kept.load():
+        facts: dict[str, Any] = {"index": "loaded from a kept one"}
+    else:
+        peer.build(dataset.base)
+        took, worked = time.perf_counter() - start, time.process_time() - busy
+        facts = {"index": "built in this run", "build_s": took, "build_cpu_s": worked, "rows_per_s": n / took}
+        kept.save()
     gc.collect()
-    after, n = report.memory_of(), len(dataset.base)
+    after = report.memory_of()
     bytes_per_row = {f"{kind}_bytes_per_row": size / n for kind, size in peer.size_bytes().items()}
     grown = {f"{kind}_growth_bytes_per_row": (after[kind] - before[kind]) / n for kind in ("rss", "anonymous")}
-    return peer, {"version": peer.version(), "build_s": took, "build_cpu_s": worked, "rows_per_s": n / took} | bytes_per_row | grown
+    return peer, {"version": peer.version()} | facts | bytes_per_row | grown
+
+
+def keep(task: Task, made: list[Peer]) -> dict[str, Any]:
+    """Builds an index for later tables and keeps it, unless it lies there already."""
+    dataset = data.load(task["set"], task["n"], task["n_queries"], is_mapped=True)
+    return built(task["peer"], dataset, 1, made, task["keep"])[1]
 
 
 def curve(task: Task, made: list[Peer]) -> dict[str, Any]:
     dataset = dataset_of(task)
     known = truth.load(dataset)
-    peer, facts = built(task["peer"], dataset, 1, made)
+    peer, facts = built(task["peer"], dataset, 1, made, task.get("keep"))
     search = measure.single(peer, dataset)
     peer.use(peer.settings()[0])
     answers = np.asarray([np.resize(np.asarray(search(query)), K) for query in range(min(20, len(dataset.queries)))])
@@ -62,7 +78,7 @@ def curve(task: Task, made: list[Peer]) -> dict[str, Any]:
             row["batch_qps"] = batch_rate(peer, dataset, task["seconds"])
         return row
 
-    rows = measure.curve(peer.settings(), one)
+    rows = measure.curve(measure.thinned(peer.settings(), task["n_settings"]), one)
     at = {"single": measure.at_targets(rows), "batch": measure.at_targets(rows, "batch_qps")}
     return facts | {"rows": rows, "qps_at_recall": at, "results_checksum": report.checksum(answers)}
 
@@ -82,7 +98,7 @@ def fight(task: Task, made: list[Peer]) -> dict[str, Any]:
     names = (task["first"], task["second"])
     peers, facts = [], {}
     for name in names:
-        peer, facts[name] = filled(name, dataset, fields, made)
+        peer, facts[name] = filled(name, dataset, fields, made, task.get("keep"))
         peers.append(peer)
     fights = []
     for band in task["bands"]:
@@ -96,6 +112,34 @@ def fight(task: Task, made: list[Peer]) -> dict[str, Any]:
         n = len(dataset.queries)
         fights += [{"band": band} | duel.fight(sides[0], sides[1], n, target, seconds=task["seconds"]) for target in task["targets"]]
     return {"built": facts, "fights": fights}
+
+
+def kinds(task: Task, made: list[Peer]) -> dict[str, Any]:
+    """Many systems side by side; one that cannot be built or tuned stands in the result with the reason, and the others go on."""
+    dataset = dataset_of(task)
+    known = truth.load(dataset)
+    facts: dict[str, dict[str, Any]] = {}
+    sides: dict[str, list[duel.Side]] = {"single": [], "batch": []}
+    enough = max(task["targets"])
+    for name in task["peers"]:
+        try:
+            peer, facts[name] = built(name, dataset, 1, made, task.get("keep"))
+            single = duel.tune(name, peer, dataset, known, enough=enough)
+            batches = contest.tune_batches(name, peer, dataset, known, enough=enough)
+        except Exception as failed:
+            # Adapters of a dozen libraries fail in ways of their own.
+            facts[name] = {"error": f"{name}: {type(failed).__name__}: {failed}"}
+            print(facts[name]["error"], file=sys.stderr, flush=True)
+            continue
+        sides["single"].append(single)
+        sides["batch"].append(batches)
+        print(f"{name}: recall up to {single.points[-1].recall:.4f}", file=sys.stderr, flush=True)
+    n, seconds = len(dataset.queries), task["seconds"]
+    contests = {
+        way: [contest.contest(taking_part, task["pairs"], n, target, seconds=seconds) for target in task["targets"]]
+        for way, taking_part in sides.items()
+    }
+    return {"built": facts, "contests": contests}
 
 
 def build(task: Task, made: list[Peer]) -> dict[str, Any]:
@@ -144,7 +188,7 @@ def filtered(task: Task, made: list[Peer]) -> dict[str, Any]:
     """Curves of every band, "none" among them; databases are reopened first."""
     dataset = dataset_of(task)
     fields = filters.fields_of(dataset)
-    peer, facts = filled(task["peer"], dataset, fields, made)
+    peer, facts = filled(task["peer"], dataset, fields, made, task.get("keep"))
     bands = {}
     for band in task["bands"]:
         asked = Asked(dataset, fields, band)
@@ -160,10 +204,10 @@ def filtered(task: Task, made: list[Peer]) -> dict[str, Any]:
     return facts | {"bands": bands}
 
 
-def filled(name: str, dataset: Dataset, fields: filters.Fields, made: list[Peer]) -> tuple[Peer, dict[str, Any]]:
+def filled(name: str, dataset: Dataset, fields: filters.Fields, made: list[Peer], keep: str | None) -> tuple[Peer, dict[str, Any]]:
     """A peer ready for filters: indexes as they are, databases with both fields, timed step by step and reopened."""
     if name in registry.INDEXES:
-        return built(name, dataset, 1, made)
+        return built(name, dataset, 1, made, keep)
     peer = registry.make(name, dataset.metric, dataset.base.shape[1], 1)
     made.append(peer)
     assert isinstance(peer, Database)
@@ -187,7 +231,7 @@ def growth(task: Task, made: list[Peer]) -> dict[str, Any]:
     """Time, and rows scored where the peer says, at one recall over a prefix of the set."""
     dataset = dataset_of(task)
     known = truth.load(dataset)
-    peer, facts = built(task["peer"], dataset, 1, made)
+    peer, facts = built(task["peer"], dataset, 1, made, task.get("keep"))
     side = duel.tune(task["peer"], peer, dataset, known, enough=task["target"] + 0.01)
     found = measure.bracket(side.points, task["target"])
     if found is None:
@@ -207,7 +251,7 @@ def batch(task: Task, made: list[Peer]) -> dict[str, Any]:
     """Single queries, one batch on one thread, one on several, in turn: rates and their ratios with intervals."""
     dataset = dataset_of(task)
     known = truth.load(dataset)
-    peer, facts = built(task["peer"], dataset, 1, made)
+    peer, facts = built(task["peer"], dataset, 1, made, task.get("keep"))
     side = duel.tune(task["peer"], peer, dataset, known, enough=max(task["targets"]))
     runs: dict[str, Any] = {}
     for target in task["targets"]:
@@ -240,7 +284,7 @@ def _batch_ratios(peer: Peer, dataset: Dataset, task: Task) -> dict[str, Any]:
 
 
 TASKS: dict[str, Callable[[Task, list[Peer]], dict[str, Any]]] = {
-    "curve": curve, "duel": fight, "build": build, "filtered": filtered, "growth": growth, "batch": batch,
+    "curve": curve, "duel": fight, "build": build, "filtered": filtered, "growth": growth, "batch": batch, "keep": keep, "kinds": kinds,
 }  # fmt: skip
 
 

@@ -43,11 +43,16 @@ class TooSmall(Exception):
     """A set has fewer rows than were asked for."""
 
 
-def load(name: str, n: int | None = None, n_queries: int = N_QUERIES) -> Dataset:
-    """A set by name, its first n rows. Real sets have as many queries as they have, at most n_queries are taken."""
+def load(name: str, n: int | None = None, n_queries: int = N_QUERIES, *, is_mapped: bool = False) -> Dataset:
+    """A set by name, its first n rows. Real sets have as many queries as they have, at most n_queries are taken.
+
+    is_mapped: rows of a drawn set are read from their file as they are touched, in pages that all processes share. Where times count, they
+    are copied, so that all of them are in memory before anything is measured.
+    """
     if name in LAWS:
         law, usual = LAWS[name]
-        return _drawn(name, law, n or usual, n_queries)
+        mapped = _drawn(name, law, n or usual, n_queries)
+        return mapped if is_mapped else mapped._replace(base=np.array(mapped.base))
     base, queries = _debian() if name == "debian" else _minilm()
     n = n or len(base)
     if n > len(base):
@@ -82,8 +87,12 @@ def _drawn(name: str, law: Law, n: int, n_queries: int) -> Dataset:
     queries = CACHE / f"queries.{name}-{n_queries}.npy"
     if not queries.exists():
         _write(queries, Generator(law).queries(n_queries), n_queries, law.dim)
-    # A copy, so that all of it is in memory before anything is measured.
-    return Dataset(name, law.metric, np.array(np.load(path, mmap_mode="r")[:n]), np.load(queries))
+    return Dataset(name, law.metric, np.load(path, mmap_mode="r")[:n], np.load(queries))
+
+
+def sample(dataset: Dataset) -> Rows:
+    """A hundred of the rows or a few more, by which sets of one name are told apart."""
+    return np.ascontiguousarray(dataset.base[:: max(1, len(dataset.base) // 100)])
 
 
 def _write(path: Path, batches: Iterable[Rows], n: int, dim: int) -> Path:

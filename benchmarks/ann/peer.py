@@ -41,6 +41,9 @@ class Peer(ABC):
     has_batch: ClassVar[bool] = False
     has_filter: ClassVar[bool] = False
 
+    can_keep: ClassVar[bool] = False
+    """It has `save` and `restore`."""
+
     metrics: ClassVar[tuple[str, ...]] = ("cosine", "l2")
 
     def __init__(self, metric: str, dim: int, threads: int = 1) -> None:
@@ -51,9 +54,21 @@ class Peer(ABC):
     def version(self) -> str:
         return version(self.distribution)
 
+    def builder(self) -> str:
+        """Tells apart what builds different indexes over the same rows: a kept index is loaded by the same builder only."""
+        return self.version()
+
     @abstractmethod
     def build(self, rows: Rows) -> None:
         """Everything from the bare rows to the first search."""
+
+    def save(self, path: str) -> None:
+        """Writes the built index into a file, by the system's own call."""
+        raise NotImplementedError(f"{type(self).__name__} is not kept")
+
+    def restore(self, path: str, rows: Rows) -> None:
+        """What `save` wrote, instead of `build` over the same rows."""
+        raise NotImplementedError(f"{type(self).__name__} is not kept")
 
     def settings(self) -> Sequence[Any]:
         """What `use` takes, in about rising order of recall."""

@@ -53,6 +53,7 @@ INDEXES: dict[str, Entry] = {
     "svs-lvq8": _peer("svs_peer", "Svs", "scalable-vs", primary=8),
     "svs-lvq4x8": _peer("svs_peer", "Svs", "scalable-vs", primary=4, residual=8),
     "turbovec": _peer("turbovec_peer", "Turbovec", "turbovec"),
+    "turbovec-4bit": _peer("turbovec_peer", "Turbovec", "turbovec", bits=4),
     "scann": _peer("scann_peer", "Scann", "scann"),
 }
 DATABASES: dict[str, Entry] = {

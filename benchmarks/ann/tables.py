@@ -1,106 +1,28 @@
-"""One function per table: starts the tasks, each in a process of its own, and writes what they found, with a chart where one says more.
-
-A peer that does not install, fails or takes too long is part of the result, with the reason, and spoils nothing else.
-"""
+"""Tables of one system after another: curves, builds, filters, growth, batches, databases. `duels` and `kinds` oppose systems."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import threading
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import report
-from benchmarks.ann import data, plot, registry, truth
-from benchmarks.ann.measure import TARGETS, frontier, points
-from benchmarks.ann.truth import K
-from benchmarks.environments import MissingPeer, shared_interpreter
+from benchmarks.ann import data, plot, registry, start
+from benchmarks.ann.measure import frontier, points
+from benchmarks.ann.start import draw, prepare, task_of, write
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "LANCE_CPU_THREADS", "TOKIO_WORKER_THREADS")
-QUIET = {"ANONYMIZED_TELEMETRY": "False", "RUST_LOG": "error", "LANCE_LOG": "error", "TF_CPP_MIN_LOG_LEVEL": "3"}
 GROWTH = (10_000, 30_000, 100_000, 300_000, 1_000_000)
-
-
-class PeerFailed(Exception):
-    """A task's process ended without an answer; the message holds the end of what it printed."""
-
-
-def run(task: dict[str, Any], peers: Sequence[str], options: Namespace) -> dict[str, Any]:
-    """A task's answer, or {"error": why}."""
-    threads = task.get("threads", 1)
-    environment = os.environ | QUIET | dict.fromkeys(THREADS, str(threads)) | {"PYTHONPATH": str(report.ROOT)}
-    print(f"{task['task']}: {', '.join(peers)}", flush=True)
-    try:
-        python = shared_interpreter(sorted({package for peer in peers for package in registry.PEERS[peer].packages}))
-        command = [str(python), "-m", "benchmarks.ann.child", json.dumps(task)]
-        return answer_of(command, environment, options.timeout)
-    except (MissingPeer, PeerFailed) as failed:
-        error = f"{', '.join(peers)}: {failed}"
-    print(error, file=sys.stderr, flush=True)
-    return {"error": error}
-
-
-def answer_of(command: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
-    """What the process writes to stdout, as JSON. What it says on stderr is passed on line by line, and its end stands in the error."""
-    last = ""
-    with tempfile.TemporaryFile() as out:
-        with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, env=environment, cwd=report.ROOT, text=True) as process:
-            timer = threading.Timer(timeout_s, process.kill)
-            timer.start()
-            assert process.stderr is not None
-            for line in process.stderr:
-                sys.stderr.write(line)
-                last = line.strip() or last
-        timed_out = timer.finished.is_set()
-        timer.cancel()
-        if timed_out:
-            raise PeerFailed(f"no answer within {timeout_s:g} s")
-        out.seek(0)
-        answer = out.read()
-    if process.returncode or not answer:
-        raise PeerFailed(f"exit status {process.returncode}: {last}")
-    return json.loads(answer)
-
-
-def task_of(name: str, options: Namespace, **more: Any) -> dict[str, Any]:
-    common = {"task": name, "set": options.set, "n": options.rows, "n_queries": options.queries, "seconds": options.seconds}
-    return common | more
-
-
-def prepare(options: Namespace, n: int | None = None) -> dict[str, Any]:
-    """Draws the set and computes its truth before anything is measured; the facts about it."""
-    dataset = data.load(options.set, n or options.rows, options.queries)
-    truth.load(dataset)
-    return dataset.describe(K)
-
-
-def write(table: str, options: Namespace, figures: Sequence[report.Figure], **content: Any) -> None:
-    facts = {"threads": 1, "rounds": options.rounds, "seconds_per_setting": options.seconds}
-    path = report.write(
-        f"ann_{table}_{options.set}", figures, command=report.command_of("ann", sys.argv[1:]), measured_with=facts, **content
-    )  # fmt: skip
-    print(path)
-
-
-def draw(table: str, options: Namespace, text: str) -> None:
-    report.RESULTS.mkdir(parents=True, exist_ok=True)
-    (report.RESULTS / f"ann_{table}_{options.set}.svg").write_text(text, encoding="utf-8")
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+CURVES = ("vicino", "vicino-hnsw", "vicino-ivf-coded", "symphonyqg", "hnswlib", "faiss-hnsw", "faiss-ivf-pq", "rabitq-ivf")
+"""What the chart of a set shows unless peers are named: more lines than these are hard to tell apart."""
+CHARTS = {"single": ("qps", "one query at a time"), "batch": ("batch_qps", "queries in batches")}
+"""Chart -> which rate it shows, and how its title says so."""
 
 
 def curves(options: Namespace) -> None:
-    """Recall against rate of every index, single and in batches."""
+    """Recall against rate of indexes, single and in batches, with a chart of each."""
     described = prepare(options)
-    names = options.peers or list(registry.INDEXES)
-    found = {name: run(task_of("curve", options, peer=name), [name], options) for name in names}
+    names = options.peers or list(CURVES)
+    found = {name: start.run(task_of("curve", options, peer=name, n_settings=options.settings), [name], options) for name in names}
     lines = []
     for name, got in found.items():
         if "error" in got:
@@ -108,43 +30,40 @@ def curves(options: Namespace) -> None:
             continue
         single, batch = got["qps_at_recall"]["single"], got["qps_at_recall"]["batch"]
         rates = ", ".join(f"{_rate(single[target])} (batch {_rate(batch[target])}) at {target}" for target in single)
-        lines.append(report.Figure(name, "", f"{rates}; built in {got['build_s']:.1f} s, {_rate(got.get('hot_bytes_per_row'))} B/row hot"))
-    best = {name: frontier(points(got.get("rows", []))) for name, got in found.items()}
-    charted = {name: [(point.recall, 1 / point.seconds) for point in line if point.recall >= 0.8] for name, line in best.items()}
-    if any(charted.values()):
-        draw("curves", options, curve_chart(f"{options.set}, {described['n']:,} × {described['dim']}, one thread", charted))
+        lines.append(report.Figure(name, "", f"{rates}; {_index_of(got)}"))
+    for chart, (rate, how) in CHARTS.items():
+        best = {name: frontier(points(got.get("rows", []), rate)) for name, got in found.items()}
+        charted = {name: [(point.recall, 1 / point.seconds) for point in line if point.recall >= 0.8] for name, line in best.items()}
+        if any(charted.values()):
+            title = f"{options.set}, {described['n']:,} × {described['dim']}, one thread, {how}"
+            draw("curves", options, curve_chart(title, charted), of=chart)
     write("curves", options, lines, data=described, peers=found)
+
+
+def _index_of(got: dict[str, Any]) -> str:
+    took = f"built in {got['build_s']:.1f} s" if "build_s" in got else got["index"]
+    memory = f"{_rate(got.get('hot_bytes_per_row'))} B/row hot, {_rate(got.get('total_bytes_per_row'))} in all"
+    return f"{took}, {memory}, {_latency(got['rows'])}"
+
+
+def _latency(rows: Sequence[dict[str, Any]], target: float = 0.95) -> str:
+    """Of the fastest setting that finds enough."""
+    enough = [row for row in rows if row["recall"] >= target]
+    if not enough:
+        return f"recall below {target:g}"
+    best = max(enough, key=lambda row: row["qps"])
+    median, slow, slowest = (best[f"latency_us_{at}"] for at in ("p50", "p95", "p99"))
+    return f"latency {median:,.0f} / {slow:,.0f} / {slowest:,.0f} µs (p50, p95, p99) at {best['recall']:.3f}"
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
 
 
 def curve_chart(title: str, lines: dict[str, list[tuple[float, float]]]) -> str:
     lines = {name: points for name, points in lines.items() if points}
     rates = [rate for points in lines.values() for _, rate in points]
     return plot.chart(title, plot.recall_axis(0.8), plot.log_axis("queries per second", rates), lines)
-
-
-def duel(options: Namespace) -> None:
-    """Ratio of one system (--against decides which, vicino unless said) to each of the others at equal recall."""
-    described = prepare(options)
-    found = {}
-    for name in options.peers or ["symphonyqg", "hnswlib"]:
-        task = task_of("duel", options, first=options.against, second=name, targets=options.targets, bands=options.bands)
-        found[name] = run(task, [options.against, name], options)
-    lines = []
-    for name, got in found.items():
-        for fight in got.get("fights", []):
-            band = "" if fight["band"] == "none" else f", {fight['band']},"
-            title = f"{options.against} / {name}{band} at {fight['recall']:g}"
-            if "error" in fight:
-                lines.append(report.Figure(title, "", fight["error"]))
-                continue
-            rates = " against ".join(f"{side['qps']:,.0f}/s" for side in fight["sides"].values())
-            span = f"{fight['ratio_low']:.3f} at least ({fight['ratio']:.3f}, at most {fight['ratio_high']:.3f})"
-            span += f", {fight['processor_ratio']:.3f} in processor time"
-            lines.append(report.Figure(title, "", f"{span}; {rates}"))
-        if "error" in got:
-            lines.append(report.Figure(f"{options.against} / {name}", "", got["error"]))
-    table = "duel" if options.against == "vicino" else f"duel_{options.against}"
-    write(table, options, lines, data=described, against=options.against, duels=found)
 
 
 def build(options: Namespace) -> None:
@@ -157,7 +76,7 @@ def build(options: Namespace) -> None:
         for name in names:
             if name in failed:
                 continue
-            got = run(task_of("build", options, peer=name, threads=options.threads), [name], options)
+            got = start.run(task_of("build", options, peer=name, threads=options.threads), [name], options)
             if "error" in got:
                 failed[name] = got["error"]
             else:
@@ -191,7 +110,7 @@ def databases(options: Namespace) -> None:
 def _bands(table: str, options: Namespace, names: Sequence[str]) -> None:
     described = prepare(options)
     found = {
-        name: run(task_of("filtered", options, peer=name, n_settings=options.settings, bands=options.bands), [name], options)
+        name: start.run(task_of("filtered", options, peer=name, n_settings=options.settings, bands=options.bands), [name], options)
         for name in names
     }
     lines = []
@@ -218,15 +137,15 @@ def _reached(band: dict[str, Any], target: str = "0.95") -> str:
 
 def growth(options: Namespace) -> None:
     """Time and rows scored at one recall, from 10,000 rows to --rows."""
-    largest = data.load(options.set, options.rows, 1)
-    sizes = [n for n in GROWTH if n < len(largest.base)] + [len(largest.base)]
+    largest = len(data.load(options.set, options.rows, 1, is_mapped=True).base)
+    sizes = [n for n in GROWTH if n < largest] + [largest]
     names = options.peers or ["vicino", "hnswlib", "symphonyqg"]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     described = {}
     for n in sizes:
         described = prepare(options, n)
         for name in names:
-            found[name].append(run(task_of("growth", options, peer=name, target=options.targets[0]) | {"n": n}, [name], options))
+            found[name].append(start.run(task_of("growth", options, peer=name, target=options.targets[0]) | {"n": n}, [name], options))
     lines = []
     for name, runs in found.items():
         for n, got in zip(sizes, runs, strict=True):
@@ -250,7 +169,7 @@ def batch(options: Namespace) -> None:
     names = options.peers or ["vicino", "vicino-db", "symphonyqg", "hnswlib", "faiss-ivf-pq"]
     found = {}
     for name in names:
-        found[name] = run(task_of("batch", options, peer=name, targets=options.targets, threads=options.threads), [name], options)
+        found[name] = start.run(task_of("batch", options, peer=name, targets=options.targets, threads=options.threads), [name], options)
     lines = []
     for name, got in found.items():
         for target, one in got.get("targets", {}).items():
@@ -262,8 +181,15 @@ def batch(options: Namespace) -> None:
     write("batch", options, lines, data=described, batch=described["queries"], batch_threads=options.threads, peers=found)
 
 
+def keep(options: Namespace) -> None:
+    """Builds indexes into --keep, for later tables to load; writes no result."""
+    prepare(options)
+    for name in options.peers or ["symphonyqg", "hnswlib", "vicino"]:
+        got = start.run(task_of("keep", options, peer=name), [name], options)
+        print(got.get("error") or f"{name}: {got['index']}, {_rate(got.get('total_bytes_per_row'))} B/row", flush=True)
+
+
 TABLES: dict[str, Callable[[Namespace], None]] = {
-    table.__name__: table for table in (curves, duel, build, filtered, growth, batch, databases)
+    table.__name__: table for table in (curves, build, filtered, growth, batch, databases, keep)
 }  # fmt: skip
-DEFAULT_BANDS = {"duel": ["none"]}
-DEFAULT_TARGETS = {"growth": [0.95], "duel": list(TARGETS), "batch": [0.95, 0.99]}
+DEFAULT_TARGETS = {"growth": [0.95], "batch": [0.95, 0.99]}

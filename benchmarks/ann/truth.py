@@ -75,9 +75,8 @@ def _merge(best: tuple[Any, Any], scores: Rows, numbers: npt.NDArray[np.int64], 
 def load(dataset: Dataset) -> Truth:
     """The truth of a set without a filter, from the cache where it holds it."""
     data.CACHE.mkdir(parents=True, exist_ok=True)
-    n, n_queries = len(dataset.base), len(dataset.queries)
-    print_of = checksum(np.ascontiguousarray(dataset.base[:: max(1, n // 100)]), dataset.queries)
-    path = data.CACHE / f"truth.{dataset.name}.{n}.{n_queries}.{print_of}.npz"
+    print_of = checksum(data.sample(dataset), dataset.queries)
+    path = data.CACHE / f"truth.{dataset.name}.{len(dataset.base)}.{len(dataset.queries)}.{print_of}.npz"
     if path.exists():
         with np.load(path) as kept:
             return Truth(kept["rows"], kept["limits"])

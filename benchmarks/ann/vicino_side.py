@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import vicino
 from benchmarks.ann.filters import Condition, Fields
 from benchmarks.ann.peer import GRAPH_BEAM_BUILD, GRAPH_LINKS, Database, Peer, batches, steps
 from benchmarks.ann.synthetic import Rows
+from benchmarks.report import checksum
 from vicino import _core
 
 
@@ -22,6 +24,9 @@ class _Own(Peer):
 
     def version(self) -> str:
         return vicino.__version__
+
+    def builder(self) -> str:
+        return f"{vicino.__version__}-{checksum(Path(_core.__file__).read_bytes())}"
 
     @property
     def _metric(self) -> str:
@@ -37,13 +42,26 @@ class _Own(Peer):
 class GraphIndex(_Own):
     """The graph as a segment holds it; its search with a filter is a walk that passes over forbidden rows."""
 
-    is_graph = True
+    is_graph = can_keep = True
 
     def build(self, rows: Rows) -> None:
-        self._rows = rows
-        built = _core.build_graph(rows, self._metric, threads=self.threads)
-        self._size = len(built)
-        self._graph: _core.SearchableGraph | _core.SearchableHnsw = _core.SearchableGraph(built, rows, self._metric)
+        self._open(self._built(rows), rows)
+
+    def _built(self, rows: Rows) -> bytes:
+        return _core.build_graph(rows, self._metric, threads=self.threads)
+
+    def _searchable(self) -> _core.SearchableGraph | _core.SearchableHnsw:
+        return _core.SearchableGraph(self._bytes, self._rows, self._metric)
+
+    def _open(self, built: bytes, rows: Rows) -> None:
+        self._rows, self._bytes = rows, built
+        self._graph = self._searchable()
+
+    def save(self, path: str) -> None:
+        Path(path).write_bytes(self._bytes)
+
+    def restore(self, path: str, rows: Rows) -> None:
+        self._open(Path(path).read_bytes(), rows)
 
     def use(self, setting: int) -> None:
         self._beam = setting
@@ -66,7 +84,7 @@ class GraphIndex(_Own):
         return self._search(queries, k)[2] / len(queries)
 
     def size_bytes(self) -> dict[str, int]:
-        return {"hot": self._graph.hot_bytes, "total": self._size + self._rows.nbytes, "rescored": self._rows.nbytes}
+        return {"hot": self._graph.hot_bytes, "total": len(self._bytes) + self._rows.nbytes, "rescored": self._rows.nbytes}
 
 
 class HnswIndex(GraphIndex):
@@ -76,11 +94,11 @@ class HnswIndex(GraphIndex):
         super().__init__(metric, dim, threads)
         self._m, self._ef_construct = m, ef_construct
 
-    def build(self, rows: Rows) -> None:
-        self._rows = rows
-        built = _core.build_hnsw(rows, self._metric, m=self._m, ef_construct=self._ef_construct, threads=self.threads)
-        self._size = len(built)
-        self._graph = _core.SearchableHnsw(built, rows, self._metric)
+    def _built(self, rows: Rows) -> bytes:
+        return _core.build_hnsw(rows, self._metric, m=self._m, ef_construct=self._ef_construct, threads=self.threads)
+
+    def _searchable(self) -> _core.SearchableHnsw:
+        return _core.SearchableHnsw(self._bytes, self._rows, self._metric)
 
 
 class IvfIndex(_Own):

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.ann import __main__ as commands
-from benchmarks.ann import child, data, registry, tables
+from benchmarks.ann import child, data, duels, kinds, registry, start, tables
 from benchmarks.ann.synthetic import Law
 
 LAW = Law(dim=16, metric="cosine", falloff=0.4, weights=(1.0, 1.0, 1.0), n_details=50)
@@ -28,7 +28,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(report, "WORK", tmp_path / "work")
     monkeypatch.setattr(report, "fsyncs_per_second", lambda *_: 1.0)
-    monkeypatch.setattr(tables, "run", lambda task, peers, options: json.loads(json.dumps(child.perform(task), default=child.plain)))
+    monkeypatch.setattr(start, "run", lambda task, peers, options: json.loads(json.dumps(child.perform(task), default=child.plain)))
     monkeypatch.setenv("VICINO_BENCH_FOLDER", str(tmp_path))
     return tmp_path / "results"
 
@@ -44,7 +44,7 @@ def test_curves(results: Path) -> None:
     assert found["peers"]["vicino-flat"]["rows"][0]["recall"] == 1
     assert found["peers"]["vicino"]["rows"][-1]["recall"] > 0.95
     assert found["peers"]["vicino"]["qps_at_recall"]["single"]["0.9"] > 0
-    assert (results / "ann_curves_tiny.svg").read_text().startswith("<svg")
+    assert (results / "ann_curves_tiny_single.svg").read_text().startswith("<svg")
 
 
 def test_duel() -> None:
@@ -52,6 +52,91 @@ def test_duel() -> None:
     fights = found["duels"]["vicino-flat"]["fights"]
     assert [fight["band"] for fight in fights] == ["none", "10 %"]
     assert all(fight["ratio_low"] <= fight["ratio"] <= fight["ratio_high"] for fight in fights)
+
+
+def test_a_duel_that_is_lost_misses_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duels, "BARS", (duels.Bar("vicino-flat", 1e6, (0.95,)),))
+    lines = run("duel", "--peers", "vicino-flat", "--targets", "0.95", "--bands", "none", "10 %")["figures"]
+    assert [(line["target"], line["met"]) for line in lines] == [(">= 1e+06x", False), ("", None)]
+
+
+def test_a_recall_that_is_not_reached_misses_its_bar() -> None:
+    line = duels.line_of("a / b", {"error": "a reaches a recall of 0.9 at most"}, 1.2)
+    assert (line.met, line.got) == (False, "a reaches a recall of 0.9 at most")
+
+
+def test_high_recall() -> None:
+    fights = run("high_recall", "--peers", "vicino-flat")["duels"]["vicino-flat"]["fights"]
+    assert [fight["recall"] for fight in fights] == [0.999]
+
+
+def test_a_duel_of_a_million_rows_takes_a_million_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duels, "MILLION", 700)
+    assert run("million", "--peers", "vicino-flat", "--targets", "0.95")["data"]["n"] == 700
+
+
+def test_kinds() -> None:
+    found = run("kinds", "--peers", "vicino", "vicino-hnsw", "vicino-ivf-flat", "--targets", "0.9")
+    for contests in found["contests"].values():
+        assert contests[0]["sides"].keys() == {"vicino", "vicino-hnsw", "vicino-ivf-flat"}
+        assert [(pair["first"], pair["second"]) for pair in contests[0]["pairs"]] == [
+            ("vicino", "vicino-hnsw"),
+            ("vicino", "vicino-ivf-flat"),
+        ]
+    assert [figure["target"] for figure in found["figures"]] == [">= 0.9x", ">= 0.9x"]
+
+
+def test_kinds_go_on_without_one_that_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.ann.vicino_side import HnswIndex
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("out of links")
+
+    monkeypatch.setattr(HnswIndex, "build", fails)
+    found = run("kinds", "--peers", "vicino", "vicino-hnsw", "vicino-ivf-flat", "--targets", "0.9")
+    assert found["built"]["vicino-hnsw"] == {"error": "vicino-hnsw: RuntimeError: out of links"}
+    assert found["contests"]["single"][0]["sides"].keys() == {"vicino", "vicino-ivf-flat"}
+
+
+def test_a_classic_implementation_stands_beside_our_kind() -> None:
+    pair = {"first": "vicino-hnsw", "second": "hnswlib", "ratio": 2.0, "ratio_low": 1.9, "ratio_high": 2.1, "processor_ratio": 2.0}
+    sides = {"vicino-hnsw": {"qps": 20.0}, "hnswlib": {"qps": 10.0}}
+    (line,) = kinds._lines("single at 0.9", {"pairs": [pair], "sides": sides, "short": {}})
+    assert line.name == "vicino-hnsw / hnswlib, single at 0.9"
+    assert line.got == "1.900 at least (2.000, at most 2.100), 2.000 in processor time; 20/s against 10/s"
+
+
+def test_a_kept_index_is_loaded_by_the_next_run_and_states_no_build_time(tmp_path: Path) -> None:
+    keep = ("--keep", str(tmp_path / "kept"))
+    commands.main(["keep", *SMALL, *keep, "--peers", "vicino"])
+    assert len(list((tmp_path / "kept").glob("vicino.tiny.600.*.index"))) == 1
+    found = run("duel", *keep, "--peers", "vicino-flat", "--targets", "0.95")["duels"]["vicino-flat"]["built"]
+    assert found["vicino"]["index"] == "loaded from a kept one"
+    assert "build_s" not in found["vicino"]
+    assert found["vicino-flat"]["build_s"] >= 0
+
+
+def test_a_kept_index_answers_like_the_built_one(tmp_path: Path) -> None:
+    dataset, made = data.load("tiny", None, 30), []
+    for where in ("built in this run", "loaded from a kept one"):
+        peer, facts = child.built("vicino", dataset, 1, made, str(tmp_path))
+        assert facts["index"] == where
+        peer.use(20)
+    first, second = (peer.search_batch(dataset.queries, 10, 1).tolist() for peer in made)
+    assert first == second
+
+
+def test_an_index_over_other_rows_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child.built("vicino", data.load("tiny", None, 30), 1, [], str(tmp_path))
+    other = data.load("tiny", None, 30)
+    _, facts = child.built("vicino", other._replace(base=other.base[::-1].copy()), 1, [], str(tmp_path))
+    assert facts["index"] == "built in this run"
+
+
+def test_keeping_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        commands.main(["keep", *SMALL, "--peers", "vicino"])
+    assert "keep needs --keep FOLDER" in capsys.readouterr().err
 
 
 def test_build() -> None:
@@ -88,7 +173,7 @@ def test_batch() -> None:
 
 
 def test_a_failed_peer_is_part_of_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "run", lambda task, peers, options: {"error": "hnswlib does not install: no network"})
+    monkeypatch.setattr(start, "run", lambda task, peers, options: {"error": "hnswlib does not install: no network"})
     for table in ("curves", "duel", "build", "filtered", "growth", "batch"):
         found = run(table, "--peers", "hnswlib")
         assert any("no network" in figure["got"] for figure in found["figures"])
@@ -101,17 +186,17 @@ def test_the_command_says_how_to_run_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_end_of_what_a_process_printed_is_in_its_error() -> None:
     command = [sys.executable, "-c", "import sys; sys.exit('no such index')"]
-    with pytest.raises(tables.PeerFailed, match="exit status 1: no such index"):
-        tables.answer_of(command, os.environ, 30)
+    with pytest.raises(start.PeerFailed, match="exit status 1: no such index"):
+        start.answer_of(command, os.environ, 30)
 
 
 def test_a_process_that_does_not_answer_is_given_up() -> None:
-    with pytest.raises(tables.PeerFailed, match=r"no answer within 0\.2 s"):
-        tables.answer_of([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, 0.2)
+    with pytest.raises(start.PeerFailed, match=r"no answer within 0\.2 s"):
+        start.answer_of([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, 0.2)
 
 
 def test_a_process_answers_in_json() -> None:
-    assert tables.answer_of([sys.executable, "-c", "print('{\"a\": 1}')"], os.environ, 30) == {"a": 1}
+    assert start.answer_of([sys.executable, "-c", "print('{\"a\": 1}')"], os.environ, 30) == {"a": 1}
 
 
 def test_every_peer_has_an_adapter_file() -> None:
@@ -136,7 +221,7 @@ def test_more_threads_than_cores_are_refused(capsys: pytest.CaptureFixture[str])
 
 
 def test_more_rows_than_a_real_set_has_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def load(*_: Any) -> None:
+    def load(*_: Any, **__: Any) -> None:
         raise data.TooSmall("the set debian has 100000 rows, 200000 were asked for")
 
     monkeypatch.setattr(data, "load", load)
@@ -146,7 +231,7 @@ def test_more_rows_than_a_real_set_has_are_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_task_without_options_is_complete() -> None:
-    options = Namespace(set="tiny", rows=None, queries=5, seconds=1.0)
-    assert tables.task_of("curve", options, peer="vicino") == {
+    options = Namespace(set="tiny", rows=None, queries=5, seconds=1.0, keep=None)
+    assert start.task_of("curve", options, peer="vicino") == {
         "task": "curve", "set": "tiny", "n": None, "n_queries": 5, "seconds": 1.0, "peer": "vicino",
     }  # fmt: skip

@@ -13,18 +13,30 @@ from benchmarks.ann.peer import GRAPH_BEAM_BUILD, GRAPH_LINKS, Peer, steps
 from benchmarks.ann.synthetic import Rows
 
 
+def _lists_of(rows: Rows) -> int:
+    return max(16, min(1024, len(rows) // 40))
+
+
 class _Faiss(Peer):
     distribution = "faiss-cpu"
-    has_batch = has_filter = True
+    has_batch = has_filter = can_keep = True
 
     def build(self, rows: Rows) -> None:
         faiss.omp_set_num_threads(self.threads)
-        self._lists = max(16, min(1024, len(rows) // 40))
+        self._lists = _lists_of(rows)
         self._index = faiss.index_factory(self.dim, self._spec(), faiss.METRIC_L2 if self.metric == "l2" else faiss.METRIC_INNER_PRODUCT)
         if isinstance(self._index, faiss.IndexHNSWFlat):
             self._index.hnsw.efConstruction = GRAPH_BEAM_BUILD
         self._index.train(rows[np.random.default_rng(0).permutation(len(rows))[: self._lists * 60]])
         self._index.add(rows)
+
+    def save(self, path: str) -> None:
+        faiss.write_index(self._index, path)
+
+    def restore(self, path: str, rows: Rows) -> None:
+        faiss.omp_set_num_threads(self.threads)
+        self._lists = _lists_of(rows)
+        self._index = faiss.read_index(path)
 
     def _spec(self) -> str:
         raise NotImplementedError

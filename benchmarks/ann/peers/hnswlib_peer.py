@@ -14,17 +14,29 @@ from benchmarks.ann.synthetic import Rows
 
 class Hnswlib(Peer):
     distribution = "hnswlib"
-    is_graph = has_batch = has_filter = True
+    is_graph = has_batch = has_filter = can_keep = True
 
     def __init__(self, metric: str, dim: int, threads: int, links: int = GRAPH_LINKS, beam_build: int = GRAPH_BEAM_BUILD) -> None:
         super().__init__(metric, dim, threads)
         self._links, self._beam_build = links, beam_build
 
     def build(self, rows: Rows) -> None:
-        self._index = hnswlib.Index("l2" if self.metric == "l2" else "ip", self.dim)
+        self._index = self._empty()
         self._index.init_index(len(rows), M=self._links, ef_construction=self._beam_build)
         self._index.set_num_threads(self.threads)
         self._index.add_items(rows, num_threads=self.threads)
+        self._n = len(rows)
+
+    def _empty(self) -> Any:
+        return hnswlib.Index("l2" if self.metric == "l2" else "ip", self.dim)
+
+    def save(self, path: str) -> None:
+        self._index.save_index(path)
+
+    def restore(self, path: str, rows: Rows) -> None:
+        self._index = self._empty()
+        self._index.load_index(path, max_elements=len(rows))
+        self._index.set_num_threads(self.threads)
         self._n = len(rows)
 
     def use(self, setting: int) -> None:

@@ -15,9 +15,10 @@ from benchmarks.ann.synthetic import Rows
 
 class _Rabitqlib(Peer):
     distribution = "rabitqlib"
-    has_batch = True
+    has_batch = can_keep = True
     _index: Any
     _beam: int
+    _saved_bytes: int | None = None
 
     def use(self, setting: int) -> None:
         self._beam = setting
@@ -27,10 +28,22 @@ class _Rabitqlib(Peer):
 
     def size_bytes(self) -> dict[str, int]:
         """Bytes of the saved index: one block per row, all of it read in a search."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "index")
-            self._index.save(path)
-            return {"hot": os.path.getsize(path), "total": os.path.getsize(path)}
+        if self._saved_bytes is None:
+            with tempfile.TemporaryDirectory() as folder:
+                self.save(os.path.join(folder, "index"))
+        assert self._saved_bytes is not None
+        return {"hot": self._saved_bytes, "total": self._saved_bytes}
+
+    def save(self, path: str) -> None:
+        self._index.save(path)
+        self._saved_bytes = os.path.getsize(path)
+
+    def _loaded(self, path: str) -> Any:
+        raise NotImplementedError
+
+    def restore(self, path: str, rows: Rows) -> None:
+        self._index = self._loaded(path)
+        self._saved_bytes = os.path.getsize(path)
 
 
 class SymphonyQg(_Rabitqlib):
@@ -44,18 +57,27 @@ class SymphonyQg(_Rabitqlib):
         self._index = rabitqlib.SymqgIndex(self.dim, self._links, "l2" if self.metric == "l2" else "ip", self._bits)
         self._index.build(rows, GRAPH_BEAM_BUILD, self.threads)
 
+    def _loaded(self, path: str) -> Any:
+        return rabitqlib.SymqgIndex.load(path)
+
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
         return self._index.search_batch(queries, k, self._beam, num_threads=threads)[0]
 
 
 class RabitqIvf(_Rabitqlib):
     def build(self, rows: Rows) -> None:
-        lists = max(16, min(1024, len(rows) // 40))
-        means = rabitqlib.QGKMeans(self.dim, lists)
+        self._lists = max(16, min(1024, len(rows) // 40))
+        means = rabitqlib.QGKMeans(self.dim, self._lists)
         means.train(rows)
-        self._index = rabitqlib.IvfIndex(self.dim, len(rows), lists, 7, "l2" if self.metric == "l2" else "ip")
+        self._index = rabitqlib.IvfIndex(self.dim, len(rows), self._lists, 7, "l2" if self.metric == "l2" else "ip")
         self._index.build(rows, means.centroids, means.assignments, self.threads)
-        self._lists = lists
+
+    def _loaded(self, path: str) -> Any:
+        return rabitqlib.IvfIndex.load(path)
+
+    def restore(self, path: str, rows: Rows) -> None:
+        super().restore(path, rows)
+        self._lists = self._index.num_clusters
 
     def settings(self) -> Sequence[int]:
         return steps(2, self._lists, 1.2)

@@ -1,4 +1,4 @@
-"""turbovec: a scan of all 2-bit codes, whose best are ranked again by the vectors themselves."""
+"""turbovec: a scan of all codes, whose best are ranked again by the vectors themselves."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from benchmarks.ann.filters import Condition, Fields
 from benchmarks.ann.peer import Peer, steps
 from benchmarks.ann.synthetic import Rows
 
-BITS = 2
-
 
 class Turbovec(Peer):
     """The package has no rescoring of its own; numpy does it here. The setting is how many candidates it gets."""
@@ -22,13 +20,17 @@ class Turbovec(Peer):
     metrics = ("cosine",)
     has_filter = True
 
+    def __init__(self, metric: str, dim: int, threads: int, bits: int = 2) -> None:
+        super().__init__(metric, dim, threads)
+        self._bits = bits
+
     def build(self, rows: Rows) -> None:
         self._rows = rows
-        self._index = TurboQuantIndex(dim=self.dim, bit_width=BITS)
+        self._index = TurboQuantIndex(dim=self.dim, bit_width=self._bits)
         self._index.add(rows)
 
     def settings(self) -> Sequence[int]:
-        return steps(10, min(1000, len(self._rows)), 1.25)
+        return steps(10, min(2000, len(self._rows)), 1.15)
 
     def use(self, setting: int) -> None:
         self._candidates = setting
@@ -47,5 +49,5 @@ class Turbovec(Peer):
         return found if len(found) <= k else found[np.argpartition(-(self._rows[found] @ query), k - 1)[:k]]
 
     def size_bytes(self) -> dict[str, int]:
-        codes = len(self._rows) * (self.dim * BITS // 8 + 4)
+        codes = len(self._rows) * (self.dim * self._bits // 8 + 4)
         return {"hot": codes, "total": codes + self._rows.nbytes}
