@@ -3,7 +3,7 @@
 vicino's native core: kernels, documents, filters, segments, graph. Use it through the vicino package.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import enum
 from typing import Any, Annotated
 
@@ -705,9 +705,9 @@ class Snapshot:
 
     def patch(self, entry: int) -> tuple: ...
 
-    def build_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto') -> tuple:
+    def write_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, write: Callable, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto') -> None:
         """
-        The index over one vector of a sealed segment: name of its section, and bytes.
+        Calls `write` with the bytes of the index over one vector of a sealed segment, piece by piece.
         """
 
     def build_index(self, key: int, path: str, kind: str, cancel: Cancel) -> bytes: ...
@@ -728,8 +728,11 @@ class Snapshot:
         (locators, scores, stats) of the k records of the largest dot product, best first.
         """
 
+def vector_index_section(kind: str) -> str:
+    """Name of the section that holds an index of this kind."""
+
 def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto', sample: int = 64) -> int:
-    """Upper bound of the memory that building the index of a vector takes."""
+    """Upper bound of the memory that writing the index of a vector takes."""
 
 class Rewrite:
     """The live rows of some entries as the sections of new files."""
@@ -739,14 +742,14 @@ class Rewrite:
     @property
     def n_rows(self) -> int: ...
 
-    def order_by_lists(self, column: tuple[int, int, Dtype, Metric], coded: bool, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto', sample: int = 64, time_us: int = 0) -> None:
+    def order_by_lists(self, column: tuple[int, int, Dtype, Metric], coded: bool, threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto', sample: int = 64) -> None:
         """
         Puts the rows into the order of inverted lists over one vector, before anything is written.
         """
 
-    def build_lists(self, written: Segment, column: tuple[int, int, Dtype, Metric], threads: int, cancel: Cancel, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto') -> tuple:
+    def write_lists(self, written: Segment, column: tuple[int, int, Dtype, Metric], threads: int, cancel: Cancel, write: Callable, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, codes: str = 'auto') -> None:
         """
-        The index of these lists over the segment that was written: name of its section, and bytes.
+        Calls `write` with the bytes of the index of these lists over the segment that was written, piece by piece.
         """
 
     def working_bytes(self, slice_bytes: int) -> int:

@@ -76,7 +76,8 @@ nb::tuple build_in_order(const Array& vectors, const std::string& metric_name, c
       std::memcpy(moved.data() + row * width, block.row(plan.lists.rows[row]), width);
     }
     std::iota(plan.lists.rows.begin(), plan.lists.rows.end(), 0u);
-    built = build_ivf({moved.data(), block.rows, block.dim, block.dtype, nullptr}, std::move(plan), metric, params, threads, cancel);
+    const VectorBlock ordered{moved.data(), block.rows, block.dim, block.dtype, nullptr};
+    built = gathered([&](PieceWriter& out) { write_ivf(ordered, std::move(plan), metric, params, threads, cancel, out); });
   }
   return nb::make_tuple(nb::bytes(built.data(), built.size()), order);
 }

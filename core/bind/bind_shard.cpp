@@ -13,6 +13,7 @@
 
 #include "bind/bind.h"
 #include "bind/ids.h"
+#include "bind/piece_writing.h"
 #include "bind/shard_types.h"
 #include "shard/state.h"
 
@@ -106,25 +107,22 @@ void bind_rewrite(nb::module_& m) {
       .def_prop_ro("n_rows", &Rewrite::n_rows)
       .def("order_by_lists", [](Rewrite& r, const Column& c, bool coded, unsigned threads, const Cancel& cancel, const std::string& kind,
                                 std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, const std::string& codes,
-                                std::uint32_t sample, std::uint64_t time_us) {
+                                std::uint32_t sample) {
         nb::gil_scoped_release unlocked;
         VectorIndexParams params = lists_params(kind, nlist, subvectors, bits, copies, codes);
         params.sample = sample;
-        params.time_us = time_us;
         r.order_by_lists(spec_of(c), params, coded, threads, cancel);
       }, "column"_a, "coded"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false,
-           "codes"_a = "auto", "sample"_a = 64, "time_us"_a = 0,
+           "codes"_a = "auto", "sample"_a = 64,
            "Puts the rows into the order of inverted lists over one vector, before anything is written.")
-      .def("build_lists", [](Rewrite& r, const Segment& written, const Column& c, unsigned threads, const Cancel& cancel, const std::string& kind,
-                             std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, const std::string& codes) {
-        BuiltIndex built;
-        {
-          nb::gil_scoped_release unlocked;
-          built = r.build_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes), threads, cancel);
-        }
-        return nb::make_tuple(built.section, to_bytes(Bytes{built.bytes.data(), built.bytes.size()}));
-      }, "written"_a, "column"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "codes"_a = "auto",
-           "The index of these lists over the segment that was written: name of its section, and bytes.")
+      .def("write_lists", [](Rewrite& r, const Segment& written, const Column& c, unsigned threads, const Cancel& cancel, const nb::callable& write,
+                             const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
+                             const std::string& codes) {
+        nb::gil_scoped_release unlocked;
+        PieceWriter out = writer_of(write);
+        r.write_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes), threads, cancel, out);
+      }, "written"_a, "column"_a, "threads"_a, "cancel"_a, "write"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false,
+           "codes"_a = "auto", "Calls `write` with the bytes of the index of these lists over the segment that was written, piece by piece.")
       .def("working_bytes", [](const Rewrite& r, std::size_t slice_bytes) {
         nb::gil_scoped_release unlocked;
         return r.working_bytes(slice_bytes);

@@ -14,6 +14,7 @@
 
 #include "bind/found.h"
 #include "bind/ids.h"
+#include "bind/piece_writing.h"
 #include "bind/shard_types.h"
 #include "bind/values.h"
 #include "filter/facet.h"
@@ -89,7 +90,6 @@ nb::dict list_info(const Ivf& ivf) {
   info["nlist"] = ivf.nlist();
   info["nprobe"] = ivf.nprobe();
   info["trained_rows"] = ivf.training().rows;
-  info["trained_us"] = ivf.training().time_us;
   info["drift"] = ivf.training().distance > 0 ? ivf.mean_distance() / ivf.training().distance : 1.0;
   return info;
 }
@@ -203,24 +203,21 @@ nb::bytes tombstone_words(const Snapshot& snapshot, std::size_t entry) {
   return to_bytes(Bytes{reinterpret_cast<const std::uint8_t*>(dead.words()), dead.n_words() * 8});
 }
 
-nb::tuple build_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel,
-                                        const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies,
-                                        std::uint32_t m, std::uint32_t ef_construct, const std::string& codes) {
+void write_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel,
+                                   const nb::callable& write, const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits,
+                                   bool copies, std::uint32_t m, std::uint32_t ef_construct, const std::string& codes) {
   const Segment& segment = segment_at(snapshot, key);
   const auto chunks = segment.chunks(slot);
   if (chunks.empty()) throw InvalidArgument("the segment has no vectors in slot " + std::to_string(slot));
-  BuiltIndex built;
-  {
-    nb::gil_scoped_release unlocked;
-    std::vector<std::uint32_t> rows;
-    for (std::uint32_t row = 0; row < segment.size(); ++row)
-      if (segment.vector(slot, row)) rows.push_back(row);
-    Metric metric = Metric::l2;
-    for (const ColumnSpec& spec : segment.columns())
-      if (spec.slot == slot) metric = spec.metric;
-    built = build_vector_index(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes), chunks[0].block, rows, metric, threads, cancel);
-  }
-  return nb::make_tuple(built.section, to_bytes(Bytes{built.bytes.data(), built.bytes.size()}));
+  nb::gil_scoped_release unlocked;
+  std::vector<std::uint32_t> rows;
+  for (std::uint32_t row = 0; row < segment.size(); ++row)
+    if (segment.vector(slot, row)) rows.push_back(row);
+  Metric metric = Metric::l2;
+  for (const ColumnSpec& spec : segment.columns())
+    if (spec.slot == slot) metric = spec.metric;
+  PieceWriter out = writer_of(write);
+  write_vector_index(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes), chunks[0].block, rows, metric, threads, cancel, out);
 }
 
 nb::bytes build_segment_index(const Snapshot& snapshot, std::uint64_t key, const std::string& path, const std::string& kind, const Cancel& cancel) {
@@ -355,15 +352,17 @@ void bind_snapshot(nb::module_& m) {
         const Overlay::Image image = s.entries().at(entry).overlay->image(s.version());
         return nb::make_tuple(to_bytes(image.rows), to_bytes(image.versions), to_bytes(image.offsets), to_bytes(image.documents));
       }, "entry"_a)
-      .def("build_vector_index", &build_segment_index_of_vector, "key"_a, "slot"_a, "threads"_a, "cancel"_a, "kind"_a, "nlist"_a = 0,
+      .def("write_vector_index", &write_segment_index_of_vector, "key"_a, "slot"_a, "threads"_a, "cancel"_a, "write"_a, "kind"_a, "nlist"_a = 0,
            "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200, "codes"_a = "auto",
-           "The index over one vector of a sealed segment: name of its section, and bytes.")
+           "Calls `write` with the bytes of the index over one vector of a sealed segment, piece by piece.")
       .def("build_index", &build_segment_index, "key"_a, "path"_a, "kind"_a, "cancel"_a)
       .def("verify", [](const Snapshot& s, std::uint64_t key) {
         nb::gil_scoped_release unlocked;
         segment_at(s, key).verify();
       }, "key"_a, "Checks every checksum, offset, id and document of a sealed segment.");
 
+  m.def("vector_index_section", [](std::string kind) { return section_of(VectorIndexParams{std::move(kind)}); }, "kind"_a,
+        "Name of the section that holds an index of this kind.");
   m.def("vector_index_build_bytes", [](const Column& column, std::size_t rows, unsigned threads, const std::string& kind, std::uint32_t nlist,
                                        std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m, std::uint32_t ef_construct,
                                        const std::string& codes, std::uint32_t sample) {
@@ -373,7 +372,7 @@ void bind_snapshot(nb::module_& m) {
     return vector_index_build_bytes(params, rows, spec.dim, spec.dtype, spec.metric, threads);
   }, "column"_a, "rows"_a, "threads"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200,
         "codes"_a = "auto", "sample"_a = 64,
-        "Upper bound of the memory that building the index of a vector takes.");
+        "Upper bound of the memory that writing the index of a vector takes.");
 }
 
 }  // namespace vicino::bind

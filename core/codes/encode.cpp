@@ -151,7 +151,8 @@ void Ladder::encode_block(const VectorBlock& rows, std::uint32_t first, std::uin
   }
 }
 
-CodePlanes Ladder::encode(const VectorBlock& rows, std::span<const std::uint32_t> order, unsigned threads, const Cancel& cancel) const {
+CodePlanes Ladder::encode(const VectorBlock& rows, std::span<const std::uint32_t> order, unsigned threads, const Cancel& cancel,
+                          FactorChoice choice) const {
   if (rows.dim != transform_.dims() || !is_float(rows.dtype))
     throw InvalidArgument("codes of " + std::to_string(transform_.dims()) + "-dimensional float vectors cannot be made from " + name_of(rows.dtype) +
                           " vectors of " + std::to_string(rows.dim) + " dimensions");
@@ -170,7 +171,7 @@ CodePlanes Ladder::encode(const VectorBlock& rows, std::span<const std::uint32_t
     encode_rows(rows, order, first, std::min(kRowsPerTask, count - first), planes, factors.data());
   });
   cancel.check();
-  pack_factors(factors, planes);
+  pack_factors(factors, choice, planes);
   planes.view.rows = count;
   planes.view.high = planes.high.get();
   planes.view.low = planes.low.get();
@@ -188,7 +189,7 @@ bool Ladder::shows(RowFactors lost, RowFactors row) const {
   return lost.add > noise * length || lost.scale * product > noise;
 }
 
-void Ladder::pack_factors(const std::vector<RowFactors>& factors, CodePlanes& planes) const {
+void Ladder::pack_factors(const std::vector<RowFactors>& factors, FactorChoice choice, CodePlanes& planes) const {
   RowFactors largest;
   for (const RowFactors& row : factors) {
     largest.add = std::max(largest.add, std::fabs(row.add));
@@ -201,7 +202,7 @@ void Ladder::pack_factors(const std::vector<RowFactors>& factors, CodePlanes& pl
     const bool scale_shows = row.scale > 0 && row.scale < units.scale * 0x1p-14f;
     too_coarse += scale_shows || shows({std::fabs(row.add) * 0x1p-12f, 0}, row);
   }
-  const bool fits = too_coarse <= factors.size() / 1000;
+  const bool fits = choice == FactorChoice::smallest && too_coarse <= factors.size() / 1000;
   planes.view.format = fits ? FactorFormat::float16 : FactorFormat::float32;
   planes.view.units = fits ? units : RowFactors{1, 1};
   planes.factors = zeros(factors.size() * factor_bytes(planes.view.format));

@@ -44,6 +44,10 @@ struct LadderOptions {
 
 constexpr std::uint32_t kCodeBlockRows = 32;
 
+/// How the factors of the 4-bit code are written: as small as no estimate shows, which depends on all rows, or always as floats, so that planes
+/// made piece by piece go together.
+enum class FactorChoice : std::uint8_t { smallest, floats };
+
 struct RowFactors {
   float add = 0;
   float scale = 0;
@@ -135,7 +139,8 @@ class Ladder {
   std::size_t n_blocks(std::uint32_t rows) const { return (rows + std::size_t{kCodeBlockRows} - 1) / kCodeBlockRows; }
 
   /// Planes of the rows order[i] of the block, or of all rows as they stand when `order` is empty. Float rows with the ladder's dims.
-  CodePlanes encode(const VectorBlock& rows, std::span<const std::uint32_t> order, unsigned threads, const Cancel& cancel) const;
+  CodePlanes encode(const VectorBlock& rows, std::span<const std::uint32_t> order, unsigned threads, const Cancel& cancel,
+                    FactorChoice factors = FactorChoice::smallest) const;
   /// The 1-bit codes and factors of the 32 rows from `first` as one block; a row whose bit is not set in `present` is not read. For what
   /// grows: several times as fast as `encode`, which weighs steps for the other levels.
   void encode_block(const VectorBlock& rows, std::uint32_t first, std::uint32_t present, std::uint8_t* block) const;
@@ -179,7 +184,7 @@ class Ladder {
   void calibrate(const VectorBlock& sample, const Cancel& cancel);
   void encode_rows(const VectorBlock& rows, std::span<const std::uint32_t> order, std::uint32_t first, std::uint32_t count, CodePlanes& planes,
                    RowFactors* factors) const;
-  void pack_factors(const std::vector<RowFactors>& factors, CodePlanes& planes) const;
+  void pack_factors(const std::vector<RowFactors>& factors, FactorChoice choice, CodePlanes& planes) const;
   RowFactors factors_of(const CodeView& codes, std::uint32_t row) const;
   bool shows(RowFactors lost, RowFactors row) const;
   CodeQuery query_of(const QueryState& state, std::int32_t offset, RowFactors units) const;

@@ -71,7 +71,7 @@ Ivf Ivf::open(Blob buffer, std::uint32_t n_rows) {
   ivf.n_rows_ = header.rows;
   ivf.n_lists_ = header.lists;
   ivf.has_copies_ = header.flags & kIvfHasCopies;
-  ivf.training_ = {header.trained_distance, header.trained_rows, header.trained_us};
+  ivf.training_ = {header.trained_distance, header.trained_rows};
   ivf.nprobe_ = std::min(header.nprobe, header.lists);
   ivf.mean_distance_ = header.mean_distance;
   const std::span mean(at(floats, layout.mean), header.dim);

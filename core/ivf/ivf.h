@@ -34,6 +34,7 @@
 #include "kernels/vectors.h"
 #include "util/blob.h"
 #include "util/cancel.h"
+#include "util/piece_writer.h"
 #include "util/top_k.h"
 
 namespace vicino {
@@ -53,14 +54,12 @@ struct IvfParams {
   std::uint32_t copies = 0;      // 1: rows at a border are in a second list
   std::uint64_t seed = 0;
   std::uint32_t sample = 64;  // rows a list that centroids are trained on
-  std::uint64_t time_us = 0;  // what the index says of when its centroids were trained; nothing is decided by it
 };
 
-/// Of centroids: mean squared distance of a row from the nearest, how many rows there were, and when (microseconds since 1970); 0 unknown.
+/// Of centroids when they were trained: mean squared distance of a row from the nearest, and how many rows there were; 0 unknown.
 struct ListTraining {
   float distance = 0;
   std::uint32_t rows = 0;
-  std::uint64_t time_us = 0;
 };
 
 struct IvfEffort {
@@ -83,7 +82,11 @@ std::uint32_t ivf_lists_for(std::size_t rows);
 std::vector<std::uint8_t> build_ivf(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const IvfParams& params,
                                     unsigned threads, const Cancel& cancel, std::atomic<std::uint64_t>* progress, const Ivf* trained = nullptr);
 
-/// Upper bound of the memory a build allocates, its result included, the block not.
+/// The same bytes handed on piece by piece.
+void write_ivf(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const IvfParams& params, unsigned threads,
+               const Cancel& cancel, std::atomic<std::uint64_t>* progress, const Ivf* trained, PieceWriter& out);
+
+/// Upper bound of the memory that writing an index allocates; the block and what is written are not in it.
 std::size_t ivf_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric, const IvfParams& params, unsigned threads);
 
 struct Centroids;

@@ -24,9 +24,10 @@ class IvfBuilder {
   IvfBuilder(const VectorBlock& block, ListPlan plan, Metric metric, const IvfParams& params, unsigned threads, const Cancel& cancel)
       : block_(block), vectors_(block), plan_(std::move(plan)), metric_(metric), params_(params), threads_(threads), cancel_(cancel) {}
 
-  std::vector<std::uint8_t> run() {
+  void run(PieceWriter& out) {
     if (params_.copies) add_copies({plan_.space, vectors_, {}}, lists_, threads_, cancel_);
-    return write();
+    lists_.distances = {};
+    write(out);
   }
 
  private:
@@ -51,23 +52,23 @@ class IvfBuilder {
     return build_graph(block, all, Metric::l2, params, threads_, cancel_, nullptr);
   }
 
-  std::vector<std::uint8_t> encode() const {
-    if (lists_.rows.empty()) return {};
+  /// Null for lists that have no codes.
+  std::unique_ptr<PlannedCodes> planned_codes() const {
+    if (lists_.rows.empty()) return nullptr;
     switch (params_.kind) {
-      case IvfKind::flat: return {};
-      case IvfKind::coded: return ListCodes::build(block_, lists_.rows, metric_, params_.seed, threads_, cancel_);
+      case IvfKind::flat: return nullptr;
+      case IvfKind::coded: return ListCodes::plan(block_, lists_.rows, metric_, params_.seed, threads_, cancel_);
       case IvfKind::pq:
-      case IvfKind::opq:
-        return ProductCodes::build({plan_.space, vectors_, lists_.rows, lists_.starts}, params_, threads_, cancel_);
+      case IvfKind::opq: return ProductCodes::plan({plan_.space, vectors_, lists_.rows, lists_.starts}, params_, threads_, cancel_);
     }
     __builtin_unreachable();
   }
 
-  std::vector<std::uint8_t> write() const {
+  void write(PieceWriter& out) const {
     const bool has_graph = lists_.size() > 1 && (params_.graph == CentroidGraph::yes || (params_.graph == CentroidGraph::automatic && lists_.size() > kGraphFrom));
     const std::vector<float> values = has_graph ? centroid_rows() : std::vector<float>();
     const std::vector<std::uint8_t> graph = has_graph ? graph_over(values) : std::vector<std::uint8_t>();
-    const std::vector<std::uint8_t> codes = encode();
+    const std::unique_ptr<PlannedCodes> codes = planned_codes();
     const Points centroids = lists_.centroids.encode();
 
     IvfHeader header{};
@@ -84,31 +85,32 @@ class IvfBuilder {
     header.trained_distance = plan_.training.distance;
     header.mean_distance = plan_.mean_distance;
     header.trained_rows = plan_.training.rows;
-    header.trained_us = plan_.training.time_us;
     header.nprobe = calibrate_nprobe(plan_.space, lists_, centroids, block_, threads_, cancel_);
     header.entries = lists_.rows.size();
     header.values = values.size() * sizeof(float);
     header.graph = graph.size();
-    header.codes = codes.size();
+    header.codes = codes ? codes->size() : 0;
     const IvfLayout layout(header);
     header.size = layout.size;
-    std::vector<std::uint8_t> out(layout.size);
-    const auto put = [&](std::size_t offset, const auto& values_of_part, std::size_t count) {
-      if (count) std::memcpy(out.data() + offset, values_of_part.data(), count * sizeof values_of_part[0]);
+    const std::size_t start = out.size();
+    const auto part = [&](std::size_t offset, const auto& values_of_part) {
+      out.pad_to(start + offset);
+      out.values(values_of_part);
     };
-    std::memcpy(out.data(), &header, sizeof header);
-    put(layout.mean, plan_.space.mean(), block_.dim);
-    put(layout.centroids, centroids.codes, centroids.codes.size());
-    put(layout.norms, centroids.norms, centroids.size());
-    put(layout.scales, centroids.scales, centroids.size());
-    put(layout.extras, centroids.extras, centroids.size());
-    put(layout.sums, centroids.sums, centroids.size());
-    put(layout.values, values, values.size());
-    put(layout.starts, lists_.starts, lists_.starts.size());
-    put(layout.rows, lists_.rows, lists_.rows.size());
-    put(layout.graph, graph, graph.size());
-    put(layout.codes, codes, codes.size());
-    return out;
+    out.value(header);
+    part(layout.mean, std::span(plan_.space.mean()).first(block_.dim));
+    part(layout.centroids, centroids.codes);
+    part(layout.norms, centroids.norms);
+    part(layout.scales, centroids.scales);
+    part(layout.extras, centroids.extras);
+    part(layout.sums, centroids.sums);
+    part(layout.values, values);
+    part(layout.starts, lists_.starts);
+    part(layout.rows, lists_.rows);
+    part(layout.graph, graph);
+    out.pad_to(start + layout.codes);
+    if (codes) codes->write(out);
+    out.pad_to(start + layout.size);
   }
 
   const VectorBlock& block_;
@@ -128,27 +130,33 @@ const char* name_of(IvfKind kind) {
   return names[static_cast<std::size_t>(kind)];
 }
 
-std::vector<std::uint8_t> build_ivf(const VectorBlock& block, ListPlan plan, Metric metric, const IvfParams& params, unsigned threads,
-                                    const Cancel& cancel) {
-  return IvfBuilder(block, std::move(plan), metric, params, threads, cancel).run();
+void write_ivf(const VectorBlock& block, ListPlan plan, Metric metric, const IvfParams& params, unsigned threads, const Cancel& cancel,
+               PieceWriter& out) {
+  IvfBuilder(block, std::move(plan), metric, params, threads, cancel).run(out);
+}
+
+void write_ivf(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const IvfParams& params, unsigned threads,
+               const Cancel& cancel, std::atomic<std::uint64_t>* progress, const Ivf* trained, PieceWriter& out) {
+  write_ivf(block, plan_lists(VectorRows(block), rows, metric, params, threads, cancel, progress, trained), metric, params, threads, cancel, out);
 }
 
 std::vector<std::uint8_t> build_ivf(const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric, const IvfParams& params,
                                     unsigned threads, const Cancel& cancel, std::atomic<std::uint64_t>* progress, const Ivf* trained) {
-  return build_ivf(block, plan_lists(VectorRows(block), rows, metric, params, threads, cancel, progress, trained), metric, params, threads, cancel);
+  return gathered([&](PieceWriter& out) { write_ivf(block, rows, metric, params, threads, cancel, progress, trained, out); });
 }
 
 std::size_t ivf_build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric, const IvfParams& params, unsigned threads) {
   const std::size_t n_lists = std::min<std::size_t>(params.nlist ? params.nlist : ivf_lists_for(rows), std::max<std::size_t>(rows, 1));
   const std::size_t entries = rows * (1 + params.copies);
   std::size_t codes = 0, graph = 0;
-  if (params.kind == IvfKind::coded) codes = 2 * ListCodes::build_bytes(entries, dim, dtype);
-  if (params.kind == IvfKind::pq || params.kind == IvfKind::opq) codes = 2 * ProductCodes::build_bytes(entries, 2 * n_lists, dim, params, threads);
+  if (params.kind == IvfKind::coded) codes = ListCodes::build_bytes(entries, dim, dtype);
+  if (params.kind == IvfKind::pq || params.kind == IvfKind::opq) codes = ProductCodes::build_bytes(entries, 2 * n_lists, dim, params, threads);
   if (params.graph == CentroidGraph::yes || (params.graph == CentroidGraph::automatic && 2 * n_lists > kGraphFrom))
     graph = graph_build_bytes(2 * n_lists, centroid_width(dim, metric == Metric::dot), Dtype::float32, {}, threads);
   // Second lists move as the first did, and hold distances to all centroids for each worker.
   const std::size_t copies = params.copies ? rows * 40 + std::max(1u, threads) * n_lists * 2 * 33 * 8 : 0;
-  return list_plan_bytes(rows, dim, params, threads) + copies + codes + graph + (std::size_t{1} << 20);
+  const ListPlanBytes plan = list_plan_bytes(rows, dim, params, threads);
+  return std::max(plan.planning, plan.kept + copies + codes + graph) + (std::size_t{1} << 20);
 }
 
 }  // namespace vicino

@@ -19,8 +19,8 @@ struct IvfHeader {
   std::uint64_t size;
   // Zero in indexes that were written before these were known.
   std::uint32_t nprobe, trained_rows;
-  std::uint64_t trained_us;
-  std::uint8_t padding[32] = {};
+  // The first eight bytes once held the time of the training.
+  std::uint8_t padding[40] = {};
 };
 static_assert(sizeof(IvfHeader) == 128);
 

@@ -12,6 +12,7 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kSampleMax = 8192, kEntriesMax = 0xffffffff;
+constexpr std::size_t kPieceEntries = 16384;  // coded before they are written; whole blocks of 32
 constexpr const char* kWhat = "codes of inverted lists";
 
 struct CodesHeader {
@@ -41,40 +42,76 @@ struct Places {
   std::size_t high, factors, blocks, size, high_bytes, factors_bytes, blocks_bytes;
 };
 
+/// A ladder trained on a sample, and the entries it is to code.
+class PlannedListCodes final : public PlannedCodes {
+ public:
+  PlannedListCodes(const VectorBlock& block, std::span<const std::uint32_t> entries, Metric metric, std::uint64_t seed, unsigned threads,
+                   const Cancel& cancel)
+      : block_(block), entries_(entries), threads_(threads), cancel_(cancel), ladder_(trained(metric, seed)), ladder_bytes_(ladder_.to_bytes()),
+        header_{ladder_bytes_.size(), entries.size(), static_cast<std::uint32_t>(FactorFormat::float32), 1, 1},
+        places_(ladder_, header_, FactorFormat::float32) {}
+
+  std::size_t size() const override { return places_.size; }
+
+  /// 4-bit codes go out as they are made; the rest of an entry, a seventh to a fifth of it, waits until they have.
+  void write(PieceWriter& out) override {
+    const std::size_t start = out.size();
+    out.value(header_);
+    out.bytes({reinterpret_cast<const std::uint8_t*>(ladder_bytes_.data()), ladder_bytes_.size()});
+    out.pad_to(start + places_.high);
+    std::vector<std::uint8_t> factors, blocks;
+    factors.reserve(places_.factors_bytes);
+    blocks.reserve(places_.blocks_bytes);
+    for (std::size_t first = 0; first < entries_.size(); first += kPieceEntries) {
+      const auto piece = entries_.subspan(first, std::min<std::size_t>(kPieceEntries, entries_.size() - first));
+      const CodePlanes planes = ladder_.encode(block_, piece, threads_, cancel_, FactorChoice::floats);
+      out.bytes({planes.view.high, piece.size() * ladder_.stride()});
+      factors.insert(factors.end(), planes.view.factors, planes.view.factors + piece.size() * factor_bytes(FactorFormat::float32));
+      blocks.insert(blocks.end(), planes.view.blocks, planes.view.blocks + ladder_.n_blocks(planes.view.rows) * ladder_.block_bytes());
+    }
+    out.pad_to(start + places_.factors);
+    out.values(factors);
+    out.pad_to(start + places_.blocks);
+    out.values(blocks);
+    out.pad_to(start + places_.size);
+  }
+
+ private:
+  Ladder trained(Metric metric, std::uint64_t seed) const {
+    const auto drawn = draw_evenly(entries_, kSampleMax);
+    const std::size_t size = row_bytes(block_.dtype, block_.dim);
+    std::vector<std::uint8_t> sample(drawn.size() * size);
+    for (std::size_t i = 0; i < drawn.size(); ++i) std::memcpy(sample.data() + i * size, block_.row(drawn[i]), size);
+    LadderOptions options;
+    options.blocks = true;
+    options.seed = seed;
+    return Ladder::train({sample.data(), static_cast<std::uint32_t>(drawn.size()), block_.dim, block_.dtype, nullptr}, metric, options, threads_, cancel_);
+  }
+
+  const VectorBlock& block_;
+  std::span<const std::uint32_t> entries_;
+  unsigned threads_;
+  const Cancel& cancel_;
+  Ladder ladder_;
+  std::string ladder_bytes_;
+  CodesHeader header_;
+  Places places_;
+};
+
 }  // namespace
 
-std::vector<std::uint8_t> ListCodes::build(const VectorBlock& block, std::span<const std::uint32_t> entries, Metric metric, std::uint64_t seed,
-                                           unsigned threads, const Cancel& cancel) {
+std::unique_ptr<PlannedCodes> ListCodes::plan(const VectorBlock& block, std::span<const std::uint32_t> entries, Metric metric, std::uint64_t seed,
+                                              unsigned threads, const Cancel& cancel) {
   if (entries.size() > kEntriesMax)
     throw InvalidArgument("codes of " + std::to_string(entries.size()) + " rows in lists are more than an index holds; build it without copies");
-  const auto drawn = draw_evenly(entries, kSampleMax);
-  const std::size_t size = row_bytes(block.dtype, block.dim);
-  std::vector<std::uint8_t> sample(drawn.size() * size);
-  for (std::size_t i = 0; i < drawn.size(); ++i) std::memcpy(sample.data() + i * size, block.row(drawn[i]), size);
-  LadderOptions options;
-  options.blocks = true;
-  options.seed = seed;
-  const Ladder ladder = Ladder::train({sample.data(), static_cast<std::uint32_t>(drawn.size()), block.dim, block.dtype, nullptr}, metric, options,
-                                      threads, cancel);
-  const CodePlanes planes = ladder.encode(block, entries, threads, cancel);
-  const std::string trained = ladder.to_bytes();
-  const CodesHeader header{trained.size(), entries.size(), static_cast<std::uint32_t>(planes.view.format), planes.view.units.add,
-                           planes.view.units.scale};
-  const Places places(ladder, header, planes.view.format);
-  std::vector<std::uint8_t> out(places.size);
-  std::memcpy(out.data(), &header, sizeof header);
-  std::memcpy(out.data() + sizeof header, trained.data(), trained.size());
-  std::memcpy(out.data() + places.high, planes.view.high, places.high_bytes);
-  std::memcpy(out.data() + places.factors, planes.view.factors, places.factors_bytes);
-  std::memcpy(out.data() + places.blocks, planes.view.blocks, places.blocks_bytes);
-  return out;
+  return std::make_unique<PlannedListCodes>(block, entries, metric, seed, threads, cancel);
 }
 
 std::size_t ListCodes::build_bytes(std::size_t entries, std::uint32_t dim, Dtype dtype) {
-  // Planes and the buffer they are copied to, the sample, and what training makes of it.
-  const std::size_t code = (std::size_t{dim} + 127) / 128 * 80 + 24;
-  return 2 * entries * code + std::min(entries, kSampleMax) * (row_bytes(dtype, dim) + 12 * std::size_t{dim}) + 16 * std::size_t{dim} * dim +
-         (std::size_t{1} << 20);
+  // What is kept until its place comes, one piece of everything, the sample, and what training makes of it.
+  const std::size_t code_dims = (std::size_t{dim} + 127) / 128 * 128, block_row = code_dims / 8 + 8, factors = factor_bytes(FactorFormat::float32);
+  return entries * (block_row + factors) + std::min<std::size_t>(entries, kPieceEntries) * (code_dims + 64) +
+         std::min(entries, kSampleMax) * (row_bytes(dtype, dim) + 12 * std::size_t{dim}) + 16 * std::size_t{dim} * dim + (std::size_t{1} << 20);
 }
 
 std::shared_ptr<const ListCodes> ListCodes::open(Bytes bytes, std::size_t n_entries) {

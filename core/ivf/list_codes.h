@@ -13,15 +13,16 @@
 #include <vector>
 
 #include "codes/ladder.h"
+#include "ivf/planned_codes.h"
 
 namespace vicino {
 
 class ListCodes {
  public:
-  /// Throws InvalidArgument for rows and metrics that have no codes.
-  static std::vector<std::uint8_t> build(const VectorBlock& block, std::span<const std::uint32_t> entries, Metric metric, std::uint64_t seed,
-                                         unsigned threads, const Cancel& cancel);
-  /// Upper bound of the memory `build` takes, its result included.
+  /// Throws InvalidArgument for rows and metrics that have no codes. What is given must outlive the plan.
+  static std::unique_ptr<PlannedCodes> plan(const VectorBlock& block, std::span<const std::uint32_t> entries, Metric metric, std::uint64_t seed,
+                                            unsigned threads, const Cancel& cancel);
+  /// Upper bound of the memory that planning and writing take, what is written not.
   static std::size_t build_bytes(std::size_t entries, std::uint32_t dim, Dtype dtype);
   /// Throws CorruptionError unless the bytes are the codes of so many entries. They must outlive the codes.
   static std::shared_ptr<const ListCodes> open(Bytes bytes, std::size_t n_entries);

@@ -69,11 +69,11 @@ ListPlan plan_lists(const VectorRows& vectors, std::span<const std::uint32_t> ro
   const std::size_t mean = std::max<std::size_t>(1, rows.size() / std::max<std::size_t>(1, centroids.size()));
   plan.lists = assign_rows({plan.space, vectors, rows}, std::move(centroids), kCapRatio * mean, params.seed, threads, cancel, progress);
   plan.mean_distance = mean_of(plan.lists.distances);
-  if (!trained) plan.training = {plan.mean_distance, static_cast<std::uint32_t>(rows.size()), params.time_us};
+  if (!trained) plan.training = {plan.mean_distance, static_cast<std::uint32_t>(rows.size())};
   return plan;
 }
 
-std::size_t list_plan_bytes(std::size_t rows, std::uint32_t dim, const IvfParams& params, unsigned threads) {
+ListPlanBytes list_plan_bytes(std::size_t rows, std::uint32_t dim, const IvfParams& params, unsigned threads) {
   const std::size_t n_lists = std::max<std::size_t>(1, lists_wanted(rows, params));
   const std::size_t stride = ClusterSpace::stride_of(dim), workers = std::max(1u, threads), point = ClusterSpace::point_bytes(dim) + 16;
   // Sample points, and for each worker the part of them that it trains on; centroids as floats and codes, of which cutting may add as many again;
@@ -81,7 +81,8 @@ std::size_t list_plan_bytes(std::size_t rows, std::uint32_t dim, const IvfParams
   const std::size_t points = (1 + (workers + 3) / 4) * std::min(rows, n_lists * params.sample) * point;
   const std::size_t centroids = 2 * n_lists * (stride * 12 + 64);
   const std::size_t batches = workers * (2048 * point + 64 * 2 * n_lists * 8);
-  return points + centroids + rows * 40 + batches + (std::size_t{1} << 20);
+  const std::size_t kept = centroids + rows * 40 + (std::size_t{1} << 20);
+  return {kept + points + batches, kept};
 }
 
 }  // namespace vicino

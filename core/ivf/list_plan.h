@@ -24,10 +24,13 @@ ListPlan plan_lists(const VectorRows& vectors, std::span<const std::uint32_t> ro
                     const Cancel& cancel, std::atomic<std::uint64_t>* progress, const Ivf* trained);
 
 /// Writes the index of planned lists, whose rows are those of the block.
-std::vector<std::uint8_t> build_ivf(const VectorBlock& block, ListPlan plan, Metric metric, const IvfParams& params, unsigned threads,
-                                    const Cancel& cancel);
+void write_ivf(const VectorBlock& block, ListPlan plan, Metric metric, const IvfParams& params, unsigned threads, const Cancel& cancel,
+               PieceWriter& out);
 
-/// Upper bound of the memory that planning takes, the plan included.
-std::size_t list_plan_bytes(std::size_t rows, std::uint32_t dim, const IvfParams& params, unsigned threads);
+/// Upper bounds of the memory that planning takes, the plan included, and of the plan.
+struct ListPlanBytes {
+  std::size_t planning, kept;
+};
+ListPlanBytes list_plan_bytes(std::size_t rows, std::uint32_t dim, const IvfParams& params, unsigned threads);
 
 }  // namespace vicino

@@ -1,4 +1,4 @@
-// Making product codes: codewords by k-means, codes of all entries, and the measured error of the estimates.
+// Making product codes: codewords by k-means, the measured error of the estimates, and then codes of all entries, piece by piece.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kSamplePerCodeword = 128, kSampleMin = 4096;
 constexpr int kRounds = 10, kRoundsWhileTurning = 3;
 constexpr std::uint32_t kRotationDimsMax = 4096;
-constexpr std::size_t kEntriesPerTask = 512;  // whole blocks of 32
+constexpr std::size_t kEntriesPerTask = 512, kEntriesPerPiece = 32768;  // whole blocks of 32
 constexpr float kStretchMax = 4;  // codes that lose more than three quarters of a row say nothing
 constexpr std::size_t kNoiseQueries = 64, kNoisePairs = 256;
 
@@ -144,30 +144,29 @@ void put_in_block(const std::uint8_t* codes, std::size_t subvectors, std::size_t
   for (std::size_t s = 0; s < subvectors; ++s) block[s * 16 + byte] |= static_cast<std::uint8_t>(place < 16 ? codes[s] : codes[s] << 4);
 }
 
-class ProductBuilder {
+/// Entries of the lists by their places: some, or all in order.
+struct Chosen {
+  std::span<const std::uint32_t> places;  // empty: all
+  std::size_t count;
+  std::size_t operator[](std::size_t i) const { return places.empty() ? i : places[i]; }
+};
+
+/// Trained codewords, and the entries that they are to code.
+class ProductBuilder final : public PlannedCodes {
  public:
   ProductBuilder(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel)
       : source_(source), has_rotation_(params.kind == IvfKind::opq), seed_(params.seed), threads_(threads), cancel_(cancel),
         row_size_(source.space.stride()), means_(means_of(source, threads, cancel)),
         shape_(product_shape_for(has_rotation_ ? static_cast<std::uint32_t>(row_size_) : source.vectors.dim, params.subvectors, params.bits)),
-        codebook_(shape_, params.seed) {}
-
-  std::vector<std::uint8_t> run() {
+        codebook_(shape_, params.seed) {
     train();
-    const bool has_squares = source_.space.metric() == Metric::l2;
-    ProductHeader header{shape_.dim, shape_.subvectors, shape_.bits, has_rotation_, has_squares, 0, stretch_, 0, source_.entries.size(), source_.starts.size() - 1};
-    const ProductLayout layout(header, shape_, source_.vectors.dim);
-    std::vector<std::uint8_t> out(layout.size);
-    std::memcpy(out.data(), &header, sizeof header);
-    for (std::size_t list = 0; list < header.lists; ++list)
-      std::memcpy(out.data() + layout.means + list * source_.vectors.dim * sizeof(float), means_.data() + list * row_size_, source_.vectors.dim * sizeof(float));
-    std::memcpy(out.data() + layout.codebook, codebook_.values().data(), codebook_.values().size() * sizeof(float));
-    if (has_rotation_) std::memcpy(out.data() + layout.rotation, rotation_.data(), rotation_.size() * sizeof(float));
-    encode(has_squares ? out.data() + layout.squares : nullptr, out.data() + layout.codes);
-    header.noise = measure_noise(out);
-    std::memcpy(out.data(), &header, sizeof header);
-    return out;
+    noise_ = measure_noise();
   }
+
+  std::size_t size() const override {
+    return ProductLayout(header_of(source_.entries.size(), n_lists()), shape_, source_.vectors.dim).size;
+  }
+  void write(PieceWriter& out) override { write_of({{}, source_.entries.size()}, means_, out); }
 
  private:
   void train() {
@@ -216,58 +215,105 @@ class ProductBuilder {
     return out;
   }
 
-  void encode(std::uint8_t* squares, std::uint8_t* codes) {
-    const std::size_t n = source_.entries.size();
-    parallel_for(threads_, (n + kEntriesPerTask - 1) / kEntriesPerTask, [&](std::size_t task, std::size_t) {
+  bool has_squares() const { return source_.space.metric() == Metric::l2; }
+  std::size_t n_lists() const { return source_.starts.size() - 1; }
+  ProductHeader header_of(std::size_t entries, std::size_t lists) const {
+    return {shape_.dim, shape_.subvectors, shape_.bits, has_rotation_, has_squares(), noise_, stretch_, 0, entries, lists};
+  }
+
+  /// Codes of some entries as an index of their own, with lists of these means, `row_size_` floats each.
+  void write_of(const Chosen& chosen, const std::vector<float>& means, PieceWriter& out) const {
+    const std::size_t start = out.size(), lists = means.size() / row_size_;
+    const ProductHeader header = header_of(chosen.count, lists);
+    const ProductLayout layout(header, shape_, source_.vectors.dim);
+    out.value(header);
+    for (std::size_t list = 0; list < lists; ++list) out.values(std::span(means).subspan(list * row_size_, source_.vectors.dim));
+    out.pad_to(start + layout.codebook);
+    out.values(codebook_.values());
+    out.pad_to(start + layout.rotation);
+    out.values(rotation_);
+    out.pad_to(start + layout.squares);
+    if (header.has_squares) write_squares(chosen, out);
+    out.pad_to(start + layout.codes);
+    write_codes(chosen, out);
+    out.pad_to(start + layout.size);
+  }
+
+  /// Calls work(first, end) for parts of a piece of at most kEntriesPerPiece entries.
+  template <class Work>
+  void in_parts(std::size_t first, std::size_t count, Work&& work) const {
+    parallel_for(threads_, (count + kEntriesPerTask - 1) / kEntriesPerTask, [&](std::size_t task, std::size_t) {
       cancel_.check();
-      Remainders remainders(source_, means_);
-      std::vector<float> row(row_size_), turned(std::max(row_size_, shape_.padded_dim()));
-      std::vector<std::uint8_t> code(shape_.subvectors);
-      for (std::size_t entry = task * kEntriesPerTask; entry < std::min(n, (task + 1) * kEntriesPerTask); ++entry) {
-        float square = 0;
-        remainders.read(entry, row.data(), &square);
-        if (has_rotation_) turn(rotation_, static_cast<std::uint32_t>(row_size_), row.data(), turned.data());
-        else std::copy_n(row.data(), row_size_, turned.data());
-        codebook_.encode(turned.data(), code.data());
-        if (squares) std::memcpy(squares + entry * sizeof square, &square, sizeof square);
-        if (shape_.bits == 4) put_in_block(code.data(), shape_.subvectors, entry % 32, codes + entry / 32 * shape_.places() * 16);
-        else std::memcpy(codes + entry * shape_.subvectors, code.data(), shape_.subvectors);
-      }
+      const std::size_t begin = first + task * kEntriesPerTask;
+      work(begin, std::min(begin + kEntriesPerTask, first + count));
     });
   }
 
-  /// The error of <v, r'> that 99 % of the pairs stay below, per unit of |v|. Pairs are of one list, as rows that a search decides between are
-  /// near the query: k-means shortens what it codes, which shows along the row itself.
-  float measure_noise(const std::vector<std::uint8_t>& bytes) {
-    const std::size_t n = source_.entries.size();
-    const auto codes = ProductCodes::open(bytes, n, static_cast<std::uint32_t>(source_.starts.size() - 1), source_.vectors.dim);
-    const bool is_l2 = source_.space.metric() == Metric::l2;
-    const auto gain = is_l2 ? 0.5f : 1.0f;  // either makes an estimate base - <v, r'>
+  void write_squares(const Chosen& chosen, PieceWriter& out) const {
+    std::vector<float> squares;
+    for (std::size_t first = 0; first < chosen.count; first += kEntriesPerPiece) {
+      squares.resize(std::min(kEntriesPerPiece, chosen.count - first));
+      in_parts(first, squares.size(), [&](std::size_t begin, std::size_t end) {
+        std::vector<float> row(row_size_);
+        for (std::size_t i = begin; i < end; ++i) {
+          source_.space.fit(source_.vectors, source_.entries[chosen[i]], row.data());
+          squares[i - first] = kernels().sum_vectors(row.data(), row.data(), row_size_).square;
+        }
+      });
+      out.values(squares);
+    }
+  }
+
+  void write_codes(const Chosen& chosen, PieceWriter& out) const {
+    std::vector<std::uint8_t> codes;
+    for (std::size_t first = 0; first < chosen.count; first += kEntriesPerPiece) {
+      const std::size_t count = std::min(kEntriesPerPiece, chosen.count - first);
+      codes.assign(shape_.code_bytes(count), 0);
+      in_parts(first, count, [&](std::size_t begin, std::size_t end) { encode(chosen, begin, end, first, codes.data()); });
+      out.values(codes);
+    }
+  }
+
+  /// Codes of entries begin .. end into a piece that starts at entry `first`.
+  void encode(const Chosen& chosen, std::size_t begin, std::size_t end, std::size_t first, std::uint8_t* piece) const {
     Remainders remainders(source_, means_);
-    ProductQuery query;
-    std::vector<float> row(row_size_), estimates, ratios;
-    const std::size_t n_queries = std::min(kNoiseQueries, n);
+    std::vector<float> row(row_size_), turned(std::max(row_size_, shape_.padded_dim()));
+    std::vector<std::uint8_t> code(shape_.subvectors);
+    for (std::size_t i = begin; i < end; ++i) {
+      remainders.read(chosen[i], row.data(), nullptr);
+      if (has_rotation_) turn(rotation_, static_cast<std::uint32_t>(row_size_), row.data(), turned.data());
+      else std::copy_n(row.data(), row_size_, turned.data());
+      codebook_.encode(turned.data(), code.data());
+      const std::size_t at = i - first;
+      if (shape_.bits == 4) put_in_block(code.data(), shape_.subvectors, at % 32, piece + at / 32 * shape_.places() * 16);
+      else std::memcpy(piece + at * shape_.subvectors, code.data(), shape_.subvectors);
+    }
+  }
+
+  /// The error of <v, r'> that 99 % of the pairs stay below, per unit of |v|. Pairs are of one list, as rows that a search decides between are
+  /// near the query: k-means shortens what it codes, which shows along the row itself. Their codes are an index with a list for each query.
+  float measure_noise() const {
+    const std::size_t n = source_.entries.size(), n_queries = std::min(kNoiseQueries, n);
+    Remainders remainders(source_, means_);
+    std::vector<std::uint32_t> places;
+    std::vector<std::size_t> starts;
+    std::vector<float> means;
+    for (std::size_t q = 0; q < n_queries; ++q) {
+      const std::size_t list = remainders.list_of(n * q / n_queries), first = source_.starts[list];
+      const std::size_t count = std::min<std::size_t>(source_.starts[list + 1] - first, kNoisePairs);
+      starts.push_back(places.size());
+      for (std::size_t i = 0; i < count; ++i) places.push_back(static_cast<std::uint32_t>(first + i));
+      means.insert(means.end(), means_.begin() + static_cast<std::ptrdiff_t>(list * row_size_),
+                   means_.begin() + static_cast<std::ptrdiff_t>((list + 1) * row_size_));
+    }
+    starts.push_back(places.size());
+    const auto bytes = gathered([&](PieceWriter& out) { write_of({places, places.size()}, means, out); });
+    const auto codes = ProductCodes::open(bytes, places.size(), static_cast<std::uint32_t>(n_queries), source_.vectors.dim);
+    std::vector<float> ratios;
     for (std::size_t q = 0; q < n_queries; ++q) {
       cancel_.check();
-      const std::size_t own = n * q / n_queries, list = remainders.list_of(own);
-      const std::size_t first = source_.starts[list], count = std::min<std::size_t>(source_.starts[list + 1] - first, kNoisePairs);
-      query.vector.resize(row_size_);
-      source_.space.fit(source_.vectors, source_.entries[own], query.vector.data());
-      if (!is_l2) kernels().combine_vectors(query.vector.data(), 1.0f, source_.space.mean().data(), 1.0f, row_size_, query.vector.data());
-      const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), row_size_).square);
-      if (!(length > 0)) continue;
-      codes->prepare(0, gain, query);
-      estimates.resize(count);
-      codes->score(query, static_cast<std::uint32_t>(list), first, count, estimates.data());
-      const float* mean = means_.data() + list * row_size_;
-      const float along = kernels().sum_vectors(mean, query.vector.data(), row_size_).product;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (first + i == own) continue;
-        float square;
-        remainders.read(first + i, row.data(), &square);
-        const float product = along + kernels().sum_vectors(row.data(), query.vector.data(), row_size_).product;
-        ratios.push_back(std::fabs(estimates[i] - ((is_l2 ? 0.5f * square : 0.0f) - product)) / length);
-      }
+      const auto pairs = std::span(places).subspan(starts[q], starts[q + 1] - starts[q]);
+      add_ratios(*codes, n * q / n_queries, static_cast<std::uint32_t>(q), starts[q], pairs, remainders, ratios);
     }
     if (ratios.empty()) return 1;
     const auto at = ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() * 99 / 100);
@@ -275,7 +321,31 @@ class ProductBuilder {
     return std::isfinite(*at) ? *at : 1;
   }
 
-  const Source& source_;
+  /// How far estimates are off that entry `own`, as a query, gets of entries of its list. These are those from `first` of list `list` of `codes`.
+  void add_ratios(const ProductCodes& codes, std::size_t own, std::uint32_t list, std::size_t first, std::span<const std::uint32_t> pairs,
+                  Remainders& remainders, std::vector<float>& ratios) const {
+    const auto gain = has_squares() ? 0.5f : 1.0f;  // either makes an estimate base - <v, r'>
+    ProductQuery query;
+    query.vector.resize(row_size_);
+    source_.space.fit(source_.vectors, source_.entries[own], query.vector.data());
+    if (!has_squares()) kernels().combine_vectors(query.vector.data(), 1.0f, source_.space.mean().data(), 1.0f, row_size_, query.vector.data());
+    const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), row_size_).square);
+    if (!(length > 0)) return;
+    codes.prepare(0, gain, query);
+    std::vector<float> estimates(pairs.size()), row(row_size_);
+    codes.score(query, list, first, pairs.size(), estimates.data());
+    const float* mean = means_.data() + remainders.list_of(own) * row_size_;
+    const float along = kernels().sum_vectors(mean, query.vector.data(), row_size_).product;
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      if (pairs[i] == own) continue;
+      float square;
+      remainders.read(pairs[i], row.data(), &square);
+      const float product = along + kernels().sum_vectors(row.data(), query.vector.data(), row_size_).product;
+      ratios.push_back(std::fabs(estimates[i] - ((has_squares() ? 0.5f * square : 0.0f) - product)) / length);
+    }
+  }
+
+  Source source_;
   bool has_rotation_;
   std::uint64_t seed_;
   unsigned threads_;
@@ -285,7 +355,7 @@ class ProductBuilder {
   ProductShape shape_;
   Codebook codebook_;
   std::vector<float> rotation_;
-  float stretch_ = 1;
+  float stretch_ = 1, noise_ = 0;
 };
 
 }  // namespace
@@ -303,8 +373,8 @@ void check_product_shape(std::uint32_t dim, std::uint32_t subvectors, std::uint3
     throw InvalidArgument("ivf_opq takes at most " + std::to_string(kRotationDimsMax) + " dimensions, got " + std::to_string(dim) + "; use ivf_pq");
 }
 
-std::vector<std::uint8_t> ProductCodes::build(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel) {
-  return ProductBuilder(source, params, threads, cancel).run();
+std::unique_ptr<PlannedCodes> ProductCodes::plan(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel) {
+  return std::make_unique<ProductBuilder>(source, params, threads, cancel);
 }
 
 std::size_t ProductCodes::build_bytes(std::size_t entries, std::size_t lists, std::uint32_t dim, const IvfParams& params, unsigned threads) {
@@ -315,7 +385,8 @@ std::size_t ProductCodes::build_bytes(std::size_t entries, std::size_t lists, st
   // The sample, its turned form, both transposed and the coded one; matrices of the iteration; codewords and their sums.
   return sample * stride * sizeof(float) * (has_rotation ? 5 : 1) + (has_rotation ? 6 * stride * stride * sizeof(float) : 0) +
          2 * shape.codebook_size() * sizeof(float) + workers * (sample * shape.width() * sizeof(float) + stride * 16) +
-         2 * lists * stride * sizeof(float) + shape.code_bytes(entries) + entries * sizeof(float) + (std::size_t{1} << 20);
+         2 * lists * stride * sizeof(float) + 2 * (shape.code_bytes(kEntriesPerPiece) + kEntriesPerPiece * sizeof(float)) +
+         kNoiseQueries * stride * sizeof(float) + (std::size_t{1} << 20);
 }
 
 }  // namespace vicino

@@ -29,6 +29,7 @@
 #include "ivf/cluster_space.h"
 #include "ivf/ivf.h"
 #include "ivf/kmeans.h"
+#include "ivf/planned_codes.h"
 
 namespace vicino {
 
@@ -68,8 +69,9 @@ class ProductCodes {
     std::span<const std::uint32_t> entries;
     std::span<const std::uint64_t> starts;
   };
-  static std::vector<std::uint8_t> build(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel);
-  /// Upper bound of the memory `build` takes, its result included.
+  /// What is given, or referred to by it, must outlive the plan.
+  static std::unique_ptr<PlannedCodes> plan(const Source& source, const IvfParams& params, unsigned threads, const Cancel& cancel);
+  /// Upper bound of the memory that planning and writing take, what is written not.
   static std::size_t build_bytes(std::size_t entries, std::size_t lists, std::uint32_t dim, const IvfParams& params, unsigned threads);
   /// Throws CorruptionError unless the bytes are the codes of so many entries in so many lists. They must outlive the codes.
   static std::shared_ptr<const ProductCodes> open(Bytes bytes, std::size_t n_entries, std::uint32_t n_lists, std::uint32_t dim);

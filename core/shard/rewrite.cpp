@@ -70,14 +70,14 @@ void Rewrite::reorder(const std::vector<std::uint32_t>& order) {
       if (row != kDropped) row = place[row];
 }
 
-BuiltIndex Rewrite::build_lists(const Segment& written, const ColumnSpec& column, const VectorIndexParams& params, unsigned threads,
-                                const Cancel& cancel) {
+void Rewrite::write_lists(const Segment& written, const ColumnSpec& column, const VectorIndexParams& params, unsigned threads,
+                          const Cancel& cancel, PieceWriter& out) {
   const auto chunks = written.chunks(column.slot);
   if (!plan_ || chunks.empty() || written.size() != n_rows())
-    throw InvalidArgument("build_lists: the rows were not ordered by lists, or the segment is not what was written of them");
-  BuiltIndex built = build_planned_lists(params, chunks[0].block, std::move(*plan_), column.metric, threads, cancel);
+    throw InvalidArgument("write_lists: the rows were not ordered by lists, or the segment is not what was written of them");
+  ListPlan plan = std::move(*plan_);
   plan_.reset();
-  return built;
+  write_planned_lists(params, chunks[0].block, std::move(plan), column.metric, threads, cancel, out);
 }
 
 std::size_t Rewrite::working_bytes(std::size_t slice_bytes) const {

@@ -31,8 +31,9 @@ class Rewrite {
 
   /// Puts the rows into the order of lists over a vector, those without one last. Before any section is asked for. coded: how the rows will be kept.
   void order_by_lists(const ColumnSpec& column, const VectorIndexParams& params, bool coded, unsigned threads, const Cancel& cancel);
-  /// The index of these lists over the rows as they were written. Once, after order_by_lists.
-  BuiltIndex build_lists(const Segment& written, const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel);
+  /// Writes the index of these lists over the rows as they were written. Once, after order_by_lists.
+  void write_lists(const Segment& written, const ColumnSpec& column, const VectorIndexParams& params, unsigned threads, const Cancel& cancel,
+                   PieceWriter& out);
 
   std::uint32_t n_rows() const { return static_cast<std::uint32_t>(sources_.size()); }
   const Snapshot& snapshot() const { return *snapshot_; }

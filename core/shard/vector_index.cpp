@@ -26,7 +26,6 @@ IvfParams lists_of(const VectorIndexParams& params) {
   lists.bits = params.bits;
   lists.copies = params.copies ? 1 : 0;
   lists.sample = params.sample;
-  lists.time_us = params.time_us;
   return lists;
 }
 
@@ -117,13 +116,19 @@ void VectorIndex::verify() const {
   if (codes_) codes_->verify();
 }
 
-BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
-                              unsigned threads, const Cancel& cancel) {
+const char* section_of(const VectorIndexParams& params) {
+  if (params.kind == "flat") return "codes";
+  if (params.kind == "graph") return "graph";
+  return params.kind == "hnsw" ? "hnsw" : "lists";
+}
+
+void write_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
+                        unsigned threads, const Cancel& cancel, PieceWriter& out) {
   check_codes(params);
-  if (params.kind == "flat") return {"codes", build_flat_codes(block, rows, metric, level_of(params), threads, cancel)};
-  if (params.kind == "graph") return {"graph", build_graph(block, rows, metric, graph_of(params), threads, cancel, nullptr)};
-  if (params.kind == "hnsw") return {"hnsw", build_hnsw(block, rows, metric, hnsw_of(params), threads, cancel, nullptr)};
-  return {"lists", build_ivf(block, rows, metric, lists_of(params), threads, cancel, nullptr)};
+  if (params.kind == "flat") out.values(build_flat_codes(block, rows, metric, level_of(params), threads, cancel));
+  else if (params.kind == "graph") out.values(build_graph(block, rows, metric, graph_of(params), threads, cancel, nullptr));
+  else if (params.kind == "hnsw") out.values(build_hnsw(block, rows, metric, hnsw_of(params), threads, cancel, nullptr));
+  else write_ivf(block, rows, metric, lists_of(params), threads, cancel, nullptr, nullptr, out);
 }
 
 ListPlan plan_vector_lists(const VectorIndexParams& params, const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric,
@@ -136,9 +141,9 @@ ListPlan plan_vector_lists(const VectorIndexParams& params, const VectorRows& ve
   return plan_lists(vectors, rows, metric, lists, threads, cancel, nullptr, nullptr);
 }
 
-BuiltIndex build_planned_lists(const VectorIndexParams& params, const VectorBlock& block, ListPlan plan, Metric metric, unsigned threads,
-                               const Cancel& cancel) {
-  return {"lists", build_ivf(block, std::move(plan), metric, lists_of(params), threads, cancel)};
+void write_planned_lists(const VectorIndexParams& params, const VectorBlock& block, ListPlan plan, Metric metric, unsigned threads,
+                         const Cancel& cancel, PieceWriter& out) {
+  write_ivf(block, std::move(plan), metric, lists_of(params), threads, cancel, out);
 }
 
 std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,

@@ -66,20 +66,18 @@ struct VectorIndexParams {
   std::uint32_t m = 16;          // links of a hierarchical graph
   std::uint32_t ef_construct = 200;
   std::uint32_t sample = 64;     // rows that lists are trained on, a list
-  std::uint64_t time_us = 0;     // now, which lists remember
   std::string codes = "auto";    // 1bit, 4bit, 8bit, pq or none, where the kind can have them; auto: what the kind has by itself
 
   bool has_lists() const { return kind.starts_with("ivf"); }
 };
 
-struct BuiltIndex {
-  std::string section;  // of the container that is to hold it
-  std::vector<std::uint8_t> bytes;
-};
+/// The section of the container that holds such an index.
+const char* section_of(const VectorIndexParams& params);
 
 /// Deterministic for any number of threads. Throws Cancelled; InvalidArgument for a kind that does not go with the rows or the metric.
-BuiltIndex build_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
-                              unsigned threads, const Cancel& cancel);
+/// Lists are written as they are made; other kinds lie in memory as a whole before.
+void write_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
+                        unsigned threads, const Cancel& cancel, PieceWriter& out);
 
 /// Lists that some of the rows were in before, and which of them: the others are new.
 struct ListsBefore {
@@ -92,10 +90,10 @@ struct ListsBefore {
 ListPlan plan_vector_lists(const VectorIndexParams& params, const VectorRows& vectors, std::span<const std::uint32_t> rows, Metric metric,
                            unsigned threads, const Cancel& cancel, const ListsBefore& before);
 /// The index of planned lists over the block that holds their rows.
-BuiltIndex build_planned_lists(const VectorIndexParams& params, const VectorBlock& block, ListPlan plan, Metric metric, unsigned threads,
-                               const Cancel& cancel);
+void write_planned_lists(const VectorIndexParams& params, const VectorBlock& block, ListPlan plan, Metric metric, unsigned threads,
+                         const Cancel& cancel, PieceWriter& out);
 
-/// Upper bound of the memory a build allocates, its result included, the rows not.
+/// Upper bound of the memory that writing an index allocates, the rows not.
 std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,
                                      unsigned threads);
 

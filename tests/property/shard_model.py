@@ -234,7 +234,10 @@ class ShardModel:
     def _build_vector_index(self, base: _core.Snapshot, sealed: list[int]) -> Callable[[], None]:
         entry = base.entries[self.chance.choice(sealed)]
         slot = self.chance.choice(list(entry["columns"]))
-        index = base.build_vector_index(entry["key"], slot, 1, _core.Cancel(), self.chance.choice(("graph", "ivf_flat")))
+        kind = self.chance.choice(("graph", "ivf_flat"))
+        pieces: list[bytes] = []
+        base.write_vector_index(entry["key"], slot, 1, _core.Cancel(), pieces.append, kind)
+        index = (_core.vector_index_section(kind), b"".join(pieces))
         opened = container("graph", ("meta", slot.to_bytes(4, "little")), index)
         return lambda: self.state.attach_vector_index(entry["key"], opened)
 

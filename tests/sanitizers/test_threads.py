@@ -103,7 +103,10 @@ class ShardUnderStress:
             with self.writer:
                 self.state.replace_fields(entry["key"], fields, base.version)
         elif what == 2:
-            index = base.build_vector_index(entry["key"], PLAIN[0], 2, _core.Cancel(), self.chance.choice(["graph", "ivf"]).item())
+            kind = self.chance.choice(["graph", "ivf"]).item()
+            pieces: list[bytes] = []
+            base.write_vector_index(entry["key"], PLAIN[0], 2, _core.Cancel(), pieces.append, kind)
+            index = (_core.vector_index_section(kind), b"".join(pieces))
             with self.writer:
                 self.state.attach_vector_index(entry["key"], container("graph", ("meta", bytes(4)), index))
         else:

@@ -182,13 +182,15 @@ class Maintenance:
         coded = leading.slot in coded_slots(settings)
         purpose = f"{rewrite.n_rows} vectors in inverted lists (fewer, by nlist=, take less)"
         with self.shard.budget.reserve(needed, purpose, optional=True):
-            now_us = int(self.shard.env.now() * 1e6)
-            rewrite.order_by_lists(column, coded, self._threads, job.cancel_token, sample=sample, time_us=now_us, **options)
+            rewrite.order_by_lists(column, coded, self._threads, job.cancel_token, sample=sample, **options)
             written, files = self._write(rewrite, key, settings, job, optional=True)
             assert written is not None, "a rewrite without rows is not ordered"
             assert files is not None
-            section, built = rewrite.build_lists(written, column, self._threads, job.cancel_token, **options)
-            name = write_vector_index(self.shard.journal, leading.slot, section, built, index.made)
+
+            def make(write: Callable[[bytes], None]) -> None:
+                rewrite.write_lists(written, column, self._threads, job.cancel_token, write, **options)
+
+            name = write_vector_index(self.shard.journal, leading.slot, options["kind"], make, index.made)
         files = files.with_graph(leading.slot, name)
         return open_segment(self.shard.journal, files)[0], files
 
@@ -354,13 +356,15 @@ class Maintenance:
         if entry is None:  # dropped since the action was chosen
             return
         column, index = core_slot(entry), entry.spec.index_spec
-        needed = _core.vector_index_build_bytes(column, files.rows, self._threads, **index.build_options())
+        options = index.build_options()
+        needed = _core.vector_index_build_bytes(column, files.rows, self._threads, **options)
         with shard.budget.reserve(needed, f"indexing {files.rows} vectors", optional=True):
-            section, built = shard.state.base().build_vector_index(
-                action.key, action.slot, self._threads, job.cancel_token, **index.build_options()
-            )
-            name = write_vector_index(shard.journal, action.slot, section, built, index.made)
-            del built
+            base = shard.state.base()
+
+            def make(write: Callable[[bytes], None]) -> None:
+                base.write_vector_index(action.key, action.slot, self._threads, job.cancel_token, write, **options)
+
+            name = write_vector_index(shard.journal, action.slot, options["kind"], make, index.made)
         container = open_container(shard.journal, name, "graph")
         with self._install_lock:
             with shard.writer:

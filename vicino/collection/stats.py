@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,29 +19,25 @@ class ListStats:
     """Inverted lists over a vector of one segment.
 
     nprobe: lists that a search scans unless it says otherwise, as measured when they were built; 0 where rows were too few to tell.
-    trained_rows, trained_at: on how many rows their centroids were trained, and when (ISO 8601); 0 and None where nobody wrote it down.
+    trained_rows: on how many rows their centroids were trained; 0 where nobody wrote it down.
     drift: how much farther rows are from their centroids now than then, squared. Merges train anew when new rows are much farther.
     """
 
     nlist: int
     nprobe: int
     trained_rows: int
-    trained_at: str | None
     drift: float
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> ListStats:
         """What the core says of them."""
-        moment = found["trained_us"]
-        at = dt.datetime.fromtimestamp(moment / 1e6, tz=dt.UTC).isoformat(timespec="seconds") if moment else None
-        return cls(found["nlist"], found["nprobe"], found["trained_rows"], at, round(found["drift"], 4))
+        return cls(found["nlist"], found["nprobe"], found["trained_rows"], round(found["drift"], 4))
 
     def line(self, name: str) -> str:
         """As stats show it."""
         probed = f", {self.nprobe:,} probed" if self.nprobe else ""
         trained = f", trained on {self.trained_rows:,} rows" if self.trained_rows else ""
-        at = f" at {self.trained_at}" if self.trained_at else ""
-        return f'    "{name}": {self.nlist:,} lists{probed}{trained}{at}, drift {self.drift:.2f}'
+        return f'    "{name}": {self.nlist:,} lists{probed}{trained}, drift {self.drift:.2f}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ fields, tombstones, graphs and indexes can be replaced without touching the vect
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -295,11 +295,13 @@ def write_terms(journal: Journal, meta: bytes, sections: Sequence[tuple[str, byt
     return file.name
 
 
-def write_vector_index(journal: Journal, slot: int, section: str, index: bytes, made: str) -> str:
-    """made: how it was asked for; an index made otherwise than asked for now is built anew."""
+def write_vector_index(journal: Journal, slot: int, kind: str, make: Callable[[Callable[[bytes], None]], None], made: str) -> str:
+    """make: is given what to call with the bytes of the index, piece by piece. made: how it was asked for; an index made otherwise than asked
+    for now is built anew."""
     with new_file(journal, "graph") as file:
         file.add("meta", slot.to_bytes(4, "little"))
-        file.add(section, index)
+        with file.section(_core.vector_index_section(kind)) as section:
+            make(section.write)
         if made:
             file.add("made", made.encode())
     return file.name

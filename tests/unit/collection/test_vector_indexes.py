@@ -195,11 +195,10 @@ def test_lists_to_probe_are_measured_when_an_index_is_built():
 def test_a_merge_keeps_the_centroids_of_rows_that_are_much_like_those_before():
     with vicino.open(limits=LIMITS) as db:
         docs = filled(db, IndexSpec("ivf_flat", nlist=40))
-        (before,) = lists_of(docs)
         docs.upsert(ids=range(N, N + 300), vectors=clusters(300, 4))
         docs.optimize()
         (after,) = lists_of(docs)
-        assert (after["trained_rows"], after["trained_us"]) == (N, before["trained_us"])
+        assert after["trained_rows"] == N
         assert after["drift"] == pytest.approx(1, abs=0.05)
 
 
@@ -213,11 +212,10 @@ def test_a_merge_trains_anew_when_rows_have_drifted_from_their_centroids():
         assert after["drift"] == 1
 
 
-def test_stats_say_when_lists_were_trained_and_how_far_rows_have_drifted():
+def test_stats_say_on_how_many_rows_lists_were_trained_and_how_far_rows_have_drifted():
     with vicino.open(limits=LIMITS) as db:
         docs = filled(db, IndexSpec("ivf_flat", nlist=40))
         found = docs.stats().segments[0].lists["vector"]
         assert (found.trained_rows, found.drift) == (N, 1.0)
-        assert found.trained_at is not None
-        shown = f'"vector": {found.nlist} lists, {found.nprobe} probed, trained on 3,000 rows at {found.trained_at}, drift 1.00'
+        shown = f'"vector": {found.nlist} lists, {found.nprobe} probed, trained on 3,000 rows, drift 1.00'
         assert shown in repr(docs.stats())
