@@ -254,6 +254,9 @@ def build_ivf(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable
     Inverted lists over the vectors whose `present` is true (default: all), as bytes. `trained` is such an index over `trained_rows` rows that lends its centroids.
     """
 
+def write_ivf(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, write: Callable, kind: str = 'flat', nlist: int = 0, graph: bool | None = None, subvectors: int = 0, bits: int = 4, copies: int = 0, seed: int = 0, threads: int = 1) -> None:
+    """Calls `write` with these bytes, piece by piece."""
+
 def build_ivf_in_order(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str, kind: str = 'flat', nlist: int = 0, graph: bool | None = None, subvectors: int = 0, bits: int = 4, copies: int = 0, seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> tuple:
     """
     Inverted lists over the vectors in the order of the lists, as bytes, and (n, 1) int64: which vector each row is.
@@ -261,7 +264,7 @@ def build_ivf_in_order(vectors: Annotated[NDArray, dict(order='C', device='cpu',
 
 def ivf_build_bytes(n_rows: int, dim: int, dtype: str, metric: str, kind: str = 'flat', nlist: int = 0, graph: bool | None = None, subvectors: int = 0, bits: int = 4, copies: int = 0, threads: int = 1) -> int:
     """
-    Upper bound of the memory a build allocates, its result included, the vectors not.
+    Upper bound of the memory that writing an index allocates; neither the vectors nor what is written.
     """
 
 def kmeans(vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, metric: str = 'l2', seed: int = 0, threads: int = 1, timeout_s: float | None = None) -> tuple:

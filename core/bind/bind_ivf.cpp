@@ -8,6 +8,7 @@
 
 #include "bind/arrays.h"
 #include "bind/bind.h"
+#include "bind/piece_writing.h"
 #include "bind/search_arrays.h"
 #include "ivf/ivf.h"
 #include "ivf/kmeans.h"
@@ -54,6 +55,18 @@ nb::bytes build(const Array& vectors, const std::string& metric_name, const std:
   return nb::bytes(built.data(), built.size());
 }
 
+/// The same handed on piece by piece.
+void write(const Array& vectors, const std::string& metric_name, const nb::callable& put, const std::string& kind, std::uint32_t nlist,
+           std::optional<bool> graph, std::uint32_t subvectors, std::uint32_t bits, std::uint32_t copies, std::uint64_t seed, unsigned threads) {
+  const Metric metric = parse_metric(metric_name);
+  const VectorBlock block = block_of(vectors, metric);
+  const IvfParams params{parse_kind(kind), nlist, parse_graph(graph), subvectors, bits, copies, seed};
+  const nb::gil_scoped_release release;
+  const Cancel cancel;
+  PieceWriter out = writer_of(put);
+  write_ivf(block, rows_of(std::nullopt, block.rows), metric, params, threads, cancel, nullptr, nullptr, out);
+}
+
 /// The same with rows in the order of the lists, as segments have them: the bytes, and which vector is which row.
 nb::tuple build_in_order(const Array& vectors, const std::string& metric_name, const std::string& kind, std::uint32_t nlist, std::optional<bool> graph,
                          std::uint32_t subvectors, std::uint32_t bits, std::uint32_t copies, std::uint64_t seed, unsigned threads,
@@ -91,11 +104,20 @@ class IvfIndex {
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t nprobe, std::size_t rescore, const std::optional<Mask>& allowed,
                    std::optional<double> timeout_s) const {
+    check_k(k);
+    check_queries(queries, held_.block, metric_);
+    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
+    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
     SearchStats stats;
-    const auto [rows, distances] = search_each(
-        held_, metric_, queries, k, allowed, timeout_s, [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
-          ivf_.search(query, held_.block, bits, {nprobe, rescore}, nearest, stats, cancel);
-        });
+    {
+      const nb::gil_scoped_release release;
+      const Cancel cancel(timeout_s);
+      const auto bits = bits_of(allowed, held_.block.rows);
+      const auto prepared = prepare(queries, held_.block, metric_);
+      std::vector<TopK> nearest(prepared.size(), TopK(k));
+      ivf_.search_batch(prepared, held_.block, allowed ? bits.data() : nullptr, {nprobe, rescore}, nearest, stats, cancel);
+      for (std::size_t q = 0; q < nearest.size(); ++q) write_hits(std::move(nearest[q]), metric_, rows.data() + q * k, distances.data() + q * k);
+    }
     nb::dict counts;
     counts["rows_scored"] = stats.rows_scored;
     counts["rescored"] = stats.rescored;
@@ -178,12 +200,14 @@ void bind_ivf(nb::module_& m) {
         "timeout_s"_a = nb::none(),
         "Inverted lists over the vectors whose `present` is true (default: all), as bytes. `trained` is such an index over `trained_rows` rows "
         "that lends its centroids.");
+  m.def("write_ivf", &write, "vectors"_a, "metric"_a, "write"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(), "subvectors"_a = 0,
+        "bits"_a = 4, "copies"_a = 0, "seed"_a = 0, "threads"_a = 1, "Calls `write` with these bytes, piece by piece.");
   m.def("build_ivf_in_order", &build_in_order, "vectors"_a, "metric"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(), "subvectors"_a = 0,
         "bits"_a = 4, "copies"_a = 0, "seed"_a = 0, "threads"_a = 1, "timeout_s"_a = nb::none(),
         "Inverted lists over the vectors in the order of the lists, as bytes, and (n, 1) int64: which vector each row is.");
   m.def("ivf_build_bytes", &build_bytes, "n_rows"_a, "dim"_a, "dtype"_a, "metric"_a, "kind"_a = "flat", "nlist"_a = 0, "graph"_a = nb::none(),
         "subvectors"_a = 0, "bits"_a = 4, "copies"_a = 0, "threads"_a = 1,
-        "Upper bound of the memory a build allocates, its result included, the vectors not.");
+        "Upper bound of the memory that writing an index allocates; neither the vectors nor what is written.");
   m.def("kmeans", &kmeans, "vectors"_a, "k"_a, "metric"_a = "l2", "seed"_a = 0, "threads"_a = 1, "timeout_s"_a = nb::none(),
         "About k centroids (k, dim) float32, unit vectors' means for cosine, and the centroid of each vector (n, 1) int64.");
 }

@@ -114,6 +114,30 @@ std::span<const std::uint32_t> Ivf::rows_of(std::uint32_t list) const {
   return rows;
 }
 
+void Ivf::read_lists_ahead(std::span<const std::uint64_t> keys, const VectorBlock& block) const {
+  // Which rows there are says where they lie, so these are asked for before the first of them is read.
+  const auto list_of = [](std::uint64_t key) { return static_cast<std::uint32_t>(key); };
+  for (const std::uint64_t key : keys) read_ahead(rows_.data() + starts_[list_of(key)], (starts_[list_of(key) + 1] - starts_[list_of(key)]) * sizeof rows_[0]);
+  for (const std::uint64_t key : keys) {
+    const std::size_t first = starts_[list_of(key)], count = starts_[list_of(key) + 1] - first;
+    if (codes_) codes_->read_ahead(first, count);
+    else if (products_) products_->read_ahead(first, count);
+    else read_rows_ahead(list_of(key), block);
+  }
+}
+
+void Ivf::read_rows_ahead(std::uint32_t list, const VectorBlock& block) const {
+  const auto rows = rows_of(list);
+  const std::size_t size = row_bytes(block.dtype, block.dim);
+  const bool is_run = !rows.empty() && rows.back() - rows.front() + 1 == rows.size();
+  if (is_run) {
+    read_ahead(block.row(rows.front()), rows.size() * size);
+    if (block.inverse_norms) read_ahead(block.inverse_norms + rows.front(), rows.size() * sizeof(float));
+  } else {
+    for (const std::uint32_t row : rows) read_ahead(block.row(row), size);
+  }
+}
+
 void Ivf::check_block(const VectorBlock& block, Metric metric) const {
   if (block.rows != n_rows_)
     throw InvalidArgument("these inverted lists are over " + std::to_string(n_rows_) + " rows, got a block of " + std::to_string(block.rows));

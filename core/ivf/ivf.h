@@ -35,6 +35,7 @@
 #include "util/blob.h"
 #include "util/cancel.h"
 #include "util/piece_writer.h"
+#include "util/read_ahead.h"
 #include "util/top_k.h"
 
 namespace vicino {
@@ -105,6 +106,10 @@ class Ivf {
   void search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, const IvfEffort& effort, TopK& nearest,
               SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0) const;
 
+  /// The same for many queries, nearest[i] for queries[i]. Rows of a list that several of them probe are read from memory once.
+  void search_batch(std::span<const PreparedQuery> queries, const VectorBlock& block, const std::uint64_t* allowed, const IvfEffort& effort,
+                    std::span<TopK> nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0) const;
+
   /// Reads and checks every byte: rows in range, every row at most once in a list and in at most two. Throws CorruptionError.
   void verify() const;
 
@@ -132,7 +137,12 @@ class Ivf {
 
  private:
   friend class IvfSearch;
+  friend class IvfBatch;
+  friend class Probing;
   std::span<const std::uint32_t> rows_of(std::uint32_t list) const;
+  /// Asks for what a scan of these lists, the lower halves of the keys, is about to read.
+  void read_lists_ahead(std::span<const std::uint64_t> keys, const VectorBlock& block) const;
+  void read_rows_ahead(std::uint32_t list, const VectorBlock& block) const;
   void check_block(const VectorBlock& block, Metric metric) const;
   void check_small_parts() const;
 
@@ -151,6 +161,7 @@ class Ivf {
   std::shared_ptr<const Graph> graph_;       // over the centroids; null: all are scored
   std::shared_ptr<const ListCodes> codes_;   // of kind coded
   std::shared_ptr<const ProductCodes> products_;  // of kinds pq and opq
+  std::shared_ptr<ColdReads> reads_ = std::make_shared<ColdReads>();
 };
 
 }  // namespace vicino

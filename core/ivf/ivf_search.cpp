@@ -1,12 +1,14 @@
 #include <algorithm>
-#include <bit>
 #include <cfloat>
 #include <cmath>
+#include <iterator>
+#include <optional>
 
 #include "index/rescoring.h"
 #include "ivf/ivf.h"
 #include "ivf/kmeans.h"
 #include "ivf/list_codes.h"
+#include "ivf/probing.h"
 #include "ivf/product_code.h"
 
 namespace vicino {
@@ -14,7 +16,9 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kRescoredAtOnce = 16;
-constexpr std::size_t kBeamSlack = 32;  // of a walk over centroids, which meets some of the nearest late
+constexpr std::size_t kAskedAhead = 256;            // candidates whose rows are asked for before the first is read
+constexpr std::size_t kTileBytes = 256 * 1024;      // of rows that all queries of a batch score before the next are read
+constexpr std::size_t kListsAhead = 32;             // asked for before they are read
 
 bool is_set(const std::uint64_t* bits, std::uint32_t i) { return bits[i >> 6] >> (i & 63) & 1; }
 
@@ -26,14 +30,10 @@ struct Candidate {
 
 /// What a search needs besides the index; kept for the next one of the same thread.
 struct SearchMemory {
-  std::vector<float> query;
-  std::vector<std::int32_t> dots;
+  Probing probing;
   std::vector<float> distances;
-  std::vector<std::uint64_t> order;  // bits of a distance above the number of a list
-  std::vector<std::uint8_t> probed;
   std::vector<std::uint32_t> entries, rows;
   std::vector<Candidate> candidates;
-  Points query_point;
   QueryState state;
   ProductQuery products;
 
@@ -55,17 +55,21 @@ class IvfSearch {
   IvfSearch(const Ivf& ivf, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, const IvfEffort& effort,
             TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row)
       : ivf_(ivf), query_(query), block_(block), allowed_(allowed), effort_(effort), nearest_(nearest), stats_(stats), cancel_(cancel),
-        first_row_(first_row), memory_(SearchMemory::of_thread()), times_(ivf.has_copies_ ? 2 : 1),
+        first_row_(first_row), memory_(SearchMemory::of_thread()), disk_(*ivf.reads_), times_(ivf.has_copies_ ? 2 : 1),
         limits_(times_ * kept()) {}
 
-  void run() {
-    memory_.query.resize(ivf_.space_.stride());
-    ivf_.space_.fit_query(query_.values(), memory_.query.data());
+  /// scored: distances from the centroids if they are known.
+  void run(std::span<const float> scored = {}) {
+    memory_.probing.set_query(ivf_, query_);
     memory_.candidates.clear();
     if (ivf_.codes_) ivf_.codes_->ladder().prepare(static_cast<const float*>(query_.values()), memory_.state);
     if (ivf_.codes_) ivf_.codes_->ladder().prepare_scan(memory_.state);
     if (ivf_.products_) prepare_products();
-    probe();
+    const auto expect = [&](std::span<const std::uint64_t> keys) {
+      if (disk_.is_cold()) ivf_.read_lists_ahead(keys, block_);
+    };
+    memory_.probing.run(ivf_, std::max<std::size_t>(1, effort_.nprobe), times_ * nearest_.k(), scored, cancel_, expect,
+                        [&](std::uint32_t list) { return scan(list); });
     if (ivf_.kind_ != IvfKind::flat) rescore();
     else if (times_ > 1) offer_once();
   }
@@ -74,68 +78,6 @@ class IvfSearch {
   /// How many of the nearest rows bound what is looked at.
   std::size_t kept() const {
     return effort_.rescore && ivf_.kind_ != IvfKind::flat ? std::min(effort_.rescore, ivf_.rows_.size()) : nearest_.k();
-  }
-
-  // ---- which lists
-
-  void probe() {
-    const std::size_t wanted = std::max<std::size_t>(1, effort_.nprobe);
-    std::size_t probed = 0, seen = 0;
-    const auto take = [&](std::span<const std::uint64_t> keys) {
-      for (const std::uint64_t key : keys) {
-        if (probed >= wanted && seen >= times_ * nearest_.k()) return true;
-        const auto list = static_cast<std::uint32_t>(key);
-        if (!memory_.probed.empty() && std::exchange(memory_.probed[list], 1)) continue;
-        cancel_.check();
-        const std::size_t rows = scan(list);
-        seen += rows;
-        probed += rows > 0;
-      }
-      return probed >= wanted && seen >= times_ * nearest_.k();
-    };
-    memory_.probed.clear();
-    if (ivf_.graph_ && wanted < ivf_.n_lists_ / 4) {
-      walk_centroids(wanted);
-      memory_.probed.assign(ivf_.n_lists_, 0);
-      if (take(memory_.order)) return;
-    }
-    score_centroids();
-    auto& order = memory_.order;
-    // The order is found piece by piece: few searches go beyond the first.
-    for (std::size_t sorted = 0, piece = wanted; sorted < order.size(); piece = sorted) {
-      const auto begin = order.begin() + static_cast<std::ptrdiff_t>(sorted);
-      const auto end = begin + static_cast<std::ptrdiff_t>(std::min(piece, order.size() - sorted));
-      if (end != order.end()) std::nth_element(begin, end, order.end());
-      std::sort(begin, end);
-      if (take({begin, end})) return;
-      sorted = static_cast<std::size_t>(end - order.begin());
-    }
-  }
-
-  static std::uint64_t order_key(float distance, std::uint64_t list) {
-    return static_cast<std::uint64_t>(std::bit_cast<std::uint32_t>(distance)) << 32 | list;  // distances are not negative
-  }
-
-  void score_centroids() {
-    const std::size_t n = ivf_.n_lists_;
-    memory_.query_point.resize(1, ivf_.space_.stride());
-    memory_.query_point.set(0, memory_.query.data(), 0);
-    float* distances = memory_.distances_for(n);
-    point_distances(memory_.query_point.view(), 0, 1, ivf_.centroids_, ivf_.space_.stride(), memory_.dots, distances);
-    memory_.order.resize(n);
-    for (std::size_t list = 0; list < n; ++list) memory_.order[list] = order_key(distances[list], list);
-  }
-
-  void walk_centroids(std::size_t wanted) {
-    const std::uint32_t width = static_cast<std::uint32_t>(ivf_.values_.size() / ivf_.n_lists_);
-    if (memory_.query.size() < width) memory_.query.resize(width);  // under dot the further coordinate of a query is 0
-    const PreparedQuery query(Metric::l2, Dtype::float32, width, memory_.query.data());
-    const VectorBlock block{reinterpret_cast<const std::uint8_t*>(ivf_.values_.data()), ivf_.n_lists_, width, Dtype::float32, nullptr};
-    TopK found(wanted);
-    SearchStats walked;
-    ivf_.graph_->search(query, block, nullptr, 2 * wanted + kBeamSlack, found, walked, cancel_);
-    memory_.order.clear();
-    for (const Hit& hit : std::move(found).take_sorted()) memory_.order.push_back(order_key(hit.distance, hit.row));
   }
 
   // ---- what is in them
@@ -212,7 +154,7 @@ class IvfSearch {
   void prepare_products() {
     const ClusterSpace& space = ivf_.space_;
     ProductQuery& products = memory_.products;
-    products.vector = memory_.query;
+    products.vector = memory_.probing.query();
     auto& v = products.vector;
     const float* mean = space.mean().data();
     float gain = 1, base;
@@ -277,6 +219,8 @@ class IvfSearch {
       for (const Candidate& c : candidates) nearest_.offer({as_distance(query_.metric(), c.estimate), first_row_ + c.row});
       return;
     }
+    if (disk_.is_cold())
+      for (std::size_t i = 0; i < std::min(kAskedAhead, candidates.size()); ++i) read_ahead(block_.row(candidates[i].row), row_bytes(block_.dtype, block_.dim));
     auto& rows = memory_.rows;
     for (std::size_t start = 0; start < candidates.size(); start += kRescoredAtOnce) {
       rows.clear();
@@ -309,9 +253,120 @@ class IvfSearch {
   const Cancel& cancel_;
   std::uint64_t first_row_;
   SearchMemory& memory_;
+  ColdReads::Search disk_;
   std::size_t times_;  // how often a row may come
   TopK limits_;        // upper bounds of the nearest rows' distances; for kind flat with copies the distances themselves
 };
+
+/// Many searches of flat lists, list by list: the rows of one are in the cache while all queries that probe it score them.
+class IvfBatch {
+ public:
+  IvfBatch(const Ivf& ivf, std::span<const PreparedQuery> queries, const VectorBlock& block, const std::uint64_t* allowed, std::span<TopK> nearest,
+           SearchStats& stats, const Cancel& cancel, std::uint64_t first_row)
+      : ivf_(ivf), queries_(queries), block_(block), allowed_(allowed), nearest_(nearest), stats_(stats), cancel_(cancel), first_row_(first_row),
+        disk_(*ivf.reads_), counts_(allowed ? ivf.n_lists_ : 0, kUnknown) {}
+
+  /// Lists of query `i`; to be called for all of them, in any order.
+  void plan(std::size_t i, std::size_t nprobe, std::span<const float> scored, Probing& probing) {
+    if (scored.empty()) probing.set_query(ivf_, queries_[i]);
+    probing.run(ivf_, std::max<std::size_t>(1, nprobe), nearest_[i].k(), scored, cancel_, [](auto) {}, [&](std::uint32_t list) {
+      const std::size_t count = count_of(list);
+      if (count) visits_.push_back(std::uint64_t{list} << 32 | i);
+      stats_.rows_scored += count;
+      stats_.hops += count > 0;
+      return count;
+    });
+  }
+
+  void run() {
+    std::ranges::sort(visits_);
+    std::vector<std::uint64_t> lists;
+    for (const std::uint64_t visit : visits_)
+      if (lists.empty() || lists.back() != visit >> 32) lists.push_back(visit >> 32);
+    auto begin = visits_.begin();
+    for (std::size_t i = 0; i < lists.size(); ++i) {
+      if (disk_.is_cold() && i % kListsAhead == 0) ivf_.read_lists_ahead(std::span(lists).subspan(i, std::min(kListsAhead, lists.size() - i)), block_);
+      const auto end = std::ranges::upper_bound(begin, visits_.end(), lists[i] << 32 | 0xffffffff);
+      scan(static_cast<std::uint32_t>(lists[i]), {begin, end});
+      begin = end;
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kUnknown = ~std::uint32_t{0};
+
+  /// Allowed rows of a list.
+  std::size_t count_of(std::uint32_t list) {
+    if (!allowed_) return ivf_.starts_[list + 1] - ivf_.starts_[list];
+    if (counts_[list] == kUnknown) {
+      counts_[list] = 0;
+      for (const std::uint32_t row : ivf_.rows_of(list)) counts_[list] += is_set(allowed_, row);
+    }
+    return counts_[list];
+  }
+
+  void scan(std::uint32_t list, std::span<const std::uint64_t> visits) {
+    auto rows = ivf_.rows_of(list);
+    if (allowed_) {
+      chosen_.clear();
+      std::ranges::copy_if(rows, std::back_inserter(chosen_), [&](std::uint32_t row) { return is_set(allowed_, row); });
+      rows = chosen_;
+    }
+    const std::size_t tile = std::max<std::size_t>(16, kTileBytes / row_bytes(block_.dtype, block_.dim));
+    for (std::size_t first = 0; first < rows.size(); first += tile) {
+      const auto part = rows.subspan(first, std::min(tile, rows.size() - first));
+      distances_.resize(std::max(distances_.size(), part.size()));
+      for (const std::uint64_t visit : visits) {
+        cancel_.check();
+        score(static_cast<std::uint32_t>(visit), part);
+      }
+    }
+  }
+
+  void score(std::size_t query, std::span<const std::uint32_t> rows) {
+    const bool is_run = rows.back() - rows.front() + 1 == rows.size();  // rows ascend
+    if (is_run) queries_[query].distances(block_, rows.front(), static_cast<std::uint32_t>(rows.size()), distances_.data());
+    else queries_[query].distances_at(block_, rows, distances_.data());
+    TopK& nearest = nearest_[query];
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (distances_[i] <= nearest.bound()) nearest.offer({distances_[i], first_row_ + rows[i]});
+  }
+
+  const Ivf& ivf_;
+  std::span<const PreparedQuery> queries_;
+  const VectorBlock& block_;
+  const std::uint64_t* allowed_;
+  std::span<TopK> nearest_;
+  SearchStats& stats_;
+  const Cancel& cancel_;
+  std::uint64_t first_row_;
+  ColdReads::Search disk_;
+  std::vector<std::uint32_t> counts_;  // allowed rows of lists, as far as they were counted
+  std::vector<std::uint64_t> visits_;  // a list above a query
+  std::vector<std::uint32_t> chosen_;
+  std::vector<float> distances_;
+};
+
+void Ivf::search_batch(std::span<const PreparedQuery> queries, const VectorBlock& block, const std::uint64_t* allowed, const IvfEffort& effort,
+                       std::span<TopK> nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
+  if (queries.empty() || !n_lists_) return;
+  check_block(block, queries[0].metric());
+  Probing probing;
+  const bool is_scored = !Probing::walks(*this, effort.nprobe) && queries.size() > 1;
+  std::optional<IvfBatch> batch;
+  if (kind_ == IvfKind::flat && !has_copies_ && queries.size() > 1) batch.emplace(*this, queries, block, allowed, nearest, stats, cancel, first_row);
+  for (std::size_t first = 0; first < queries.size(); first += Probing::kTogether) {
+    cancel.check();
+    const auto group = queries.subspan(first, std::min(Probing::kTogether, queries.size() - first));
+    const auto scored = is_scored ? probing.score(*this, group) : std::span<const float>();
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const auto own = is_scored ? scored.subspan(i * n_lists_, n_lists_) : scored;
+      if (batch) batch->plan(first + i, effort.nprobe, own, probing);
+      else IvfSearch(*this, group[i], block, allowed, effort, nearest[first + i], stats, cancel, first_row).run(own);
+    }
+  }
+  if (batch) batch->run();
+}
 
 void Ivf::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, const IvfEffort& effort, TopK& nearest,
                  SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {

@@ -6,6 +6,7 @@
 
 #include "ivf/cluster_space.h"
 #include "util/errors.h"
+#include "util/read_ahead.h"
 
 namespace vicino {
 
@@ -137,6 +138,13 @@ std::shared_ptr<const ListCodes> ListCodes::open(Bytes bytes, std::size_t n_entr
   codes->view_ = codes->ladder_.view_of(sections, kWhat);
   codes->hot_bytes_ = places.size - places.high;
   return codes;
+}
+
+void ListCodes::read_ahead(std::size_t first, std::size_t count) const {
+  const std::size_t block = first / kCodeBlockRows, end = (first + count + kCodeBlockRows - 1) / kCodeBlockRows, factors = factor_bytes(view_.format);
+  vicino::read_ahead(view_.blocks + block * ladder_.block_bytes(), (end - block) * ladder_.block_bytes());
+  vicino::read_ahead(view_.high + first * ladder_.stride(), count * ladder_.stride());
+  vicino::read_ahead(view_.factors + first * factors, count * factors);
 }
 
 }  // namespace vicino

@@ -30,6 +30,8 @@ class ListCodes {
   const Ladder& ladder() const { return ladder_; }
   const CodeView& view() const { return view_; }
   std::size_t hot_bytes() const { return hot_bytes_; }
+  /// Asks for the codes of these entries before they are read.
+  void read_ahead(std::size_t first, std::size_t count) const;
 
  private:
   Ladder ladder_;

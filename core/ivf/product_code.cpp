@@ -10,6 +10,7 @@
 #include "ivf/product_layout.h"
 #include "ivf/rotation.h"
 #include "util/errors.h"
+#include "util/read_ahead.h"
 
 namespace vicino {
 
@@ -136,6 +137,13 @@ void ProductCodes::score_bytes(const ProductQuery& query, std::size_t first, std
       for (std::size_t e = 0; e < together; ++e) sums[e] += table[codes[e][s]];
     for (std::size_t e = 0; e < std::min(together, count - i); ++e) out[i + e] = sums[e];
   }
+}
+
+void ProductCodes::read_ahead(std::size_t first, std::size_t count) const {
+  const std::size_t begin = first / kBlockRows * kBlockRows, end = (first + count + kBlockRows - 1) / kBlockRows * kBlockRows;
+  if (shape_.bits == 4) vicino::read_ahead(codes_ + shape_.code_bytes(begin), shape_.code_bytes(end) - shape_.code_bytes(begin));
+  else vicino::read_ahead(codes_ + first * shape_.subvectors, count * shape_.subvectors);
+  if (!squares_.empty()) vicino::read_ahead(squares_.data() + first, count * sizeof(float));
 }
 
 }  // namespace vicino

@@ -82,6 +82,8 @@ class ProductCodes {
   void score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const;
 
   std::size_t hot_bytes() const { return hot_bytes_; }
+  /// Asks for the codes of these entries before they are read.
+  void read_ahead(std::size_t first, std::size_t count) const;
   const ProductShape& shape() const { return shape_; }
 
  private:

@@ -165,7 +165,7 @@ class EntrySearch {
         if (!walk(i)) scan_instead(i);
     } else if (lists_ && prefers_lists()) {
       stats_.strategy = Strategy::lists;
-      for (std::size_t i = 0; i < queries_.size(); ++i) probe(i);
+      probe();
     } else if (codes_ && task_.candidates > kCodedScanMin * request_.k) {
       stats_.strategy = Strategy::scan_codes;
       for (std::size_t i = 0; i < queries_.size(); ++i) scan_flat_codes(i);
@@ -257,10 +257,12 @@ class EntrySearch {
     return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(wanted) / std::sqrt(share())));
   }
 
-  void probe(std::size_t i) {
+  void probe() {
     SearchStats stats;
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
-    lists_->search(queries_[i], task_.chunks[0].block, allowed(), {nprobe(), rescoring_.kept(request_.k) * (rescoring_.by != Rescoring::By::bound), rescoring_.by == Rescoring::By::estimates}, best_[i], stats, cancel_, first);
+    const std::size_t rescored = rescoring_.by == Rescoring::By::bound ? 0 : rescoring_.kept(request_.k);
+    const IvfEffort effort{nprobe(), rescored, rescoring_.by == Rescoring::By::estimates};
+    lists_->search_batch(queries_, task_.chunks[0].block, allowed(), effort, best_, stats, cancel_, first);
     count(stats, lists_->kind() != IvfKind::flat, stats_);
   }
 

@@ -296,8 +296,10 @@ def write_terms(journal: Journal, meta: bytes, sections: Sequence[tuple[str, byt
 
 
 def write_vector_index(journal: Journal, slot: int, kind: str, make: Callable[[Callable[[bytes], None]], None], made: str) -> str:
-    """make: is given what to call with the bytes of the index, piece by piece. made: how it was asked for; an index made otherwise than asked
-    for now is built anew."""
+    """make: is given what to call with the bytes of the index, piece by piece.
+
+    made: how it was asked for; an index made otherwise than asked for now is built anew.
+    """
     with new_file(journal, "graph") as file:
         file.add("meta", slot.to_bytes(4, "little"))
         with file.section(_core.vector_index_section(kind)) as section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 import numpy as np
@@ -219,3 +220,33 @@ def test_stats_say_on_how_many_rows_lists_were_trained_and_how_far_rows_have_dri
         assert (found.trained_rows, found.drift) == (N, 1.0)
         shown = f'"vector": {found.nlist} lists, {found.nprobe} probed, trained on 3,000 rows, drift 1.00'
         assert shown in repr(docs.stats())
+
+
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf", "ivf_pq"])
+def test_the_same_rows_give_the_same_lists_whenever_they_are_made(kind, tmp_path):
+    def written(folder) -> list[bytes]:
+        with vicino.open(folder, limits=LIMITS) as db:
+            filled(db, kind)
+        return [file.read_bytes() for file in folder.rglob("*.graph")]
+
+    first = written(tmp_path / "first")
+    assert len(first) == 1
+    assert written(tmp_path / "second") == first
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="pages are dropped by posix_fadvise")
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"])
+def test_lists_are_found_again_after_their_pages_left_memory(kind, tmp_path):
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        docs = filled(db, kind)
+        queries = clusters(30, 1)
+        expected = [[(hit.id, hit.score) for hit in found] for found in docs.search_many(queries)]
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+    with vicino.open(tmp_path, limits=LIMITS) as db:
+        found = [[(hit.id, hit.score) for hit in db["docs"].search(query)] for query in queries]
+    assert found == expected

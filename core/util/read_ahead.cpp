@@ -1,0 +1,25 @@
+#include "util/read_ahead.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace vicino {
+
+thread_local unsigned ColdReads::Search::searches_of_thread_ = 0;
+
+void read_ahead(const void* bytes, std::size_t size) {
+  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes), start = begin / page * page;
+  madvise(reinterpret_cast<void*>(start), begin + size - start, MADV_WILLNEED);
+}
+
+std::uint64_t disk_reads_of_thread() {
+#ifdef RUSAGE_THREAD
+  rusage used;
+  if (getrusage(RUSAGE_THREAD, &used) == 0) return static_cast<std::uint64_t>(used.ru_majflt) + static_cast<std::uint64_t>(used.ru_inblock);
+#endif
+  return 0;
+}
+
+}  // namespace vicino
