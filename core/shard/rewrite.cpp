@@ -229,14 +229,7 @@ TermsBuilder::Image Rewrite::terms(const ValueSpec& column, const Cancel& cancel
   for (std::size_t input = 0; input < inputs_.size(); ++input) {
     cancel.check();
     const Entry& entry = snapshot_->entries()[inputs_[input]];
-    const TermIndex* index = entry.rows->terms(column.slot);
-    if (!index) continue;
-    if (dynamic_cast<const Segment*>(entry.rows.get())) {
-      builder.add(*index, mapping_[input]);
-      continue;
-    }
-    for (std::uint32_t row = 0; row < entry.rows->size(); ++row)  // a head keeps the values themselves
-      if (mapping_[input][row] != kDropped) builder.add(mapping_[input][row], entry.rows->value(column.slot, row));
+    if (const TermIndex* index = entry.rows->terms(column.slot)) builder.add(*index, mapping_[input]);
   }
   return builder.finish(cancel);
 }

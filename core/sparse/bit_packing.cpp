@@ -1,10 +1,8 @@
 #include "sparse/bit_packing.h"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
-#include <vector>
 
 namespace vicino {
 
@@ -48,29 +46,52 @@ constexpr std::uint8_t kBitsMask = 63, kHasExceptions = 64;
 
 constexpr std::size_t packed_bytes(std::uint32_t count, unsigned bits) { return (std::size_t{count} * bits + 7) / 8; }
 
-/// 128 numbers, of which the lower `bits` bits count.
-void append_lanes(std::span<const std::uint32_t> numbers, unsigned bits, std::string& out) {
-  std::uint32_t words[kRunMax] = {};
-  const std::uint32_t mask = bits == 32 ? ~0u : (1u << bits) - 1;
-  for (unsigned step = 0; step < 32 && bits; ++step)
-    for (unsigned lane = 0; lane < 4; ++lane) {
-      const unsigned at = step * bits, word = at / 32, shift = at % 32;
-      const std::uint32_t value = numbers[step * 4 + lane] & mask;
-      words[word * 4 + lane] |= value << shift;
-      if (shift + bits > 32) words[(word + 1) * 4 + lane] |= value >> (32 - shift);
-    }
-  out.append(reinterpret_cast<const char*>(words), packed_bytes(kRunMax, bits));
+using Pack = void (*)(const std::uint32_t*, std::uint8_t*);
+
+/// The inverse of unpack_lanes: 128 numbers, of which the lower `bits` bits count.
+template <unsigned bits>
+void pack_lanes(const std::uint32_t* numbers, std::uint8_t* out) {
+  if constexpr (bits > 0) {
+    constexpr std::uint32_t mask = bits == 32 ? 0xffffffffu : (1u << (bits % 32)) - 1;
+    std::uint32_t words[4 * bits] = {};
+    [&]<std::size_t... step>(std::index_sequence<step...>) {
+      (
+          [&] {
+            constexpr unsigned at = step * bits, word = at / 32, shift = at % 32;
+            for (unsigned lane = 0; lane < 4; ++lane) {
+              const std::uint32_t value = numbers[step * 4 + lane] & mask;
+              words[word * 4 + lane] |= value << shift;
+              if constexpr (shift + bits > 32) words[(word + 1) * 4 + lane] |= value >> (32 - shift);
+            }
+          }(),
+          ...);
+    }(std::make_index_sequence<32>());
+    std::memcpy(out, words, sizeof words);
+  }
 }
 
-void append_packed(std::span<const std::uint32_t> numbers, unsigned bits, std::string& out) {
+template <std::size_t... bits>
+constexpr std::array<Pack, sizeof...(bits)> pack_table(std::index_sequence<bits...>) {
+  return {&pack_lanes<bits>...};
+}
+
+constexpr auto kPack = pack_table(std::make_index_sequence<33>());
+
+/// Returns the end of what it wrote. Up to seven bytes behind it are overwritten.
+std::uint8_t* pack(const std::uint32_t* numbers, std::uint32_t count, unsigned bits, std::uint8_t* out) {
   const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
   std::uint64_t word = 0;
   unsigned filled = 0;
-  for (const std::uint32_t number : numbers) {
-    word |= (number & mask) << filled;
-    for (filled += bits; filled >= 8; filled -= 8, word >>= 8) out.push_back(static_cast<char>(word));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    word |= (numbers[i] & mask) << filled;
+    filled += bits;
+    std::memcpy(out, &word, 8);
+    out += filled / 8;
+    word >>= filled & ~7u;  // at most 39 bits are held
+    filled %= 8;
   }
-  if (filled) out.push_back(static_cast<char>(word));
+  if (filled) *out++ = static_cast<std::uint8_t>(word);
+  return out;
 }
 
 /// `packed` holds exactly what `count` numbers take.
@@ -87,18 +108,19 @@ void unpack(Bytes packed, std::uint32_t count, unsigned bits, std::uint32_t* num
 }
 
 /// The bits of a packed number that make the run shortest.
-unsigned best_bits(std::span<const std::uint32_t> numbers, unsigned most) {
-  std::array<std::uint32_t, 33> of_width{};
-  for (const std::uint32_t number : numbers) ++of_width[bits_of(number)];
+unsigned best_bits(const std::uint32_t* numbers, std::uint32_t count, unsigned most) {
   unsigned best = most;
-  std::size_t best_size = packed_bytes(static_cast<std::uint32_t>(numbers.size()), most);
-  std::uint32_t exceptions = 0;
+  std::size_t best_size = packed_bytes(count, most);
   for (unsigned bits = most; bits-- > 0;) {
-    exceptions += of_width[bits + 1];
-    const std::size_t size = packed_bytes(static_cast<std::uint32_t>(numbers.size()), bits) + 2 + exceptions + packed_bytes(exceptions, most - bits);
-    if (size >= best_size) continue;
-    best = bits;
-    best_size = size;
+    std::uint32_t exceptions = 0;
+    for (std::uint32_t i = 0; i < count; ++i) exceptions += numbers[i] >> bits != 0;
+    const std::size_t outside = 2 + exceptions + packed_bytes(exceptions, most - bits), size = packed_bytes(count, bits) + outside;
+    if (size < best_size) {
+      best = bits;
+      best_size = size;
+    } else if (outside >= best_size) {
+      break;  // fewer bits only leave more outside
+    }
   }
   return best;
 }
@@ -128,26 +150,32 @@ struct RunHeader {
 }  // namespace
 
 void append_run(std::span<const std::uint32_t> numbers, std::string& out) {
+  const auto count = static_cast<std::uint32_t>(numbers.size());
   std::uint32_t all = 0;
   for (const std::uint32_t number : numbers) all |= number;
-  const unsigned most = bits_of(all), bits = best_bits(numbers, most);
-  std::vector<std::uint32_t> upper;
-  std::string places;
-  if (bits < most)
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-      if (numbers[i] >> bits == 0) continue;
-      places.push_back(static_cast<char>(i));
-      upper.push_back(numbers[i] >> bits);
-    }
-  out.push_back(static_cast<char>(bits | (upper.empty() ? 0 : kHasExceptions)));
-  if (!upper.empty()) {
-    out.push_back(static_cast<char>(upper.size()));
-    out.push_back(static_cast<char>(most - bits));
+  const unsigned most = bits_of(all), bits = best_bits(numbers.data(), count, most);
+  // A header, all numbers of 32 bits, or fewer and what does not fit, which is shorter; and what `pack` writes too much.
+  std::uint8_t run[3 + 4 * kRunMax + kRunMax + 8];
+  std::uint8_t* end = run + (bits < most ? 3 : 1);
+  run[0] = static_cast<std::uint8_t>(bits | (bits < most ? kHasExceptions : 0));
+  if (count == kRunMax) {
+    kPack[bits](numbers.data(), end);
+    end += packed_bytes(count, bits);
+  } else {
+    end = pack(numbers.data(), count, bits, end);
   }
-  if (numbers.size() == kRunMax) append_lanes(numbers, bits, out);
-  else append_packed(numbers, bits, out);
-  out += places;
-  append_packed(upper, most - bits, out);
+  if (bits < most) {
+    std::uint32_t upper[kRunMax], n_upper = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (numbers[i] >> bits == 0) continue;
+      *end++ = static_cast<std::uint8_t>(i);
+      upper[n_upper++] = numbers[i] >> bits;
+    }
+    run[1] = static_cast<std::uint8_t>(n_upper);
+    run[2] = static_cast<std::uint8_t>(most - bits);
+    end = pack(upper, n_upper, most - bits, end);
+  }
+  out.append(reinterpret_cast<const char*>(run), static_cast<std::size_t>(end - run));
 }
 
 bool read_run(Bytes& bytes, std::uint32_t count, std::uint32_t* numbers) {

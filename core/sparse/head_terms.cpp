@@ -6,7 +6,9 @@
 #include <mutex>
 #include <new>
 
+#include "sparse/first_bytes.h"
 #include "sparse/text_value.h"
+#include "util/errors.h"
 
 namespace vicino {
 
@@ -20,7 +22,8 @@ Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint
 }  // namespace
 
 HeadTerms::Chunk* HeadTerms::new_chunk(std::uint32_t capacity) {
-  return new (arena_.allocate(sizeof(Chunk) + std::size_t{8} * capacity)) Chunk(capacity);
+  const std::size_t n_arrays = kind_ == TermsKind::text ? 3 : 2;
+  return new (arena_.allocate(sizeof(Chunk) + n_arrays * sizeof(std::uint32_t) * capacity)) Chunk(capacity);
 }
 
 void HeadTerms::append(std::uint32_t row, Bytes value) {
@@ -29,7 +32,7 @@ void HeadTerms::append(std::uint32_t row, Bytes value) {
   if (kind_ == TermsKind::text) read_text(value, length);
   else read_sparse(value);
   find_terms();
-  for (const Fresh& fresh : fresh_) add_posting(*fresh.term, row, fresh.payload);
+  for (const Fresh& fresh : fresh_) add_posting(row, fresh);
   if (row / kRowsPerChunk >= rows_.size()) {
     std::unique_lock lock(mutex_);
     while (row / kRowsPerChunk >= rows_.size()) {
@@ -48,7 +51,7 @@ void HeadTerms::read_text(Bytes value, std::uint32_t& length) {
   if (reader.has_positions()) has_positions_ = true;
   while (reader.next()) {
     const std::string_view name = view_of(reader.term());
-    fresh_.push_back({name, StringTable::hash_of(name), reader.tf()});
+    fresh_.push_back({name, StringTable::hash_of(name), reader.tf(), static_cast<std::uint32_t>(reader.at())});
   }
 }
 
@@ -62,7 +65,7 @@ void HeadTerms::read_sparse(Bytes value) {
     std::memcpy(&weight, value.data() + 4 * (n + i), 4);
     indexes_ += sparse_term(index);
     const auto name = std::string_view(indexes_).substr(4 * i, 4);
-    fresh_.push_back({name, StringTable::hash_of(name), weight});
+    fresh_.push_back({name, StringTable::hash_of(name), weight, 0});
   }
 }
 
@@ -86,10 +89,12 @@ void HeadTerms::find_terms() {
     const std::uint32_t count = chunk.count.load(std::memory_order_relaxed);
     __builtin_prefetch(chunk.rows() + count, 1);
     __builtin_prefetch(chunk.payloads() + count, 1);
+    if (kind_ == TermsKind::text) __builtin_prefetch(chunk.places() + count, 1);
   }
 }
 
-void HeadTerms::add_posting(Term& term, std::uint32_t row, std::uint32_t payload) {
+void HeadTerms::add_posting(std::uint32_t row, const Fresh& posting) {
+  Term& term = *posting.term;
   Chunk* chunk = term.last;
   std::uint32_t count = chunk->count.load(std::memory_order_relaxed);
   if (count == chunk->capacity) {
@@ -99,12 +104,13 @@ void HeadTerms::add_posting(Term& term, std::uint32_t row, std::uint32_t payload
     count = 0;
   }
   if (kind_ == TermsKind::sparse) {
-    const auto weight = std::bit_cast<float>(payload);
+    const auto weight = std::bit_cast<float>(posting.payload);
     if (weight < 0) has_negative_ = true;
     if (std::fabs(weight) > term.bound) term.bound = std::fabs(weight);
   }
   chunk->rows()[count] = row;
-  chunk->payloads()[count] = payload;
+  chunk->payloads()[count] = posting.payload;
+  if (kind_ == TermsKind::text) chunk->places()[count] = posting.place;
   chunk->count.store(count + 1, std::memory_order_release);
   ++n_postings_;
 }
@@ -116,9 +122,8 @@ HeadTerms::Row HeadTerms::row(std::uint32_t row) const {
 
 class HeadCursor final : public PostingCursor {
  public:
-  HeadCursor(const HeadTerms::Chunk* chunk, std::uint32_t n_rows, std::string_view name, float bound,
-             std::function<Bytes(std::uint32_t)> value_of)
-      : chunk_(chunk), n_rows_(n_rows), name_(name), bound_(bound), value_of_(std::move(value_of)) {}
+  HeadCursor(const HeadTerms::Chunk* chunk, std::uint32_t n_rows, TermsKind kind, float bound, std::function<Bytes(std::uint32_t)> value_of)
+      : chunk_(chunk), n_rows_(n_rows), is_text_(kind == TermsKind::text), bound_(bound), value_of_(std::move(value_of)) {}
 
   bool next(std::uint32_t first, PostingBlock& block) override {
     block.count = 0;
@@ -129,6 +134,7 @@ class HeadCursor final : public PostingCursor {
         if (row >= n_rows_) return finish(block);
         if (row >= first) {
           block.rows[block.count] = row;
+          if (is_text_) places_[block.count] = chunk_->places()[at_];
           block.tf[block.count++] = chunk_->payloads()[at_];
         }
         ++at_;
@@ -149,26 +155,26 @@ class HeadCursor final : public PostingCursor {
 
   void positions(std::uint32_t i, std::vector<std::uint32_t>& out) override {
     out.clear();
-    TextValueReader reader(value_of_(last_rows_[i]), "a text value");
-    while (reader.next())
-      if (view_of(reader.term()) == name_) {
-        for (std::uint32_t k = 0; k < reader.tf(); ++k) out.push_back(reader.next_position());
-        return;
-      }
+    const Bytes value = value_of_(last_rows_[i]);
+    if (!(value[0] & kTextHasPositions)) return;
+    Bytes rest = value.subspan(places_[i]);
+    std::uint32_t position = 0, gap;
+    for (std::uint32_t k = 0; k < last_tf_[i] && take_varint(rest, gap); ++k) out.push_back(position += gap);
   }
 
  private:
   bool finish(PostingBlock& block) {
     std::copy_n(block.rows, block.count, last_rows_);
+    std::copy_n(block.tf, block.count, last_tf_);
     return block.count > 0;
   }
 
   const HeadTerms::Chunk* chunk_;
   std::uint32_t at_ = 0, n_rows_;
-  std::string_view name_;
+  bool is_text_;
   float bound_;
   std::function<Bytes(std::uint32_t)> value_of_;
-  std::uint32_t last_rows_[kPostingsPerBlock];
+  std::uint32_t last_rows_[kPostingsPerBlock], last_tf_[kPostingsPerBlock], places_[kPostingsPerBlock];
 };
 
 class HeadTermsView final : public TermIndex {
@@ -205,7 +211,7 @@ class HeadTermsView final : public TermIndex {
 
   std::unique_ptr<PostingCursor> postings(const TermInfo& info) const override {
     const auto* term = reinterpret_cast<const HeadTerms::Term*>(info.where);
-    return std::make_unique<HeadCursor>(term->first, n_rows_, term->name, info.bound, [this](std::uint32_t row) {
+    return std::make_unique<HeadCursor>(term->first, n_rows_, head_->kind_, info.bound, [this](std::uint32_t row) {
       std::shared_lock lock(head_->mutex_);
       return head_->row(row).value;
     });
@@ -228,6 +234,25 @@ class HeadTermsView final : public TermIndex {
     lock.unlock();
     std::ranges::sort(found, {}, &HeadTerms::Term::name);
     return found;
+  }
+
+  /// All terms. Most are told apart by how they begin, which lies beside them and not behind two places in memory.
+  std::vector<const HeadTerms::Term*> all_sorted() const {
+    struct Begin {
+      std::uint64_t bytes;
+      const HeadTerms::Term* term;
+    };
+    std::vector<Begin> begins;
+    {
+      std::shared_lock lock(head_->mutex_);
+      begins.reserve(head_->terms_.size());
+      for (const HeadTerms::Term* term : head_->terms_) begins.push_back({first_bytes(term->name), term});
+    }
+    std::ranges::sort(begins, [](const Begin& a, const Begin& b) { return a.bytes != b.bytes ? a.bytes < b.bytes : a.term->name < b.term->name; });
+    std::vector<const HeadTerms::Term*> terms;
+    terms.reserve(begins.size());
+    for (const Begin& begin : begins) terms.push_back(begin.term);
+    return terms;
   }
 
   /// Its df is counted: the list may have grown past this view.
@@ -253,23 +278,56 @@ class HeadTermsView final : public TermIndex {
 /// The terms known when it was made.
 class HeadTermStream final : public TermStream {
  public:
-  explicit HeadTermStream(const HeadTermsView& view) : view_(view), terms_(view.sorted({})) {}
+  explicit HeadTermStream(const HeadTermsView& view) : n_rows_(view.n_rows()), has_positions_(view.has_positions()), terms_(view.all_sorted()) {
+    if (!has_positions_) return;
+    // Side by side, so that finding the value of a row is one look into a near cache.
+    values_.resize(n_rows_);
+    std::shared_lock lock(view.head_->mutex_);
+    for (std::uint32_t row = 0; row < n_rows_; ++row) values_[row] = view.head_->row(row).value;
+  }
   bool next() override {
-    for (; next_ < terms_.size(); ++next_) {
-      info_ = view_.info_of(*terms_[next_]);
-      if (info_.df == 0) continue;  // came later than the view
-      ++next_;
-      return true;
+    while (next_ < terms_.size()) {
+      const HeadTerms::Chunk* chunk = terms_[next_++]->first;
+      // Others came later than the view.
+      if (chunk->count.load(std::memory_order_acquire) && chunk->rows()[0] < n_rows_) return true;
     }
     return false;
   }
   Bytes term() const override { return bytes_of(terms_[next_ - 1]->name); }
-  TermInfo info() const override { return info_; }
+  void append_to(TermList& list, const RowMapping& mapping) override {
+    for (const HeadTerms::Chunk* chunk = terms_[next_ - 1]->first; chunk; chunk = chunk->next.load(std::memory_order_acquire)) {
+      const std::uint32_t count = chunk->count.load(std::memory_order_acquire);
+      for (std::uint32_t i = 0; has_positions_ && i < count && chunk->rows()[i] < n_rows_; ++i)
+        __builtin_prefetch(values_[chunk->rows()[i]].data() + chunk->places()[i]);
+      for (std::uint32_t i = 0; i < count; ++i) {
+        if (chunk->rows()[i] >= n_rows_) return;
+        append(*chunk, i, mapping, list);
+      }
+      if (count < chunk->capacity) return;
+    }
+  }
 
  private:
-  const HeadTermsView& view_;
+  void append(const HeadTerms::Chunk& chunk, std::uint32_t i, const RowMapping& mapping, TermList& list) const {
+    const std::uint32_t row = mapping[chunk.rows()[i]], tf = chunk.payloads()[i];
+    if (row == RowMapping::kDropped) return;
+    list.rows.push_back(row);
+    list.payloads.push_back(tf);
+    if (!has_positions_) return;
+    const Bytes value = values_[chunk.rows()[i]];
+    if (!(value[0] & kTextHasPositions)) throw CorruptionError("some texts of a text index come with positions and some without; restore from a snapshot");
+    Bytes rest = value.subspan(chunk.places()[i]);
+    for (std::uint32_t k = 0; k < tf; ++k) {
+      std::uint32_t gap;
+      if (!take_varint(rest, gap)) throw CorruptionError("the positions of a text value end too early; restore from a snapshot");
+      (k ? list.others : list.firsts).push_back(gap);
+    }
+  }
+
+  std::uint32_t n_rows_;
+  bool has_positions_;
   std::vector<const HeadTerms::Term*> terms_;
-  TermInfo info_;
+  std::vector<Bytes> values_;  // by row, with positions
   std::size_t next_ = 0;
 };
 

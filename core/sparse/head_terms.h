@@ -1,7 +1,7 @@
 // The inverted index of a head: it grows with every append while readers search what was published before.
 //
-// Postings of a term lie in a chain of chunks that never move; a reader stops at the first row it does not know. Positions are not copied: they are
-// read from the values, which the head keeps.
+// Postings of a term lie in a chain of chunks that never move; a reader stops at the first row it does not know. Positions are not copied: of every
+// posting is known where they begin in the row's value, which the head keeps.
 #pragma once
 #include <atomic>
 #include <shared_mutex>
@@ -27,7 +27,7 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
   friend class HeadTermsView;
   friend class HeadCursor;
   friend class HeadTermStream;
-  /// Rows and payloads (tf, or the bits of the weight) lie behind it.
+  /// Rows, payloads (tf, or the bits of the weight) and, of texts, where positions begin in the row's value lie behind it.
   struct Chunk {
     explicit Chunk(std::uint32_t capacity) : capacity(capacity) {}
     const std::uint32_t capacity;
@@ -37,6 +37,8 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
     std::uint32_t* payloads() { return rows() + capacity; }
     const std::uint32_t* rows() const { return reinterpret_cast<const std::uint32_t*>(this + 1); }
     const std::uint32_t* payloads() const { return rows() + capacity; }
+    std::uint32_t* places() { return payloads() + capacity; }
+    const std::uint32_t* places() const { return payloads() + capacity; }
   };
   struct Term {
     Term(std::string_view name, Chunk* first) : name(name), first(first), last(first) {}
@@ -54,14 +56,14 @@ class HeadTerms : public std::enable_shared_from_this<HeadTerms> {
   struct Fresh {
     std::string_view name;
     std::uint64_t hash;
-    std::uint32_t payload;
+    std::uint32_t payload, place;
     Term* term = nullptr;
   };
   Chunk* new_chunk(std::uint32_t capacity);
   void read_text(Bytes value, std::uint32_t& length);
   void read_sparse(Bytes value);
   void find_terms();
-  void add_posting(Term& term, std::uint32_t row, std::uint32_t payload);
+  void add_posting(std::uint32_t row, const Fresh& fresh);
   /// Of a row beyond the last one that has a value: an empty one.
   Row row(std::uint32_t row) const;
 

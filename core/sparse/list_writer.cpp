@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "sparse/bit_packing.h"
 #include "sparse/impacts.h"
@@ -29,33 +28,6 @@ std::uint32_t size32(std::size_t size) {
 }
 
 }  // namespace
-
-void TermList::clear() {
-  rows.clear();
-  payloads.clear();
-  gaps.clear();
-}
-
-void TermList::sort(bool has_positions) {
-  if (std::ranges::is_sorted(rows)) return;
-  std::vector<std::size_t> order(rows.size()), first_gaps(rows.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (std::size_t i = 1; i < rows.size(); ++i) first_gaps[i] = first_gaps[i - 1] + payloads[i - 1];
-  std::ranges::sort(order, {}, [&](std::size_t i) { return rows[i]; });
-  TermList sorted;
-  for (const std::size_t i : order) {
-    sorted.rows.push_back(rows[i]);
-    sorted.payloads.push_back(payloads[i]);
-    if (!has_positions) continue;
-    const auto first = gaps.begin() + static_cast<std::ptrdiff_t>(first_gaps[i]);
-    sorted.gaps.insert(sorted.gaps.end(), first, first + payloads[i]);
-  }
-  *this = std::move(sorted);
-}
-
-ListWriter::Part ListWriter::part_of(const TermList& list, std::size_t begin, std::size_t first_gap) const {
-  return {begin, std::min<std::size_t>(begin + kPostingsPerBlock, list.rows.size()), first_gap};
-}
 
 float ListWriter::bound_of(const TermList& list, const Part& part) const {
   float most = 0;
@@ -83,18 +55,13 @@ void ListWriter::append_block(const TermList& list, const Part& part, std::uint3
   append_run({numbers, n}, out);
 }
 
-/// The first position of each posting, then the gaps of all others: they are of different sizes.
-void ListWriter::append_positions(const TermList& list, const Part& part, std::string& out) const {
-  std::uint32_t firsts[kPostingsPerBlock];
-  std::vector<std::uint32_t> others;
-  std::size_t gap = part.first_gap;
-  for (std::size_t i = part.begin; i < part.end; ++i) {
-    firsts[i - part.begin] = list.gaps[gap];
-    others.insert(others.end(), list.gaps.begin() + static_cast<std::ptrdiff_t>(gap + 1), list.gaps.begin() + static_cast<std::ptrdiff_t>(gap + list.payloads[i]));
-    gap += list.payloads[i];
-  }
-  append_run({firsts, part.end - part.begin}, out);
-  append_in_runs(others, out);
+/// The first position of each posting, then the distances of all others: they are of different sizes.
+std::size_t ListWriter::append_positions(const TermList& list, const Part& part, std::string& out) const {
+  std::size_t end = part.first_other;
+  for (std::size_t i = part.begin; i < part.end; ++i) end += list.payloads[i] - 1;
+  append_run(std::span(list.firsts).subspan(part.begin, part.size()), out);
+  append_in_runs(std::span(list.others).subspan(part.first_other, end - part.first_other), out);
+  return end;
 }
 
 void ListWriter::write_single(const TermList& list, std::string& out) const {
@@ -107,11 +74,12 @@ void ListWriter::write_single(const TermList& list, std::string& out) const {
   append_varint(out, row);
   append_varint(out, payload);
   if (!has_positions_) return;
-  for (const std::uint32_t gap : list.gaps) append_varint(out, gap);
+  append_varint(out, list.firsts[0]);
+  for (const std::uint32_t other : list.others) append_varint(out, other);
 }
 
 void ListWriter::write_short(const TermList& list, std::string& out) {
-  const Part part = part_of(list, 0, 0);
+  const Part part{0, list.rows.size(), 0};
   const float bound = bound_of(list, part);
   if (kind_ == TermsKind::text) out.push_back(static_cast<char>(bound_code(bound, 1)));
   else append_value(out, bound);
@@ -121,32 +89,34 @@ void ListWriter::write_short(const TermList& list, std::string& out) {
 
 void ListWriter::write_long(const TermList& list, std::string& postings, std::string& positions) {
   if (has_positions_) append_value(postings, std::uint64_t{positions.size()});
-  std::vector<std::uint32_t> last_rows, ends, ends_of_positions;
-  std::vector<float> bounds;
-  std::string bodies, bodies_of_positions;
-  std::size_t first_gap = 0;
+  last_rows_.clear();
+  ends_.clear();
+  ends_of_positions_.clear();
+  bounds_.clear();
+  bodies_.clear();
+  bodies_of_positions_.clear();
+  std::size_t first_other = 0;
   for (std::size_t begin = 0; begin < list.rows.size(); begin += kPostingsPerBlock) {
-    const Part part = part_of(list, begin, first_gap);
-    append_block(list, part, begin ? list.rows[begin - 1] + 1 : 0, bodies);
-    last_rows.push_back(list.rows[part.end - 1]);
-    ends.push_back(size32(bodies.size()));
-    bounds.push_back(bound_of(list, part));
+    const Part part{begin, std::min<std::size_t>(begin + kPostingsPerBlock, list.rows.size()), first_other};
+    append_block(list, part, begin ? list.rows[begin - 1] + 1 : 0, bodies_);
+    last_rows_.push_back(list.rows[part.end - 1]);
+    ends_.push_back(size32(bodies_.size()));
+    bounds_.push_back(bound_of(list, part));
     if (!has_positions_) continue;
-    append_positions(list, part, bodies_of_positions);
-    ends_of_positions.push_back(size32(bodies_of_positions.size()));
-    for (std::size_t i = part.begin; i < part.end; ++i) first_gap += list.payloads[i];
+    first_other = append_positions(list, part, bodies_of_positions_);
+    ends_of_positions_.push_back(size32(bodies_of_positions_.size()));
   }
-  const float whole = kind_ == TermsKind::text ? 1 : std::ranges::max(bounds);
+  const float whole = kind_ == TermsKind::text ? 1 : std::ranges::max(bounds_);
   if (kind_ == TermsKind::sparse) append_value(postings, whole);
   const auto append_all = [](std::string& out, const std::vector<std::uint32_t>& numbers) {
     out.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
   };
-  append_all(postings, last_rows);
-  append_all(postings, ends);
-  for (const float bound : bounds) postings.push_back(static_cast<char>(bound_code(bound, whole)));
-  postings += bodies;
-  append_all(positions, ends_of_positions);
-  positions += bodies_of_positions;
+  append_all(postings, last_rows_);
+  append_all(postings, ends_);
+  for (const float bound : bounds_) postings.push_back(static_cast<char>(bound_code(bound, whole)));
+  postings += bodies_;
+  append_all(positions, ends_of_positions_);
+  positions += bodies_of_positions_;
 }
 
 void ListWriter::write(const TermList& list, std::string& entry, std::string& postings, std::string& positions) {

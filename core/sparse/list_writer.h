@@ -9,18 +9,6 @@
 
 namespace vicino {
 
-/// Postings of one term. Filled, written, cleared, and filled again with the next term's.
-struct TermList {
-  std::vector<std::uint32_t> rows;
-  std::vector<std::uint32_t> payloads;  // tf, or the bits of a weight
-  std::vector<std::uint32_t> gaps;      // with positions: of every posting its tf gaps, the first from 0
-
-  std::uint32_t df() const { return static_cast<std::uint32_t>(rows.size()); }
-  void clear();
-  /// Makes rows ascend.
-  void sort(bool has_positions);
-};
-
 class ListWriter {
  public:
   /// lengths: by row; norm: what bounds are made for.
@@ -32,20 +20,25 @@ class ListWriter {
 
  private:
   struct Part {
-    std::size_t begin, end, first_gap;
+    std::size_t begin, end, first_other;
+    std::size_t size() const { return end - begin; }
   };
   void write_single(const TermList& list, std::string& out) const;
   void write_short(const TermList& list, std::string& out);
   void write_long(const TermList& list, std::string& postings, std::string& positions);
   float bound_of(const TermList& list, const Part& part) const;
   void append_block(const TermList& list, const Part& part, std::uint32_t first_row, std::string& out) const;
-  void append_positions(const TermList& list, const Part& part, std::string& out) const;
-  Part part_of(const TermList& list, std::size_t begin, std::size_t first_gap) const;
+  /// Returns where the others of the part end.
+  std::size_t append_positions(const TermList& list, const Part& part, std::string& out) const;
 
   TermsKind kind_;
   bool has_positions_;
   std::span<const std::uint32_t> lengths_;
   const LengthNorm& norm_;
+  // Of the long list being written.
+  std::vector<std::uint32_t> last_rows_, ends_, ends_of_positions_;
+  std::vector<float> bounds_;
+  std::string bodies_, bodies_of_positions_;
 };
 
 }  // namespace vicino

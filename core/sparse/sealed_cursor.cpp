@@ -38,21 +38,31 @@ class SealedCursor final : public PostingCursor {
   }
 
   void positions(std::uint32_t i, std::vector<std::uint32_t>& out) override {
-    read_positions();
-    std::size_t first = 0;
-    for (std::uint32_t k = 0; k < i; ++k) first += given_tf_[k];
-    out.assign(gaps_.begin() + static_cast<std::ptrdiff_t>(first), gaps_.begin() + static_cast<std::ptrdiff_t>(first + given_tf_[i]));
-    std::uint64_t position = 0;
-    for (std::uint32_t& each : out) {
-      position += each;
+    if (!has_positions_) {
+      firsts_.clear();
+      others_.clear();
+      read_positions(given_, firsts_, others_);
+      has_positions_ = true;
+    }
+    std::size_t other = 0;
+    for (std::uint32_t k = 0; k < i; ++k) other += given_tf_[k] - 1;
+    out.assign({firsts_[i]});
+    std::uint64_t position = firsts_[i];
+    for (std::uint32_t k = 1; k < given_tf_[i]; ++k) {
+      position += others_[other++];
       if (position > 0xffffffff) terms_.fail("a position is beyond 32 bits");
-      each = static_cast<std::uint32_t>(position);
+      out.push_back(static_cast<std::uint32_t>(position));
     }
   }
 
-  void append_gaps(const PostingBlock&, std::vector<std::uint32_t>& out) override {
-    read_positions();
-    out.insert(out.end(), gaps_.begin(), gaps_.end());
+  /// Of the whole list.
+  void append_to(TermList& list, const RowMapping& mapping) {
+    PostingBlock block;
+    for (std::uint32_t at = 0; at < list_.n_blocks(); ++at) {
+      next(0, block);
+      if (mapping.is_shift() && block.rows[block.count - 1] < mapping.size()) append_shifted(at, block, mapping.shift(), list);
+      else append_mapped(at, block, mapping, list);
+    }
   }
 
  private:
@@ -61,18 +71,18 @@ class SealedCursor final : public PostingCursor {
   }
 
   void read_single(PostingBlock& block) {
-    ByteReader in(info_.postings, terms_.name_ + ", section terms");
     block.count = 1;
-    block.rows[0] = read_varint(in);
-    if (block.rows[0] >= terms_.n_rows()) in.fail("a posting is of row " + std::to_string(block.rows[0]) + " of " + std::to_string(terms_.n_rows()));
+    Bytes rest = info_.postings;
+    if (!take_varint(rest, block.rows[0]) || (!is_text_ && rest.size() < sizeof(float)) || (is_text_ && !take_varint(rest, block.tf[0])))
+      terms_.fail("the only posting of a term is damaged");
+    if (block.rows[0] >= terms_.n_rows()) terms_.fail("a posting is of row " + std::to_string(block.rows[0]) + " of " + std::to_string(terms_.n_rows()));
     if (!is_text_) {
-      block.weights[0] = in.read<float>();
+      std::memcpy(block.weights, rest.data(), sizeof(float));
       return;
     }
-    given_tf_[0] = block.tf[0] = read_varint(in);
-    if (block.tf[0] == 0) in.fail("a term occurs 0 times in a row that has it");
-    block.tf_max = block.tf[0];
-    positions_ = in.rest();
+    if (block.tf[0] == 0) terms_.fail("a term occurs 0 times in a row that has it");
+    given_tf_[0] = block.tf_max = block.tf[0];
+    positions_ = rest;
   }
 
   void read_block(PostingBlock& block) {
@@ -112,43 +122,65 @@ class SealedCursor final : public PostingCursor {
     return ascends;
   }
 
-  /// The gaps of the block last given, once.
-  void read_positions() {
-    if (has_positions_) return;
-    gaps_.clear();
-    if (info_.df == 1) read_single_positions();
-    else read_block_positions();
-    has_positions_ = true;
+  void append_shifted(std::uint32_t at, const PostingBlock& block, std::uint32_t shift, TermList& list) {
+    const std::size_t before = list.rows.size();
+    list.rows.resize(before + block.count);
+    for (std::uint32_t i = 0; i < block.count; ++i) list.rows[before + i] = block.rows[i] + shift;
+    list.payloads.insert(list.payloads.end(), block.tf, block.tf + block.count);
+    if (terms_.has_positions()) read_positions(at, list.firsts, list.others);
   }
 
-  void read_single_positions() {
-    ByteReader in(positions_, terms_.name_ + ", section terms");
-    for (std::uint32_t i = 0; i < given_tf_[0]; ++i) gaps_.push_back(read_varint(in));
+  void append_mapped(std::uint32_t at, const PostingBlock& block, const RowMapping& mapping, TermList& list) {
+    if (terms_.has_positions()) {
+      firsts_.clear();
+      others_.clear();
+      read_positions(at, firsts_, others_);
+    }
+    auto other = others_.begin();
+    for (std::uint32_t i = 0; i < block.count; ++i) {
+      const std::uint32_t row = mapping[block.rows[i]];
+      const std::uint32_t n_others = terms_.has_positions() ? block.tf[i] - 1 : 0;
+      if (row != RowMapping::kDropped) {
+        list.rows.push_back(row);
+        list.payloads.push_back(block.tf[i]);
+        if (terms_.has_positions()) list.firsts.push_back(firsts_[i]);
+        list.others.insert(list.others.end(), other, other + n_others);
+      }
+      other += n_others;
+    }
   }
 
-  void read_block_positions() {
-    const std::uint32_t count = count_of(given_);
+  /// Appends those of the block last given, whose number is `at`: the first of every posting, and the distances to all others.
+  void read_positions(std::uint32_t at, std::vector<std::uint32_t>& firsts, std::vector<std::uint32_t>& others) {
+    if (info_.df == 1) read_single_positions(firsts, others);
+    else read_block_positions(at, firsts, others);
+  }
+
+  void read_single_positions(std::vector<std::uint32_t>& firsts, std::vector<std::uint32_t>& others) {
+    Bytes rest = positions_;
+    for (std::uint32_t i = 0; i < given_tf_[0]; ++i) {
+      std::uint32_t distance;
+      if (!take_varint(rest, distance)) terms_.fail("the positions of the only posting of a term are damaged");
+      (i ? others : firsts).push_back(distance);
+    }
+  }
+
+  void read_block_positions(std::uint32_t at, std::vector<std::uint32_t>& firsts, std::vector<std::uint32_t>& others) {
+    const std::uint32_t count = count_of(at);
     Bytes run = frequencies_;
     read_run(run, count, given_tf_);  // a second time: few searches ask for positions
-    for (std::uint32_t i = 0; i < count; ++i) ++given_tf_[i];
-    Bytes bytes = list_.is_long() ? list_.positions(terms_.positions_, given_) : positions_;
-    std::uint64_t others = 0;
-    for (std::uint32_t i = 0; i < count; ++i) others += given_tf_[i] - 1;
-    std::uint32_t firsts[kPostingsPerBlock];
+    std::uint64_t n_others = 0;
+    for (std::uint32_t i = 0; i < count; ++i) n_others += given_tf_[i]++;
+    Bytes bytes = list_.is_long() ? list_.positions(terms_.positions_, at) : positions_;
+    const std::size_t first = firsts.size(), other = others.size();
+    firsts.resize(first + count);
     // A run takes a byte at least: more of them than bytes would only be found out after making room for their numbers.
-    if (!read_run(bytes, count, firsts) || others / kRunMax > bytes.size()) terms_.fail("the positions of a block are damaged");
-    others_.resize(others);
-    for (std::size_t at = 0; at < others; at += kRunMax)
-      if (!read_run(bytes, static_cast<std::uint32_t>(std::min<std::size_t>(kRunMax, others - at)), others_.data() + at))
+    if (!read_run(bytes, count, firsts.data() + first) || n_others / kRunMax > bytes.size()) terms_.fail("the positions of a block are damaged");
+    others.resize(other + n_others);
+    for (std::size_t done = 0; done < n_others; done += kRunMax)
+      if (!read_run(bytes, static_cast<std::uint32_t>(std::min<std::size_t>(kRunMax, n_others - done)), others.data() + other + done))
         terms_.fail("the positions of a block are damaged");
     if (!bytes.empty()) terms_.fail("the positions of a block have bytes too many");
-    gaps_.reserve(others + count);
-    auto other = others_.begin();
-    for (std::uint32_t i = 0; i < count; ++i) {
-      gaps_.push_back(firsts[i]);
-      gaps_.insert(gaps_.end(), other, other + (given_tf_[i] - 1));
-      other += given_tf_[i] - 1;
-    }
   }
 
   const Kernels& kernels_ = kernels();
@@ -160,21 +192,11 @@ class SealedCursor final : public PostingCursor {
   std::uint32_t given_tf_[kPostingsPerBlock];  // of the block whose positions were read
   Bytes frequencies_;  // the run of the block last given
   Bytes positions_;    // of a list that is not long
-  std::vector<std::uint32_t> gaps_, others_;
+  std::vector<std::uint32_t> firsts_, others_;  // of the block last given, when has_positions_
 };
 
 std::unique_ptr<PostingCursor> SealedTerms::postings(const TermInfo& term) const { return std::make_unique<SealedCursor>(*this, term); }
 
-void PostingCursor::append_gaps(const PostingBlock& block, std::vector<std::uint32_t>& out) {
-  std::vector<std::uint32_t> places;
-  for (std::uint32_t i = 0; i < block.count; ++i) {
-    positions(i, places);
-    std::uint32_t before = 0;
-    for (const std::uint32_t place : places) {
-      out.push_back(place - before);
-      before = place;
-    }
-  }
-}
+void SealedTerms::append_postings(const TermInfo& term, const RowMapping& mapping, TermList& list) const { SealedCursor(*this, term).append_to(list, mapping); }
 
 }  // namespace vicino

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "sparse/first_bytes.h"
 #include "sparse/sealed_list.h"
 #include "sparse/text_value.h"
 #include "util/byte_io.h"
@@ -16,13 +17,6 @@ bool is_less(Bytes a, Bytes b) { return std::lexicographical_compare(a.begin(), 
 
 /// A sample: more would lie in a farther cache, and opening them costs the first search a wait for memory each.
 constexpr std::size_t kBlocksPerStart = 8;
-
-/// The first eight bytes as a number that is ordered like them.
-std::uint64_t start_of(Bytes term) {
-  std::uint64_t start = 0;
-  for (std::size_t i = 0; i < std::min<std::size_t>(8, term.size()); ++i) start |= std::uint64_t{term[i]} << (56 - 8 * i);
-  return start;
-}
 
 Bytes bytes_of(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
@@ -70,7 +64,8 @@ class SealedTerms::Walk final : public TermStream {
   }
 
   Bytes term() const override { return bytes_of(term_); }
-  TermInfo info() const override { return {0, list_, df_, terms_.bound_of(df_, list_)}; }
+  void append_to(TermList& list, const RowMapping& mapping) override { terms_.append_postings({0, list_, df_, 0}, mapping, list); }
+  TermInfo info() const { return {0, list_, df_, terms_.bound_of(df_, list_)}; }
   /// Terms of the block behind this one.
   std::uint32_t left() const { return left_; }
 
@@ -209,7 +204,7 @@ Bytes SealedTerms::first_term(std::size_t block) const {
 std::span<const std::uint64_t> SealedTerms::starts() const {
   std::call_once(starts_made_, [this] {
     starts_.reserve(blocks_.size() / kBlocksPerStart + 1);
-    for (std::size_t block = 0; block + 1 < blocks_.size(); block += kBlocksPerStart) starts_.push_back(start_of(first_term(block)));
+    for (std::size_t block = 0; block + 1 < blocks_.size(); block += kBlocksPerStart) starts_.push_back(first_bytes(first_term(block)));
     starts_bytes_.store(starts_.capacity() * sizeof(std::uint64_t), std::memory_order_relaxed);
   });
   return starts_;
@@ -218,7 +213,7 @@ std::span<const std::uint64_t> SealedTerms::starts() const {
 /// The last block that does not begin beyond the term.
 std::size_t SealedTerms::block_of(Bytes term) const {
   const auto all = starts();
-  const auto [first, last] = std::ranges::equal_range(all, start_of(term));
+  const auto [first, last] = std::ranges::equal_range(all, first_bytes(term));
   // Terms that begin alike lie between the last block that begins less and the first that begins beyond.
   const auto near_first = static_cast<std::size_t>(first - all.begin()), near_last = static_cast<std::size_t>(last - all.begin());
   std::size_t low = near_first ? (near_first - 1) * kBlocksPerStart : 0, high = std::min(blocks_.size() - 1, near_last * kBlocksPerStart);
@@ -235,11 +230,17 @@ float SealedTerms::bound_of(std::uint32_t df, Bytes list) const {
   if (!parts.is_sound()) fail("the list of a term is too short");
   if (df > 1) return parts.bound();
   // A posting alone has none written down.
-  ByteReader in(list, name_ + ", section terms");
-  const std::uint32_t row = read_varint(in);
+  std::uint32_t row, tf_read = 0;
+  float weight = 0;
+  const bool is_text = kind() == TermsKind::text;
+  if (!take_varint(list, row) || (is_text && !take_varint(list, tf_read)) || (!is_text && list.size() < sizeof weight))
+    fail("the only posting of a term is damaged");
   if (row >= stats_.rows) fail("a posting is of row " + std::to_string(row) + " of " + std::to_string(stats_.rows));
-  if (kind() == TermsKind::sparse) return std::fabs(in.read<float>());
-  const auto tf = static_cast<float>(read_varint(in));
+  if (!is_text) {
+    std::memcpy(&weight, list.data(), sizeof weight);
+    return std::fabs(weight);
+  }
+  const auto tf = static_cast<float>(tf_read);
   return tf / (tf + norm_at_build()(length_of(row))) * 1.000001f;
 }
 
@@ -293,9 +294,9 @@ void SealedTerms::verify() const {
   std::uint32_t n = 0;
   std::uint64_t n_postings = 0;
   std::string before;
-  std::vector<std::uint32_t> gaps;
-  std::vector<std::uint32_t> rows, payloads;
   ImpactsWriter impacts(stats_.rows);
+  const RowMapping all_dropped({});
+  TermList list;
   PostingBlock block;
   for (Walk walk(*this, 0); walk.next();) {
     const Bytes term = walk.term();
@@ -305,21 +306,17 @@ void SealedTerms::verify() const {
     const auto cursor = postings(info);
     std::uint32_t df = 0, last_row;
     float bound;
-    rows.clear();
-    payloads.clear();
+    list.clear();
     for (; cursor->peek(0, bound, last_row) && cursor->next(0, block); df += block.count) {
       verify_block(block, bound);
-      if (impacts_) {
-        rows.insert(rows.end(), block.rows, block.rows + block.count);
-        payloads.insert(payloads.end(), block.tf, block.tf + block.count);
-      }
-      if (!stats_.positions) continue;
-      gaps.clear();
-      cursor->append_gaps(block, gaps);
+      if (!impacts_) continue;
+      list.rows.insert(list.rows.end(), block.rows, block.rows + block.count);
+      list.payloads.insert(list.payloads.end(), block.tf, block.tf + block.count);
     }
     if (df != info.df) fail("a term has " + std::to_string(df) + " postings, its entry says " + std::to_string(info.df));
     n_postings += df;
-    if (impacts_) impacts.add(static_cast<std::uint64_t>(info.postings.data() - postings_.data()), rows, payloads);
+    if (impacts_) impacts.add(static_cast<std::uint64_t>(info.postings.data() - postings_.data()), list.rows, list.payloads);
+    if (stats_.positions) walk.append_to(list, all_dropped);  // reads them
   }
   if (impacts_ && !std::ranges::equal(bytes_of(std::move(impacts).finish()), impacts_.bytes())) fail("section impacts says something else than the postings");
   if (n != stats_.terms) fail("has " + std::to_string(n) + " terms, its stats say " + std::to_string(stats_.terms));

@@ -88,6 +88,7 @@ class SealedTerms final : public TermIndex {
   Bytes first_term(std::size_t block) const;
   std::size_t block_of(Bytes term) const;
   std::span<const std::uint64_t> starts() const;
+  void append_postings(const TermInfo& term, const RowMapping& mapping, TermList& list) const;
   /// The whole list's bound.
   float bound_of(std::uint32_t df, Bytes list) const;
   std::uint32_t length_of(std::uint32_t row) const;

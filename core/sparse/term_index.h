@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "sparse/term_list.h"
 #include "util/bitmap.h"
 #include "util/blob.h"
 
@@ -43,8 +44,6 @@ class PostingCursor {
   virtual bool peek(std::uint32_t first, float& bound, std::uint32_t& last_row) = 0;
   /// Positions of the i-th posting of the block last given. Only for a text index that keeps them.
   virtual void positions(std::uint32_t i, std::vector<std::uint32_t>& out) = 0;
-  /// Appends what lies between the positions of every posting of `block`, the one last given; of each the first from 0.
-  virtual void append_gaps(const PostingBlock& block, std::vector<std::uint32_t>& out);
 };
 
 /// What a term's list is like. For text `bound` is at least tf / (tf + norm) of every posting, with the norm of
@@ -69,7 +68,8 @@ class TermStream {
   /// Moves to the next term, at first to the first one; false at the end.
   virtual bool next() = 0;
   virtual Bytes term() const = 0;
-  virtual TermInfo info() const = 0;
+  /// Appends its postings under the rows that the mapping gives them, with positions where the index has them.
+  virtual void append_to(TermList& list, const RowMapping& mapping) = 0;
 };
 
 class Impacts;

@@ -97,7 +97,8 @@ class TermsBuilder::RowTerms {
       list.payloads.push_back(posting.payload);
       if (first_gaps_.empty()) continue;
       const auto gap = builder_.gaps_.begin() + static_cast<std::ptrdiff_t>(first_gaps_[places_[i]]);
-      list.gaps.insert(list.gaps.end(), gap, gap + posting.payload);
+      list.firsts.push_back(*gap);
+      list.others.insert(list.others.end(), gap + 1, gap + posting.payload);
     }
   }
 
@@ -157,33 +158,11 @@ void TermsBuilder::add(const TermIndex& index, std::span<const std::uint32_t> ma
     std::iota(rows, rows + count, first);
     index.lengths(rows, count, lengths);
     for (std::uint32_t i = 0; i < count; ++i)
-      if (mapping[first + i] != kDropped && lengths[i] != kNoLength) set_length(mapping[first + i], lengths[i]);
+      if (mapping[first + i] != RowMapping::kDropped && lengths[i] != kNoLength) set_length(mapping[first + i], lengths[i]);
   }
   has_negative_ |= index.has_negative();
   if (index.n_valued()) (index.has_positions() ? has_positions_ : lacks_positions_) = true;
-  inputs_.push_back({&index, mapping, nullptr});
-}
-
-void TermsBuilder::gather(Input& input, TermList& list) const {
-  const auto cursor = input.index->postings(input.terms->info());
-  const bool has_positions = input.index->has_positions();
-  std::vector<std::uint32_t> gaps;
-  PostingBlock block;
-  while (cursor->next(0, block)) {
-    gaps.clear();
-    if (has_positions) cursor->append_gaps(block, gaps);
-    auto gap = gaps.begin();
-    for (std::uint32_t i = 0; i < block.count; ++i) {
-      const std::uint32_t row = block.rows[i] < input.mapping.size() ? input.mapping[block.rows[i]] : kDropped;
-      const std::uint32_t n_gaps = has_positions ? block.tf[i] : 0;
-      if (row != kDropped) {
-        list.rows.push_back(row);
-        list.payloads.push_back(block.tf[i]);
-        list.gaps.insert(list.gaps.end(), gap, gap + n_gaps);
-      }
-      gap += n_gaps;
-    }
-  }
+  inputs_.push_back({&index, RowMapping(mapping), nullptr});
 }
 
 void TermsBuilder::append_dictionary(const Cancel& cancel, Image& image, std::uint32_t& n_terms, std::uint64_t& n_postings) {
@@ -210,7 +189,7 @@ void TermsBuilder::append_dictionary(const Cancel& cancel, Image& image, std::ui
     }
     std::erase_if(open, [&](Input* input) {
       if (view_of(input->terms->term()) != term) return false;
-      gather(*input, list);
+      input->terms->append_to(list, input->mapping);
       return !input->terms->next();
     });
     if (list.rows.empty()) continue;

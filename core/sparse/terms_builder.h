@@ -19,7 +19,6 @@ namespace vicino {
 
 class TermsBuilder {
  public:
-  static constexpr std::uint32_t kDropped = 0xffffffff;
   /// Sections of a `.terms` container, see sealed_terms.h.
   using Image = std::vector<std::pair<std::string, std::string>>;
 
@@ -30,7 +29,7 @@ class TermsBuilder {
 
   /// Adds the value of one row. Rows come in any order, each once.
   void add(std::uint32_t row, Bytes value);
-  /// Adds rows of another index: its row i becomes mapping[i], kDropped leaves it out. Both must live until finish.
+  /// Adds rows of another index: its row i becomes mapping[i], RowMapping::kDropped leaves it out. Both must live until finish.
   void add(const TermIndex& index, std::span<const std::uint32_t> mapping);
   /// The same rows and values give the same bytes, whatever way they came.
   Image finish(const Cancel& cancel);
@@ -46,12 +45,11 @@ class TermsBuilder {
   class RowTerms;
   struct Input {
     const TermIndex* index;
-    std::span<const std::uint32_t> mapping;
+    RowMapping mapping;
     std::unique_ptr<TermStream> terms;
   };
   void add_posting(std::string_view term, std::uint32_t row, std::uint32_t payload);
   void set_length(std::uint32_t row, std::uint32_t length);
-  void gather(Input& input, TermList& list) const;
   void append_dictionary(const Cancel& cancel, Image& image, std::uint32_t& n_terms, std::uint64_t& n_postings);
   void append_lengths(Image& image, TermsStats& stats) const;
   void append_presence(Image& image) const;

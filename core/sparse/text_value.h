@@ -16,9 +16,11 @@ namespace vicino {
 constexpr std::uint8_t kTextHasPositions = 1;
 
 inline std::uint32_t read_varint(ByteReader& in) {
-  std::uint64_t value = 0;
-  for (int shift = 0; shift < 35; shift += 7) {
-    const auto byte = in.read<std::uint8_t>();
+  auto byte = in.read<std::uint8_t>();
+  if (byte < 0x80) return byte;  // nearly all
+  std::uint64_t value = byte & 0x7fu;
+  for (int shift = 7; shift < 35; shift += 7) {
+    byte = in.read<std::uint8_t>();
     value |= std::uint64_t{byte & 0x7fu} << shift;
     if (!(byte & 0x80)) {
       if (value > 0xffffffff) break;
@@ -26,6 +28,19 @@ inline std::uint32_t read_varint(ByteReader& in) {
     }
   }
   in.fail("a number is longer than 32 bits");
+}
+
+/// The same off the front of `bytes`; false when they end too early or the number is longer than 32 bits.
+inline bool take_varint(Bytes& bytes, std::uint32_t& value) {
+  std::uint64_t read = 0;
+  for (std::size_t at = 0; at < bytes.size() && at < 5; ++at) {
+    read |= std::uint64_t{bytes[at] & 0x7fu} << (7 * at);
+    if (bytes[at] & 0x80) continue;
+    bytes = bytes.subspan(at + 1);
+    value = static_cast<std::uint32_t>(read);
+    return read <= 0xffffffff;
+  }
+  return false;
 }
 
 inline void append_varint(std::string& out, std::uint32_t value) {
@@ -69,6 +84,8 @@ class TextValueReader {
   }
   Bytes term() const { return term_; }
   std::uint32_t tf() const { return tf_; }
+  /// Of the value: how many bytes were read. Behind a term its positions begin there.
+  std::size_t at() const { return in_.position(); }
   /// The next of tf() ascending positions.
   std::uint32_t next_position() {
     --positions_left_;

@@ -25,9 +25,7 @@ class ByteReader {
     return value;
   }
   Bytes take(std::size_t size) {
-    if (size > bytes_.size() - position_)
-      throw CorruptionError(what_ + ": needs " + std::to_string(size) + " bytes at offset " + std::to_string(position_) + ", has " +
-                            std::to_string(bytes_.size() - position_));
+    if (size > bytes_.size() - position_) [[unlikely]] fail_short(size);
     const Bytes part = bytes_.subspan(position_, size);
     position_ += size;
     return part;
@@ -38,6 +36,12 @@ class ByteReader {
   [[noreturn]] void fail(const std::string& message) const { throw CorruptionError(what_ + ": " + message); }
 
  private:
+  /// Apart, so that what is read often stays small enough to be inlined.
+  [[noreturn, gnu::noinline, gnu::cold]] void fail_short(std::size_t size) const {
+    throw CorruptionError(what_ + ": needs " + std::to_string(size) + " bytes at offset " + std::to_string(position_) + ", has " +
+                          std::to_string(bytes_.size() - position_));
+  }
+
   Bytes bytes_;
   std::size_t position_ = 0;
   std::string what_;
