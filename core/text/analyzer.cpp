@@ -2,70 +2,107 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
-#include "sparse/text_value.h"
 #include "text/characters.h"
+#include "util/errors.h"
 
 namespace vicino::text {
 
 namespace {
 
-constexpr std::uint32_t kEnd = 0xffffffff;
 /// Positions between the items of one document, so that no phrase runs over them.
 constexpr std::uint32_t kItemGap = 100;
 constexpr std::size_t kMemoBytesMax = std::size_t{96} << 20;
 /// Documents are placed and written in slices of about this much text, so that what is held between is small.
-constexpr std::size_t kSliceBytes = std::size_t{1} << 20;
+constexpr std::size_t kSliceBytes = std::size_t{2} << 20;
 /// The language of a text is clear after this many words.
 constexpr std::size_t kWordsDetected = 512;
 
-std::uint64_t start_of(std::string_view term) {
-  std::uint64_t start = 0;
-  for (std::size_t i = 0; i < 8; ++i) start = start << 8 | (i < term.size() ? static_cast<unsigned char>(term[i]) : 0);
-  return start;
-}
+bool has_capitals(std::string_view word) { return std::any_of(word.begin(), word.end(), [](char c) { return c >= 'A' && c <= 'Z'; }); }
 
 }  // namespace
 
-Analyzer::Analyzer(Rules rules, Stemmer stemmer) : rules_(std::move(rules)), stemmer_(std::move(stemmer)), stop_words_(rules_.languages) {}
+Analyzer::Analyzer(Rules rules, Stemmer stemmer) : rules_(std::move(rules)), stemmer_(std::move(stemmer)), stop_words_(rules_.languages) {
+  queries_.is_of_queries = true;
+}
+
+std::size_t Analyzer::Memo::size_bytes() const {
+  std::size_t size = plain.size_bytes() + others.size_bytes() + plain_keys.size() * sizeof(PlainWords::Key);
+  size += words.size() * (sizeof(MemoWord) + sizeof(std::uint16_t)) + of_others.size() * sizeof(std::uint32_t);
+  for (const Forms& each : languages) size += each.words.size() * sizeof(WordForms) + each.forms.size() * sizeof(TermForm);
+  return size;
+}
 
 void Analyzer::forget_when_full() {
-  if (documents_.size_bytes + queries_.size_bytes + documents_.keys.size_bytes() + queries_.keys.size_bytes() + terms_.size_bytes() < kMemoBytesMax) return;
+  documents_.fresh.clear();
+  queries_.fresh.clear();
+  if (documents_.size_bytes() + queries_.size_bytes() + terms_.size_bytes() < kMemoBytesMax) return;
   documents_ = {};
   queries_ = {};
+  queries_.is_of_queries = true;
   terms_ = {};
-  term_starts_.clear();
 }
 
-std::uint32_t Analyzer::term_id(const std::string& term) {
-  const std::uint32_t id = terms_.add(term);
-  if (id == term_starts_.size()) term_starts_.push_back(start_of(term));
-  return id;
-}
-
-std::uint32_t Analyzer::remember(Memo& memo, std::string_view word, bool for_query) {
-  const std::uint32_t id = memo.keys.add(word);
-  if (id < memo.words.size()) return id;
+std::uint32_t Analyzer::remember_plain(Memo& memo, const Sought& sought) {
+  const std::uint32_t known = memo.plain.find(sought.key, sought.hash);
+  if (known != PlainWords::kNone) return known;
+  const auto id = static_cast<std::uint32_t>(memo.words.size());
+  const std::string word = PlainWords::text_of(sought.key);
   MemoWord entry;
-  entry.pieces = pieces_of(word, rules_.words, for_query);
-  entry.stop_words_of = stop_words_.of(to_utf8(entry.pieces.normal));
-  entry.is_ascii = std::all_of(word.begin(), word.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-  memo.size_bytes += sizeof(MemoWord) + 4 * entry.pieces.normal.size();
-  for (const Piece& piece : entry.pieces.pieces) memo.size_bytes += sizeof(Piece) + sizeof(TermForm) + 4 * piece.text.size();
-  memo.n_positions.push_back(entry.pieces.n_positions);
-  memo.words.push_back(std::move(entry));
+  entry.stop_words_of = stop_words_.of(word);
+  entry.key = static_cast<std::uint32_t>(memo.plain_keys.size());
+  entry.script = info_of(static_cast<unsigned char>(word[0])).script();
+  entry.is_plain = true;
+  entry.is_letter = word.size() == 1;
+  memo.plain_keys.push_back(sought.key);
+  memo.plain.add(sought.key, sought.hash, id);
+  memo.words.push_back(entry);
+  memo.n_positions.push_back(1);
   return id;
 }
 
-void Analyzer::place(Memo& memo, std::string_view text, std::uint32_t at, bool for_query, Placed& out) {
+std::uint32_t Analyzer::remember(Memo& memo, std::string_view word) {
+  const std::uint32_t key = memo.others.add(word);
+  if (key < memo.of_others.size()) return memo.of_others[key];
+  const auto id = static_cast<std::uint32_t>(memo.words.size());
+  Pieces pieces = pieces_of(word, rules_.words, memo.is_of_queries);
+  MemoWord entry;
+  entry.stop_words_of = stop_words_.of(to_utf8(pieces.normal));
+  entry.key = key;
+  entry.script = pieces.script;
+  entry.is_ascii = std::all_of(word.begin(), word.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  entry.is_letter = pieces.normal.size() <= 1;
+  memo.of_others.push_back(id);
+  memo.words.push_back(entry);
+  memo.n_positions.push_back(pieces.n_positions);
+  memo.fresh.push_back(std::move(pieces));
+  return id;
+}
+
+void Analyzer::place(Memo& memo, std::string_view text, std::uint32_t at, Placed& out) {
   const std::size_t before = out.words.size();
-  append_words(text, rules_.words, for_query, out.words);
+  append_words(text, rules_.words, memo.is_of_queries, out.words);
   // All words of a text wait for memory together.
-  for (std::size_t i = before; i < out.words.size(); ++i)
-    memo.keys.prefetch(StringTable::hash_of(text.substr(out.words[i].begin, out.words[i].end - out.words[i].begin)));
+  sought_.resize(out.words.size() - before);
+  for (std::size_t i = before; i < out.words.size(); ++i) {
+    Word& word = out.words[i];
+    const std::size_t size = word.end - word.begin;
+    word.is_plain = word.is_plain && rules_.words.tokenizer == Tokenizer::words && size <= PlainWords::kBytesMax;
+    // For the vote on a language a word and its capitalized form are two.
+    word.is_plain = word.is_plain && !(rules_.detects && has_capitals(text.substr(word.begin, size)));
+    if (word.is_plain) {
+      Sought& sought = sought_[i - before];
+      sought.key = PlainWords::key_of(text.substr(word.begin), size);
+      sought.hash = PlainWords::hash_of(sought.key);
+      memo.plain.prefetch(sought.hash);
+    } else {
+      memo.others.prefetch(StringTable::hash_of(text.substr(word.begin, size)));
+    }
+  }
   for (std::size_t i = before; i < out.words.size(); ++i) {
     const Word& word = out.words[i];
-    const std::uint32_t id = remember(memo, text.substr(word.begin, word.end - word.begin), for_query);
+    const std::uint32_t id = word.is_plain ? remember_plain(memo, sought_[i - before]) : remember(memo, text.substr(word.begin, word.end - word.begin));
     out.tokens.push_back({id, at});
     at += memo.n_positions[id];
   }
@@ -79,10 +116,10 @@ std::size_t Analyzer::detect(const Memo& memo, std::span<const Token> tokens) co
   seen.clear();
   for (const Token& token : tokens.first(std::min(tokens.size(), kWordsDetected))) {
     const MemoWord& word = memo.words[token.word];
-    const LanguageSet stop_words_of = word.pieces.normal.size() > 1 ? word.stop_words_of : 0;
+    const LanguageSet stop_words_of = word.is_letter ? 0 : word.stop_words_of;
     const bool is_new = stop_words_of && std::find(seen.begin(), seen.end(), token.word) == seen.end();
     if (is_new) seen.push_back(token.word);
-    votes.add(word.pieces.script, stop_words_of, word.is_ascii, is_new);
+    votes.add(word.script, stop_words_of, word.is_ascii, is_new);
   }
   return votes.winner(rules_.languages);
 }
@@ -92,39 +129,63 @@ const Analyzer::TermForm* Analyzer::forms_of(const Memo& memo, std::size_t langu
   return forms.forms.data() + (forms.words[word].first - 1);
 }
 
+Pieces Analyzer::pieces_of_word(const Memo& memo, const MemoWord& word) const {
+  if (word.is_plain) {
+    Pieces plain;
+    plain.pieces.push_back({to_characters(PlainWords::text_of(memo.plain_keys[word.key])), 0, Form::exact, true});
+    plain.n_positions = 1;
+    return plain;
+  }
+  const std::size_t first_fresh = memo.of_others.size() - memo.fresh.size();
+  return word.key >= first_fresh ? memo.fresh[word.key - first_fresh] : pieces_of(memo.others[word.key], rules_.words, memo.is_of_queries);
+}
+
 void Analyzer::resolve(Memo& memo, std::size_t language, std::span<const std::uint32_t> words) {
   const bool is_known = language < rules_.languages.size();
   const bool stems = is_known && rules_.languages[language].stems;
   const bool folds = is_known && rules_.languages[language].folds_accents && rules_.words.accents == Accents::both;
+  std::vector<Pieces> pieces_of_words(words.size());
   std::vector<std::string> asked, stemmed;
-  if (stems) {
-    for (const std::uint32_t word : words)
-      for (const Piece& piece : memo.words[word].pieces.pieces)
-        if (piece.stems) asked.push_back(to_utf8(piece.text));
-    if (!asked.empty()) stemmed = stemmer_(language, asked);
-    if (stemmed.size() != asked.size())
-      throw InvalidArgument("the stemmer was given " + std::to_string(asked.size()) + " words and returned " + std::to_string(stemmed.size()));
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const MemoWord& word = memo.words[words[i]];
+    if (word.is_plain && stems) {
+      asked.push_back(PlainWords::text_of(memo.plain_keys[word.key]));
+      continue;
+    }
+    pieces_of_words[i] = pieces_of_word(memo, word);
+    for (const Piece& piece : pieces_of_words[i].pieces)
+      if (stems && piece.stems) asked.push_back(to_utf8(piece.text));
   }
+  if (!asked.empty()) stemmed = stemmer_(language, asked);
+  if (stemmed.size() != asked.size())
+    throw InvalidArgument("the stemmer was given " + std::to_string(asked.size()) + " words and returned " + std::to_string(stemmed.size()));
   Forms& forms = memo.languages[language];
   std::size_t next = 0;
-  for (const std::uint32_t word : words) {
-    forms.words[word] = {static_cast<std::uint32_t>(forms.forms.size() + 1), memo.words[word].pieces.n_positions, (memo.words[word].stop_words_of >> language & 1) != 0};
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::uint32_t word = words[i];
+    WordForms& known = forms.words[word];
+    known = {static_cast<std::uint32_t>(forms.forms.size() + 1), kEnd, memo.n_positions[word], (memo.words[word].stop_words_of >> language & 1) != 0};
     const std::size_t begin = forms.forms.size();
-    const auto& pieces = memo.words[word].pieces.pieces;
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      const Piece& piece = pieces[i];
+    if (memo.words[word].is_plain && stems) {
+      const std::string& term = stemmed[next].empty() ? asked[next] : stemmed[next];
+      ++next;
+      forms.forms.push_back({terms_.add(term), 0, Form::exact});
+    }
+    const auto& pieces = pieces_of_words[i].pieces;
+    for (std::size_t k = 0; k < pieces.size(); ++k) {
+      const Piece& piece = pieces[k];
       const bool is_stemmed = stems && piece.stems;
       const std::string& text = is_stemmed ? stemmed[next++] : std::string();
       const std::string term = is_stemmed && !text.empty() ? term_of(to_characters(text)) : term_of(piece.text);
       // A piece's folded form follows it where it has one; in such a language that is the word itself.
-      if (folds && i + 1 < pieces.size() && pieces[i + 1].form == Form::folded && piece.form != Form::folded) continue;
-      const TermForm form{term_id(term), piece.offset, folds && piece.form == Form::folded ? Form::exact : piece.form};
+      if (folds && k + 1 < pieces.size() && pieces[k + 1].form == Form::folded && piece.form != Form::folded) continue;
+      const TermForm form{terms_.add(term), piece.offset, folds && piece.form == Form::folded ? Form::exact : piece.form};
       const bool is_new = std::none_of(forms.forms.begin() + static_cast<std::ptrdiff_t>(begin), forms.forms.end(),
                                        [&](const TermForm& other) { return other.term == form.term && other.offset == form.offset; });
       if (is_new) forms.forms.push_back(form);
     }
+    if (forms.forms.size() == begin + 1 && forms.forms[begin].offset == 0) known.term = forms.forms[begin].term;
     forms.forms.push_back({kEnd, 0, Form::exact});
-    memo.size_bytes += sizeof(TermForm);
   }
 }
 
@@ -147,47 +208,20 @@ void Analyzer::require(Memo& memo, std::size_t language, std::span<const Token> 
   }
 }
 
-void Analyzer::append_value(std::span<const Token> tokens, std::size_t language, bool positions, std::string& out) {
-  occurrences_.clear();
+void Analyzer::write_document(std::span<const Token> tokens, std::size_t language, bool is_present) {
   std::uint32_t length = 0;
   const Forms& forms = documents_.languages[language];
   for (const Token& token : tokens) {
     const WordForms word = forms.words[token.word];
     // Stop words say nothing of how much a text holds: they are kept for phrases and not counted.
     if (!(rules_.leaves_stop_words_out && word.is_stop_word)) length += word.n_positions;
-    for (const TermForm* form = forms.forms.data() + (word.first - 1); form->term != kEnd; ++form)
-      occurrences_.push_back(std::uint64_t{form->term} << 32 | (token.position + form->offset));
-  }
-  std::sort(occurrences_.begin(), occurrences_.end());
-  struct Group {
-    std::uint64_t start;
-    std::uint32_t term, first, last;
-  };
-  static thread_local std::vector<Group> groups;
-  groups.clear();
-  for (std::uint32_t i = 0; i < occurrences_.size();) {
-    const auto term = static_cast<std::uint32_t>(occurrences_[i] >> 32);
-    const std::uint32_t first = i;
-    while (i < occurrences_.size() && occurrences_[i] >> 32 == term) ++i;
-    groups.push_back({term_starts_[term], term, first, i});
-  }
-  std::sort(groups.begin(), groups.end(),
-            [&](const Group& a, const Group& b) { return a.start != b.start ? a.start < b.start : terms_[a.term] < terms_[b.term]; });
-  out.push_back(static_cast<char>(positions ? kTextHasPositions : 0));
-  append_varint(out, length);
-  append_varint(out, static_cast<std::uint32_t>(groups.size()));
-  for (const Group& group : groups) {
-    const std::string_view term = terms_[group.term];
-    append_varint(out, static_cast<std::uint32_t>(term.size()));
-    out.append(term);
-    append_varint(out, group.last - group.first);
-    std::uint32_t before = 0;
-    for (std::uint32_t i = group.first; positions && i < group.last; ++i) {
-      const auto position = static_cast<std::uint32_t>(occurrences_[i]);
-      append_varint(out, position - before);
-      before = position;
+    if (word.term != kEnd) {
+      writer_.add(word.term, token.position);
+      continue;
     }
+    for (const TermForm* form = forms.forms.data() + (word.first - 1); form->term != kEnd; ++form) writer_.add(form->term, token.position + form->offset);
   }
+  writer_.end_document(is_present, length);
 }
 
 void Analyzer::analyze_slice(std::span<const Document> documents, bool positions, Values& out) {
@@ -197,7 +231,7 @@ void Analyzer::analyze_slice(std::span<const Document> documents, bool positions
   for (const Document& document : documents) {
     std::uint32_t at = 0;
     for (const std::string_view item : document.items) {
-      place(documents_, item, at, false, placed);
+      place(documents_, item, at, placed);
       at = placed.n_positions + kItemGap;
     }
     placed.words.clear();
@@ -219,11 +253,10 @@ void Analyzer::analyze_slice(std::span<const Document> documents, bool positions
                       placed.tokens.begin() + static_cast<std::ptrdiff_t>(bounds[i + 1]));
     require(documents_, language, tokens);
   }
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    const auto own = std::span<const Token>(placed.tokens).subspan(bounds[i], bounds[i + 1] - bounds[i]);
-    if (documents[i].present) append_value(own, languages[i], positions, out.data);
-    out.offsets.push_back(out.data.size());
-  }
+  writer_.begin(terms_);
+  for (std::size_t i = 0; i < documents.size(); ++i)
+    write_document(std::span<const Token>(placed.tokens).subspan(bounds[i], bounds[i + 1] - bounds[i]), languages[i], documents[i].present);
+  writer_.write(positions, out.data, out.offsets);
 }
 
 void Analyzer::analyze(std::span<const Document> documents, bool positions, Values& out) {
@@ -251,7 +284,7 @@ std::vector<std::size_t> Analyzer::languages_for(LanguageSet languages, const Me
 std::vector<QueryWord> Analyzer::query(std::string_view text, LanguageSet languages) {
   forget_when_full();
   Placed placed;
-  place(queries_, text, 0, true, placed);
+  place(queries_, text, 0, placed);
   const std::vector<std::size_t> through = languages_for(languages, queries_, placed.tokens);
   for (const std::size_t language : through) require(queries_, language, placed.tokens);
   const std::size_t own = detect(queries_, placed.tokens);
@@ -272,7 +305,7 @@ std::vector<QueryWord> Analyzer::query(std::string_view text, LanguageSet langua
     const Token& token = placed.tokens[i];
     if (!keeps_all && is_stop_word(token)) continue;
     const std::size_t begin = out.size();
-    for (std::uint32_t offset = 0; offset < queries_.words[token.word].pieces.n_positions; ++offset)
+    for (std::uint32_t offset = 0; offset < queries_.n_positions[token.word]; ++offset)
       out.push_back({token.position + offset, placed.words[i].begin, placed.words[i].end, {}});
     for (const std::size_t language : through) {
       for (const TermForm* form = forms_of(queries_, language, token.word); form->term != kEnd; ++form) {
@@ -294,7 +327,7 @@ std::vector<QueryWord> Analyzer::query(std::string_view text, LanguageSet langua
 std::vector<Span> Analyzer::spans(std::string_view text, LanguageSet languages) {
   forget_when_full();
   Placed placed;
-  place(documents_, text, 0, false, placed);
+  place(documents_, text, 0, placed);
   const std::vector<std::size_t> through = languages_for(languages, documents_, placed.tokens);
   for (const std::size_t language : through) require(documents_, language, placed.tokens);
   std::vector<Span> out;
@@ -306,7 +339,7 @@ std::vector<Span> Analyzer::spans(std::string_view text, LanguageSet languages) 
     return character;
   };
   for (std::size_t i = 0; i < placed.tokens.size(); ++i) {
-    const auto [begin, end] = placed.words[i];
+    const std::size_t begin = placed.words[i].begin, end = placed.words[i].end;
     const std::string_view word = text.substr(begin, end - begin);
     const std::size_t first = is_of_run(word) ? begin + character_end(word) : end;
     const std::size_t at = characters_to(begin), until_first = characters_to(first);
@@ -326,7 +359,7 @@ std::vector<Span> Analyzer::spans(std::string_view text, LanguageSet languages) 
 std::size_t Analyzer::language_of(std::string_view text) {
   forget_when_full();
   Placed placed;
-  place(documents_, text, 0, false, placed);
+  place(documents_, text, 0, placed);
   return detect(documents_, placed.tokens);
 }
 

@@ -1,7 +1,7 @@
 // An analyzer: texts to the values a text index stores (sparse/text_value.h), queries to weighted terms, source text to spans.
 //
-// Everything that a word becomes is worked out once and remembered by the word's bytes: breaking, folding, splitting and stemming cost one look
-// into a table for all but the first time. The stemmer is the caller's (`Stemmer`): it is asked once for all unknown words of a batch.
+// Everything that a word becomes is worked out once and remembered by the word's bytes, of plain words by their letters (plain_words.h): folding, splitting and
+// stemming cost one look into a table for all but the first time. The stemmer is the caller's (`Stemmer`): it is asked once for all unknown words of a batch.
 // The memo is bounded; when it is full it begins anew, which changes nothing but time.
 //
 // Not safe to call from several threads at once: the binding keeps a lock.
@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "text/languages.h"
+#include "text/plain_words.h"
+#include "text/value_writer.h"
 #include "text/words.h"
 #include "util/string_table.h"
 
@@ -73,10 +75,13 @@ class Analyzer {
   std::size_t language_of(std::string_view text);
 
  private:
+  static constexpr std::uint32_t kEnd = 0xffffffff;
   struct MemoWord {
-    Pieces pieces;
     LanguageSet stop_words_of = 0;
-    bool is_ascii = true;
+    std::uint32_t key = 0;  // in the table of its kind
+    Script script = Script::other;
+    bool is_plain = false, is_ascii = true;
+    bool is_letter = false;  // a single one
   };
   struct TermForm {
     std::uint32_t term;
@@ -85,7 +90,8 @@ class Analyzer {
   };
   /// What is asked of a word each time it occurs, small for the cache's sake.
   struct WordForms {
-    std::uint32_t first = 0;  // 1 + index of its first form, 0 while unknown
+    std::uint32_t first = 0;    // 1 + index of its first form, 0 while unknown
+    std::uint32_t term = kEnd;  // of a word that is one term at its own position
     std::uint16_t n_positions = 0;
     bool is_stop_word = false;
   };
@@ -95,11 +101,16 @@ class Analyzer {
     std::vector<TermForm> forms;  // a word's forms end before one with term kEnd
   };
   struct Memo {
-    StringTable keys;
+    bool is_of_queries = false;
+    PlainWords plain;
+    std::vector<PlainWords::Key> plain_keys;
+    StringTable others;                    // by their bytes
+    std::vector<std::uint32_t> of_others;  // their words
     std::vector<MemoWord> words;
-    std::vector<std::uint16_t> n_positions;  // of the words, for the same reason
+    std::vector<std::uint16_t> n_positions;  // of the words, apart for the cache's sake
     std::vector<Forms> languages;
-    std::size_t size_bytes = 0;
+    std::vector<Pieces> fresh;  // of the others that came last, until they have been resolved
+    std::size_t size_bytes() const;
   };
   struct Token {
     std::uint32_t word, position;
@@ -110,16 +121,23 @@ class Analyzer {
     std::uint32_t n_positions = 0;
   };
 
+  /// A plain word of the text being placed.
+  struct Sought {
+    PlainWords::Key key;
+    std::uint64_t hash;
+  };
+
   void forget_when_full();
-  std::uint32_t remember(Memo& memo, std::string_view word, bool for_query);
-  void place(Memo& memo, std::string_view text, std::uint32_t at, bool for_query, Placed& out);
+  std::uint32_t remember_plain(Memo& memo, const Sought& word);
+  std::uint32_t remember(Memo& memo, std::string_view word);
+  void place(Memo& memo, std::string_view text, std::uint32_t at, Placed& out);
   std::size_t detect(const Memo& memo, std::span<const Token> tokens) const;
   void resolve(Memo& memo, std::size_t language, std::span<const std::uint32_t> words);
   void require(Memo& memo, std::size_t language, std::span<const Token> tokens);
   const TermForm* forms_of(const Memo& memo, std::size_t language, std::uint32_t word) const;
-  void append_value(std::span<const Token> tokens, std::size_t language, bool positions, std::string& out);
+  Pieces pieces_of_word(const Memo& memo, const MemoWord& word) const;
+  void write_document(std::span<const Token> tokens, std::size_t language, bool is_present);
   void analyze_slice(std::span<const Document> documents, bool positions, Values& out);
-  std::uint32_t term_id(const std::string& term);
   std::vector<std::size_t> languages_for(LanguageSet languages, const Memo& memo, std::span<const Token> tokens) const;
 
   Rules rules_;
@@ -127,8 +145,8 @@ class Analyzer {
   StopWords stop_words_;
   Memo documents_, queries_;
   StringTable terms_;
-  std::vector<std::uint64_t> term_starts_;  // the first eight bytes of each term, for comparing
-  std::vector<std::uint64_t> occurrences_;  // scratch
+  ValueWriter writer_;
+  std::vector<Sought> sought_;  // scratch
 };
 
 }  // namespace vicino::text

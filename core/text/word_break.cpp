@@ -1,7 +1,5 @@
 #include "text/word_break.h"
 
-#include <array>
-
 #include "text/characters.h"
 
 namespace vicino::text {
@@ -52,27 +50,11 @@ bool continues(WordBreak before, WordBreak previous, WordBreak next, std::string
   }
 }
 
-/// For ASCII: 1 letters, digits and the underscore, which always join; 2 where a word of these ends whatever follows.
-constexpr std::array<std::uint8_t, 128> kAscii = [] {
-  std::array<std::uint8_t, 128> kinds{};
-  for (std::size_t c = 0; c < 128; ++c) {
-    const bool joins = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
-    const bool mid = c == '\'' || c == '.' || c == ',' || c == ':' || c == ';';
-    kinds[c] = joins ? 1 : mid ? 0 : 2;
-  }
-  return kinds;
-}();
-
 }  // namespace
 
 std::size_t segment_end(std::string_view text, std::size_t begin) {
+  if (const AsciiSegment segment = ascii_segment(text, begin); segment.end) return segment.end;
   std::size_t at = begin;
-  const auto kind = [&] { return static_cast<unsigned char>(text[at]) < 0x80 ? kAscii[static_cast<unsigned char>(text[at])] : std::uint8_t{0}; };
-  if (kind() == 1) {
-    while (at < text.size() && kind() == 1) ++at;
-    if (at == text.size() || kind() == 2) return at;
-    at = begin;
-  }
   CharacterInfo info = info_of(next_character(text, at));
   WordBreak before = other, previous = info.word_break(), last = previous;
   if (previous == cr) return at < text.size() && text[at] == '\n' ? at + 1 : at;

@@ -45,10 +45,10 @@ bool is_sought(std::string_view segment) {
 void append_segment(std::string_view text, std::size_t begin, std::size_t end, const WordRules& rules, std::vector<Word>& words) {
   for (std::size_t at = begin; rules.tokenizer == Tokenizer::code && at < end; ++at) {
     if (text[at] != '.' && text[at] != ':' && text[at] != '\'') continue;
-    if (at > begin) words.push_back({begin, at});
+    if (at > begin) words.push_back({begin, at, false});
     begin = at + 1;
   }
-  if (begin < end) words.push_back({begin, end});
+  if (begin < end) words.push_back({begin, end, false});
 }
 
 /// The pairs of neighboring characters of a run, each with its marks, and the last character.
@@ -57,11 +57,11 @@ void append_pairs(std::string_view text, std::size_t begin, std::size_t end, boo
   const bool is_pair = middle < end;
   while (middle < end) {
     const std::size_t next = middle + character_end(text.substr(middle, end - middle));
-    words.push_back({begin, next});
+    words.push_back({begin, next, false});
     begin = middle;
     middle = next;
   }
-  if (!is_pair || !for_query) words.push_back({begin, end});
+  if (!is_pair || !for_query) words.push_back({begin, end, false});
 }
 
 bool is_apostrophe(char32_t character) { return character == U'\'' || character == 0x2019 || character == 0x02bc; }
@@ -204,18 +204,33 @@ bool is_of_run(std::string_view word) {
 
 void append_words(std::string_view text, const WordRules& rules, bool for_query, std::vector<Word>& words) {
   if (rules.tokenizer == Tokenizer::keyword) {
-    if (!text.empty()) words.push_back({0, text.size()});
+    if (!text.empty()) words.push_back({0, text.size(), false});
     return;
   }
   int group = 0;
   std::size_t run = 0;
+  const auto end_run = [&](std::size_t end) {
+    if (group) append_pairs(text, run, end, for_query, words);
+    group = 0;
+  };
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t begin = at;
+    const AsciiKind kind = ascii_kind(text, at);
+    // Nearly all of most texts: spaces and punctuation between words of ASCII, and these words.
+    if (kind < AsciiKind::wide && (at + 1 == text.size() || ascii_kind(text, at + 1) != AsciiKind::wide)) {
+      end_run(begin);
+      ++at;
+      continue;
+    }
+    if (const AsciiSegment segment = ascii_segment(text, begin); segment.end && segment.is_plain) {
+      end_run(begin);
+      words.push_back({begin, at = segment.end, true});
+      continue;
+    }
     const auto first = static_cast<unsigned char>(text[at]);
     at = segment_end(text, begin);
     if (first < 0x80) {
-      if (group) append_pairs(text, run, begin, for_query, words);
-      group = 0;
+      end_run(begin);
       const bool is_plain = (first >= '0' && first <= '9') || ((first | 0x20) >= 'a' && (first | 0x20) <= 'z');
       if (is_plain || (at > begin + 1 && is_sought(text.substr(begin, at - begin)))) append_segment(text, begin, at, rules, words);
       continue;
@@ -223,13 +238,13 @@ void append_words(std::string_view text, const WordRules& rules, bool for_query,
     std::size_t after = begin;
     const int here = run_group(info_of(next_character(text, after)));
     if (here != group) {
-      if (group) append_pairs(text, run, begin, for_query, words);
+      end_run(begin);
       group = here;
       run = begin;
     }
     if (group == 0 && is_sought(text.substr(begin, at - begin))) append_segment(text, begin, at, rules, words);
   }
-  if (group) append_pairs(text, run, text.size(), for_query, words);
+  end_run(text.size());
 }
 
 Pieces pieces_of(std::string_view word, const WordRules& rules, bool for_query) {

@@ -27,6 +27,7 @@ struct WordRules {
 
 struct Word {
   std::size_t begin = 0, end = 0;  // bytes of the source
+  bool is_plain = false;           // letters and digits of ASCII, as the word break leaves them
 };
 
 /// Appends the words of a text, front to back. Those of scripts without spaces overlap. A query's run does not end with its last character: the
