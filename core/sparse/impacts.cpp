@@ -29,9 +29,16 @@ std::uint8_t bound_code(float bound, float whole) {
 
 std::optional<float> ImpactList::weight(std::uint32_t row, const std::string& what) const {
   const std::uint32_t window = row / kImpactWindow;
-  const std::uint16_t *first = places + begin(window), *last = places + ends[window];
-  const std::uint16_t* found = std::lower_bound(first, last, static_cast<std::uint16_t>(row % kImpactWindow));
-  if (found == last || *found != row % kImpactWindow) return std::nullopt;
+  const auto place = static_cast<std::uint16_t>(row % kImpactWindow);
+  const std::uint16_t *found = places + begin(window), *const last = places + ends[window];
+  // A binary search without branches: where a row lies cannot be foreseen, and half of them would be taken wrongly.
+  for (std::size_t left = ends[window] - begin(window); left > 1;) {
+    const std::size_t half = left / 2;
+    found += found[half - 1] < place ? half : 0;
+    left -= half;
+  }
+  found += found < last && *found < place;
+  if (found == last || *found != place) return std::nullopt;
   const auto at = static_cast<std::uint32_t>(found - places), block = at / kPostingsPerBlock;
   const std::size_t count = std::min(kPostingsPerBlock, df - block * kPostingsPerBlock);
   const Bytes body = postings.body(block);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from vicino.env import Env
 from vicino.errors import InvalidArgument, MemoryLimitError
 from vicino.filter.compile import compile_filter
 from vicino.filter.model import And, Condition, Not, Range
-from vicino.filter.parse import Where, parse_where
+from vicino.filter.parse import Where, parse_where, spelling_of
 from vicino.filter.paths import check_known_paths, check_path
 from vicino.filter.render import render
 from vicino.query.plan import FilterStep
@@ -65,7 +65,7 @@ class SnapshotReader:
         self._env, self._room = env, room
         self._compiled: dict[Condition, tuple[_core.Filter, str]] = {}
         self._last: tuple[Condition | None, Any] = (None, None)
-        self._read: tuple[Settings | None, dict[str, Condition | None]] = (None, {})
+        self._read: tuple[Settings | None, dict[Hashable, Condition | None]] = (None, {})
         self._slots: tuple[Settings | None, dict[str, int]] = (None, {})
         self._unexpired: tuple[Layout, dt.datetime, _core.Matches] | None = None
         self._matched = KeptMatches()
@@ -74,15 +74,18 @@ class SnapshotReader:
 
     def condition(self, where: Where | None, settings: Settings) -> Condition | None:
         """The tree behind any spelling, checked against a closed schema; None for no condition."""
+        if where is None:
+            return None
         known = settings.schema.fields if settings.schema.closed else None
-        if not isinstance(where, str):
+        spelling = spelling_of(where)
+        if spelling is None:
             return parse_where(where, known_fields=known)
         read = self._read
         if read[0] is not settings or len(read[1]) >= FILTER_CACHE:
             read = self._read = (settings, {})
-        if where not in read[1]:
-            read[1][where] = parse_where(where, known_fields=known)
-        return read[1][where]
+        if spelling not in read[1]:
+            read[1][spelling] = parse_where(where, known_fields=known)
+        return read[1][spelling]
 
     def compiled(self, condition: Condition) -> _core.Filter:
         """The core's form, cached."""

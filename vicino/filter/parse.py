@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 from vicino.errors import FilterError
 from vicino.filter import model
 from vicino.filter.expression import Expression, Field
 from vicino.filter.paths import check_known
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 Where = Expression | model.Condition | str | Mapping[str, Any]
 """What `where=` takes; an object with `model_dump`, such as a filter of qdrant-client, is taken too."""
@@ -25,6 +27,25 @@ def parse_where(where: object, *, known_fields: Collection[str] | None = None) -
     if known_fields is not None:
         check_known(condition, known_fields)
     return None if isinstance(condition, model.And) and not condition.parts else condition
+
+
+def spelling_of(where: object) -> Hashable | None:
+    """What a string or a mapping says, to know it again by: equal ones are parsed into equal conditions. None where that cannot be told.
+
+    Only mappings of plain values: another's may say something else tomorrow. Types count, as 1 and True are equal and mean two things.
+    """
+    kind = type(where)
+    if kind in _PLAIN:
+        return (kind, where)
+    if kind is not dict:
+        return None
+    parts: list[Hashable] = []
+    for key, value in where.items():  # type: ignore[attr-defined]
+        said = spelling_of(value)
+        if said is None or type(key) is not str:
+            return None
+        parts += (key, said)
+    return tuple(parts)
 
 
 def _parse(where: object) -> model.Condition:

@@ -7,7 +7,7 @@ import pytest
 from vicino.errors import FilterError
 from vicino.filter import model
 from vicino.filter.expression import F, all_of, has_id
-from vicino.filter.parse import parse_where
+from vicino.filter.parse import parse_where, spelling_of
 
 CHEAP = model.Range("price", lt=50)
 
@@ -84,3 +84,17 @@ def test_unknown_field_is_refused_with_close_matches(where: object, message: str
     with pytest.raises(FilterError) as caught:
         parse_where(where, known_fields=KNOWN)
     assert message.rstrip('"') in str(caught.value)
+
+
+def test_equal_mappings_have_one_spelling() -> None:
+    assert spelling_of({"price": {"$lt": 50}, "color": "red"}) == spelling_of({"price": {"$lt": 50}, "color": "red"})
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ("1", 1), (None, "None")], ids=repr)
+def test_equal_values_of_different_types_have_different_spellings(one: object, other: object) -> None:
+    assert spelling_of({"price": one}) != spelling_of({"price": other})
+
+
+@pytest.mark.parametrize("where", [{"price": [1, 2]}, {"price": bytearray(b"x")}, F.price < 50, {1: 2}], ids=repr)
+def test_what_may_change_has_no_spelling(where: object) -> None:
+    assert spelling_of(where) is None
