@@ -184,7 +184,19 @@ def measurements_page() -> str:
         parts.append(f"`{result['command']}`, {result['date'][:10]}, commit {result['commit'][:10]}; {where}.\n")
         rows = [(figure["name"], figure["got"], figure["target"] or "", MET[figure["met"]]) for figure in result["figures"]]
         parts.append(table(["what", "measured", "target", "met"], rows))
+        parts += [f"![{path.stem}: {chart_title(chart)}](../../benchmarks/results/{chart.name})\n" for chart in charts_of(path)]
     return "\n".join(parts)
+
+
+def charts_of(result: Path) -> list[Path]:
+    """The charts beside a result: of its name, or of its name and what each of several shows."""
+    return [*result.parent.glob(f"{result.stem}.svg"), *sorted(result.parent.glob(f"{result.stem}_*.svg"))]
+
+
+def chart_title(chart: Path) -> str:
+    found = re.search(r'<text [^>]*font-size="15">(.*?)</text>', chart.read_text(encoding="utf-8"))
+    assert found, chart
+    return found[1]
 
 
 def default_of(name: str) -> str:

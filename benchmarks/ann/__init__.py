@@ -1,6 +1,7 @@
 """Dense search beside its peers: one command per table, all on the same data, truth and clock.
 
-    python -m benchmarks.ann curves|duel|high_recall|million|kinds|build|filtered|growth|batch|databases --set debian|minilm|synth768|l2sift128
+    python -m benchmarks.ann duel|high_recall|million|kinds|curves|build|filtered|growth|batch|databases \
+        --set debian|minilm|synth384|synth768|l2sift128
 
 Answers: how fast each system answers at equal recall, one query at a time and in batches; what its index costs to build and to hold;
 what filters and growth do to it. `duel` gives a ratio of two systems with its interval, measured interleaved in one process.

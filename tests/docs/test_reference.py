@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,11 @@ from vicino.errors import Error
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 sys.path.insert(0, str(ROOT / "scripts"))
+RESULT = {
+    "command": "python -m benchmarks.ann curves --set tiny", "date": "2026-01-01T00:00:00", "commit": "0123456789ab",
+    "machine": {"cpu": "a processor", "cores": 1, "file_system": "ext4", "fsyncs_per_s": 1},
+    "figures": [{"name": "a", "got": "b", "target": "", "met": None}],
+}  # fmt: skip
 
 
 def error_classes() -> list[type[Error]]:
@@ -61,3 +67,16 @@ def test_every_setting_and_limit_is_documented() -> None:
     text = (REFERENCE / "settings.md").read_text()
     for name in [*SETTINGS, *(field.name for field in fields(Limits)), *(field.name for field in fields(Settings))]:
         assert f"`{name}`" in text, f"{name} is missing in docs/reference/settings.md"
+
+
+def test_charts_stand_below_the_figures_they_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import make_reference
+
+    from benchmarks.ann.plot import chart, log_axis
+
+    axis = log_axis("rows", [1, 10])
+    (tmp_path / "ann_curves_tiny_single.svg").write_text(chart("tiny, one query at a time", axis, axis, {"a": [(1, 1), (10, 10)]}))
+    (tmp_path / "ann_curves_tiny.json").write_text(json.dumps(RESULT))
+    monkeypatch.setattr(make_reference, "RESULTS", tmp_path)
+    shown = "![ann_curves_tiny: tiny, one query at a time](../../benchmarks/results/ann_curves_tiny_single.svg)"
+    assert make_reference.measurements_page().rstrip().endswith(shown)

@@ -12,6 +12,8 @@ from benchmarks.ann.filters import Condition, Fields
 from benchmarks.ann.peer import Peer, steps
 from benchmarks.ann.synthetic import Rows
 
+CALIBRATED_ON = 1024
+
 
 class Turbovec(Peer):
     """The package has no rescoring of its own; numpy does it here. The setting is how many candidates it gets."""
@@ -27,7 +29,10 @@ class Turbovec(Peer):
     def build(self, rows: Rows) -> None:
         self._rows = rows
         self._index = TurboQuantIndex(dim=self.dim, bit_width=self._bits)
+        # As its documentation asks: calibrated on a uniform sample before the first row comes.
+        self._index.calibrate(rows[np.random.default_rng(0).permutation(len(rows))[:CALIBRATED_ON]])
         self._index.add(rows)
+        self._index.prepare()
 
     def settings(self) -> Sequence[int]:
         return steps(10, min(2000, len(self._rows)), 1.15)
