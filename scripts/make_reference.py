@@ -98,8 +98,15 @@ def pages() -> dict[Path, str]:
     return {REFERENCE / "cli.md": cli_page(), REFERENCE / "settings.md": settings_page(), README: readme()}
 
 
-DUELS = {"debian": "100,000 × 384, real", "minilm": "16,031 × 384, real", "synth768": "100,000 × 768", "l2sift128": "300,000 × 128, l2"}
-"""Results of duels that the README sums up, and what their rows are."""
+DUELS = {
+    "duel_debian": "100,000 × 384, real",
+    "duel_minilm": "16,031 × 384, real",
+    "duel_synth768": "100,000 × 768",
+    "duel_l2sift128": "300,000 × 128, l2",
+    "million_synth384": "1,000,000 × 384",
+    "million_synth768": "1,000,000 × 768",
+}
+"""Results of duels that the README sums up, as far as they were measured, and what their rows are."""
 DUEL_RECALLS = ("0.95", "0.99", "0.999")
 
 
@@ -107,17 +114,22 @@ def readme() -> str:
     """The README with the table of duels as the results have it."""
     before, _, rest = README.read_text(encoding="utf-8").partition("<!-- duels -->\n")
     after = rest.partition("<!-- end of duels -->\n")[2]
-    rows = [(what, *(" and ".join(_duel_ratios(name, recall)) for recall in DUEL_RECALLS)) for name, what in DUELS.items()]
+    measured = {RESULTS / f"ann_{name}.json": what for name, what in DUELS.items()}
+    rows = [
+        (what, *(" and ".join(_duel_ratios(path, recall)) or "-" for recall in DUEL_RECALLS))
+        for path, what in measured.items()
+        if path.exists()
+    ]
     block = table(["rows", *(f"recall@10 {recall}" for recall in DUEL_RECALLS)], rows)
     return f"{before}<!-- duels -->\n{block}<!-- end of duels -->\n{after}"
 
 
-def _duel_ratios(name: str, recall: str) -> list[str]:
-    """The lower ends of the intervals, by peer."""
-    duels = json.loads((RESULTS / f"ann_duel_{name}.json").read_text())["duels"]
+def _duel_ratios(path: Path, recall: str) -> list[str]:
+    """The lower ends of the intervals, by peer; a peer that failed or does not reach the recall is left out."""
+    duels = json.loads(path.read_text())["duels"]
     shown = {"symphonyqg": "SymphonyQG", "hnswlib": "hnswlib"}
-    fights = {peer: fight for peer in shown for fight in duels[peer]["fights"] if f"{fight['recall']:g}" == recall}
-    return [f"{fight['ratio_low']:.1f}x {shown[peer]}" for peer, fight in fights.items()]
+    fights = [(shown[peer], fight) for peer in shown for fight in duels.get(peer, {}).get("fights", [])]
+    return [f"{fight['ratio_low']:.1f}x {peer}" for peer, fight in fights if f"{fight['recall']:g}" == recall and "ratio_low" in fight]
 
 
 def cli_page() -> str:

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -236,15 +236,28 @@ def growth(task: Task, made: list[Peer]) -> dict[str, Any]:
     found = measure.bracket(side.points, task["target"])
     if found is None:
         return facts | {"n": len(dataset.base), "error": f"reaches a recall of {max(point.recall for point in side.points):.4f} at most"}
-    search, rates, scored = measure.single(peer, dataset), [], []
+    search, rates = measure.single(peer, dataset), []
     for point in (found.low, found.high):
         peer.use(point.setting)
         rates.append(measure.measure_setting(search, dataset, known, seconds=task["seconds"])["qps"])
-        scored.append(peer.rows_scored(dataset.queries, K))
     facts |= {"n": len(dataset.base), "below": found.low._asdict(), "above": found.high._asdict()}
     facts["qps"] = measure.interpolate(rates[0], rates[1], found.weight)
-    facts["rows_scored"] = None if scored[0] is None else measure.interpolate(scored[0], scored[1], found.weight)
-    return facts
+    return facts | _rows_scored(peer, dataset, side.points, task["target"])
+
+
+def _rows_scored(peer: Peer, dataset: Dataset, points: Sequence[measure.Point], target: float) -> dict[str, Any]:
+    """Rows scored at a recall, read off a curve of its own: which settings count must not hang on times, which other work disturbs."""
+    counted: list[measure.Point] = []
+    for point in points:
+        peer.use(point.setting)
+        rows = peer.rows_scored(dataset.queries, K)
+        if rows is None:
+            return {"rows_scored": None}
+        counted.append(measure.Point(point.recall, rows, point.setting))
+    found = measure.bracket(counted, target)
+    assert found is not None, "a curve by time reached this recall with the same settings"
+    curve = [{"setting": point.setting, "recall": point.recall, "rows_scored": point.seconds} for point in counted]
+    return {"rows_scored": measure.interpolate(found.low.seconds, found.high.seconds, found.weight), "rows_scored_by_setting": curve}
 
 
 def batch(task: Task, made: list[Peer]) -> dict[str, Any]:

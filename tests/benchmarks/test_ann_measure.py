@@ -12,12 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.ann import duel, plot
+from benchmarks.ann import contest, duel, plot
 from benchmarks.ann.data import Dataset
-from benchmarks.ann.measure import Point, at_targets, bootstrap, bracket, curve, frontier, interpolate, measure_setting, one_pass, thinned
+from benchmarks.ann.measure import (
+    Bracket,
+    Point,
+    at_targets,
+    bootstrap,
+    bracket,
+    curve,
+    frontier,
+    interpolate,
+    measure_setting,
+    one_pass,
+    thinned,
+)
 from benchmarks.ann.peer import BEAMS, Peer, steps
 from benchmarks.ann.truth import exact
 
+CHEAPEST = Bracket(Point(0.9, 1e-3, "low"), Point(0.9, 1e-3, "low"), 0.0)
 SLOPE = [Point(0.8, 0.001, 10), Point(0.9, 0.01, 20), Point(0.98, 0.1, 40)]
 
 
@@ -162,6 +175,41 @@ def test_both_sides_of_a_block_get_the_same_queries() -> None:
     duel.fight(Recorder("A", log).side(), Recorder("B", log).side(), 200, 0.95, seconds=0.0)
     first, second = ([query for _, _, query in log[at : at + duel.BLOCK]] for at in (0, duel.BLOCK))
     assert first == second
+
+
+def test_three_sides_take_turns_forward_and_backward() -> None:
+    log: list[tuple[str, Any, int]] = []
+    sides = [Recorder(name, log).side() for name in "ABC"]
+    rounds = duel.alternate(sides, [CHEAPEST] * 3, 200, seconds=0.0)
+    assert [log[at][0] for at in range(0, len(log), duel.BLOCK)] == list("ABCCBA") * 2
+    assert [len(block) for block in rounds] == [3, 3]
+
+
+def test_passes_of_a_single_block_begin_with_either_side_in_turn() -> None:
+    log: list[str] = []
+    sides = [Recorder(name, []).side()._replace(together=lambda _, name=name: log.append(name)) for name in "AB"]
+    duel.alternate(sides, [CHEAPEST] * 2, 50, seconds=0.0, block_of=50, blocks_min=2)
+    assert log == list("ABAB") + list("BABA")
+
+
+def test_a_side_that_answers_together_gets_a_block_in_one_call() -> None:
+    blocks: list[list[int]] = []
+    Recorder("A", []).side()._replace(together=blocks.append).answer([3, 1, 2])
+    assert blocks == [[3, 1, 2]]
+
+
+def test_a_contest_names_who_falls_short_and_goes_on() -> None:
+    low = Recorder("low", []).side()._replace(points=[Point(0.5, 1e-3, "only")])
+    sides = [Recorder("A", []).side(), low, Recorder("B", []).side()]
+    found = contest.contest(sides, [("A", "B"), ("A", "low")], 100, 0.95, seconds=0.0)
+    assert found["short"] == {"low": "low reaches a recall of 0.5000 at most"}
+    assert found["sides"].keys() == {"A", "B"}
+    assert [(pair["first"], pair["second"]) for pair in found["pairs"]] == [("A", "B")]
+
+
+def test_a_contest_that_nobody_reaches_says_so_of_all() -> None:
+    found = contest.contest([Recorder("A", []).side()], [], 100, 0.999, seconds=0.0)
+    assert (found["sides"], found["short"]) == ({}, {"A": "A reaches a recall of 0.9600 at most"})
 
 
 def test_a_duel_states_a_recall_that_one_side_does_not_reach() -> None:

@@ -14,6 +14,8 @@ import pytest
 from benchmarks import report
 from benchmarks.ann import __main__ as commands
 from benchmarks.ann import child, data, duels, kinds, registry, start, tables
+from benchmarks.ann.measure import Point
+from benchmarks.ann.peer import Peer
 from benchmarks.ann.synthetic import Law
 
 LAW = Law(dim=16, metric="cosine", falloff=0.4, weights=(1.0, 1.0, 1.0), n_details=50)
@@ -164,6 +166,24 @@ def test_growth(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["sizes"] == [200, 400, 600]
     assert all(0 < got["rows_scored"] <= got["n"] for got in found["peers"]["vicino"])
     assert (results / "ann_growth_tiny.svg").exists()
+
+
+def test_rows_scored_do_not_hang_on_times() -> None:
+    class Counts(Peer):
+        def build(self, rows: Any) -> None: ...
+
+        def use(self, setting: int) -> None:
+            self.setting = setting
+
+        def search(self, query: Any, k: int) -> Any: ...
+
+        def rows_scored(self, queries: Any, k: int) -> float:
+            return 100.0 * self.setting
+
+    # The lower setting was the slower one, as a busy machine may have it.
+    points = [Point(0.94, 2e-3, 1), Point(0.96, 1e-3, 4)]
+    found = child._rows_scored(Counts("cosine", 2), data.load("tiny", None, 5), points, 0.95)
+    assert found["rows_scored"] == pytest.approx(200)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
