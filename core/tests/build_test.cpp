@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "index/candidates.h"
+#include "index/graph_network.h"
 #include "index/prune.h"
 #include "tests/check.h"
 #include "util/random.h"
@@ -71,6 +72,12 @@ std::vector<std::uint32_t> links_by_definition(const BuildSpace& space, std::uin
 }
 
 }  // namespace
+
+TEST(entries_are_the_root_of_the_nodes_up_to_five_hundred) {
+  CHECK_EQUAL(n_entries_for(1), 1u);
+  CHECK_EQUAL(n_entries_for(10'000), 100u);
+  CHECK_EQUAL(n_entries_for(1'000'000), 500u);
+}
 
 TEST(distances_are_the_same_bits_by_panels_and_one_by_one) {
   const Rows rows(150, 1);
