@@ -34,6 +34,7 @@ PLAN: dict[str, list[str]] = {
     "text_speed": ["--passages", "100000", "--sparse", "60000", "--rounds", "1", "--sparse-rounds", "1"],
     "ingest": ["--rounds", "1"],
     "ivf_larger_than_ram": ["--n", "200000"],
+    "graph_larger_than_ram": ["--n", "50000"],
 }
 """Benchmark -> arguments."""
 QUICK = {
@@ -49,6 +50,7 @@ QUICK = {
     "text_speed": ["--passages", "2000", "--sparse", "1000", "--queries", "20", "--checked", "20", "--rounds", "1", "--peers"],
     "ingest": ["--n", "5000", "--rounds", "1", "--peers"],
     "ivf_larger_than_ram": ["--n", "40000", "--queries", "20", "--share", "1.25"],
+    "graph_larger_than_ram": ["--set", "l2sift128", "--n", "9000", "--queries", "10", "--share", "4", "--kinds", "disk", "graph"],
 }
 """The same with parameters that take seconds, to see that every part runs."""
 

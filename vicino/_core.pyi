@@ -708,7 +708,7 @@ class Snapshot:
 
     def patch(self, entry: int) -> tuple: ...
 
-    def write_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, write: Callable, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto') -> None:
+    def write_vector_index(self, key: int, slot: int, threads: int, cancel: Cancel, write: Callable, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto', layout: str = 'memory') -> None:
         """
         Calls `write` with the bytes of the index over one vector of a sealed segment, piece by piece.
         """
@@ -734,8 +734,46 @@ class Snapshot:
 def vector_index_section(kind: str) -> str:
     """Name of the section that holds an index of this kind."""
 
-def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto', sample: int = 64) -> int:
+def vector_index_build_bytes(column: tuple[int, int, Dtype, Metric], rows: int, threads: int, kind: str, nlist: int = 0, subvectors: int = 0, bits: int = 4, copies: bool = False, m: int = 16, ef_construct: int = 200, codes: str = 'auto', layout: str = 'memory', sample: int = 64) -> int:
     """Upper bound of the memory that writing the index of a vector takes."""
+
+class GraphPages:
+    """
+    The blocks of a graph that is to be walked from disk, made a part at a time.
+    """
+
+    def __init__(self, snapshot: Snapshot, key: int, slot: int, graph: bytes) -> None: ...
+
+    @property
+    def block_bytes(self) -> int: ...
+
+    @property
+    def n_nodes(self) -> int: ...
+
+    def header(self) -> bytes:
+        """What stands before the blocks."""
+
+    def blocks(self, first: int, count: int) -> bytes: ...
+
+class SearchablePages:
+    """
+    Blocks of a graph, with it and its vectors, opened once; for tests and measurements.
+    """
+
+    def __init__(self, graph: bytes, pages: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> None: ...
+
+    def search(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, ef: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, share: float = 0.0) -> tuple:
+        """
+        Rows and public distances as exact_search; rows scored, of these exactly, and nodes expanded, for all queries together; how many walks gave up because their filter was opposed (`share`, of matching rows, 0: not watched).
+        """
+
+    def verify(self) -> None:
+        """
+        Compares every block with what graph and vectors make; raises CorruptionError.
+        """
+
+def build_graph_pages(graph: bytes, vectors: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], metric: str) -> bytes:
+    """The blocks of a graph, as bytes."""
 
 class Rewrite:
     """The live rows of some entries as the sections of new files."""

@@ -17,6 +17,7 @@ Dtype = Literal["float32", "float16", "int8", "uint8", "binary"]
 SyncLevel = Literal["commit", "interval", "off"]
 Codes = Literal["auto", "1bit", "4bit", "8bit", "pq", "none"]
 IndexKind = Literal["auto", "flat", "graph", "hnsw", "ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"]
+GraphLayout = Literal["memory", "disk"]
 
 DEFAULT_VECTOR = "vector"
 """Name of the one vector of a collection that was created with `dim=` or `model=`."""

@@ -301,6 +301,7 @@ void bind_shard(nb::module_& m) {
     return to_bytes(encode_fields(ids_to_write(ids), documents_to_write(documents, offsets)));
   }, "ids"_a, "documents"_a, "offsets"_a);
   bind_snapshot(m);
+  bind_pages(m);
   bind_rewrite(m);
   bind_state(m);
 }

@@ -31,6 +31,7 @@ const char* name_of(Strategy strategy) {
     case Strategy::none: return "none";
     case Strategy::scan: return "scan";
     case Strategy::walk: return "graph";
+    case Strategy::walk_pages: return "graph on disk";
     case Strategy::two_hop: return "graph of matches";
     case Strategy::lists: return "lists";
     case Strategy::scan_codes: return "scan of codes";
@@ -205,7 +206,7 @@ nb::bytes tombstone_words(const Snapshot& snapshot, std::size_t entry) {
 
 void write_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t key, std::uint32_t slot, unsigned threads, const Cancel& cancel,
                                    const nb::callable& write, const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits,
-                                   bool copies, std::uint32_t m, std::uint32_t ef_construct, const std::string& codes) {
+                                   bool copies, std::uint32_t m, std::uint32_t ef_construct, const std::string& codes, const std::string& layout) {
   const Segment& segment = segment_at(snapshot, key);
   const auto chunks = segment.chunks(slot);
   if (chunks.empty()) throw InvalidArgument("the segment has no vectors in slot " + std::to_string(slot));
@@ -217,7 +218,7 @@ void write_segment_index_of_vector(const Snapshot& snapshot, std::uint64_t key, 
   for (const ColumnSpec& spec : segment.columns())
     if (spec.slot == slot) metric = spec.metric;
   PieceWriter out = writer_of(write);
-  write_vector_index(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes), chunks[0].block, rows, metric, threads, cancel, out);
+  write_vector_index(params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes, layout), chunks[0].block, rows, metric, threads, cancel, out);
 }
 
 nb::bytes build_segment_index(const Snapshot& snapshot, std::uint64_t key, const std::string& path, const std::string& kind, const Cancel& cancel) {
@@ -353,7 +354,7 @@ void bind_snapshot(nb::module_& m) {
         return nb::make_tuple(to_bytes(image.rows), to_bytes(image.versions), to_bytes(image.offsets), to_bytes(image.documents));
       }, "entry"_a)
       .def("write_vector_index", &write_segment_index_of_vector, "key"_a, "slot"_a, "threads"_a, "cancel"_a, "write"_a, "kind"_a, "nlist"_a = 0,
-           "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200, "codes"_a = "auto",
+           "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200, "codes"_a = "auto", "layout"_a = "memory",
            "Calls `write` with the bytes of the index over one vector of a sealed segment, piece by piece.")
       .def("build_index", &build_segment_index, "key"_a, "path"_a, "kind"_a, "cancel"_a)
       .def("verify", [](const Snapshot& s, std::uint64_t key) {
@@ -365,13 +366,13 @@ void bind_snapshot(nb::module_& m) {
         "Name of the section that holds an index of this kind.");
   m.def("vector_index_build_bytes", [](const Column& column, std::size_t rows, unsigned threads, const std::string& kind, std::uint32_t nlist,
                                        std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m, std::uint32_t ef_construct,
-                                       const std::string& codes, std::uint32_t sample) {
+                                       const std::string& codes, const std::string& layout, std::uint32_t sample) {
     const ColumnSpec spec = spec_of(column);
-    VectorIndexParams params = params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes);
+    VectorIndexParams params = params_of(kind, nlist, subvectors, bits, copies, m, ef_construct, codes, layout);
     params.sample = sample;
     return vector_index_build_bytes(params, rows, spec.dim, spec.dtype, spec.metric, threads);
   }, "column"_a, "rows"_a, "threads"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false, "m"_a = 16, "ef_construct"_a = 200,
-        "codes"_a = "auto", "sample"_a = 64,
+        "codes"_a = "auto", "layout"_a = "memory", "sample"_a = 64,
         "Upper bound of the memory that writing the index of a vector takes.");
 }
 

@@ -60,9 +60,10 @@ nanobind::bytes released(Make&& make) {
 }
 
 inline VectorIndexParams params_of(const std::string& kind, std::uint32_t nlist, std::uint32_t subvectors, std::uint32_t bits, bool copies, std::uint32_t m,
-                                   std::uint32_t ef_construct, const std::string& codes) {
+                                   std::uint32_t ef_construct, const std::string& codes, const std::string& layout = "memory") {
   VectorIndexParams params{kind, nlist, subvectors, bits, copies, m, ef_construct};
   params.codes = codes;
+  params.layout = layout;
   return params;
 }
 
@@ -79,6 +80,7 @@ std::size_t count_queries(const ColumnSpec& column, const RawArray& queries, con
 nanobind::list to_list(const std::vector<EntryStats>& all);
 
 void bind_snapshot(nanobind::module_& m);
+void bind_pages(nanobind::module_& m);  // blocks of graphs that are walked from disk; after bind_snapshot
 void bind_query(nanobind::class_<Snapshot>& snapshot);
 
 }  // namespace vicino::bind

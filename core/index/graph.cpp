@@ -145,6 +145,12 @@ Graph::Copies Graph::copies_of(std::uint32_t node) const {
   return {duplicates_.subspan(start, near - start), duplicates_.subspan(near, end - near)};
 }
 
+Bytes Graph::copies_part() const {
+  if (has_group_.empty()) return {};
+  const auto* first = reinterpret_cast<const std::uint8_t*>(group_nodes_.data());
+  return {first, reinterpret_cast<const std::uint8_t*>(has_group_.data() + has_group_.size())};
+}
+
 void Graph::check_link_factors() const {
   const PackedFactors& packing = codes_->packing();
   for (std::uint32_t node = 0; node < n_nodes_; ++node) {

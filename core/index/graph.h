@@ -117,6 +117,7 @@ class Graph {
   std::uint32_t n_nodes() const { return n_nodes_; }
   /// Bytes of a code's factors beside each link.
   std::uint32_t link_factor_bytes() const { return codes_ ? codes_->packing().bytes : 0; }
+  std::uint32_t n_links() const { return n_links_; }
   /// Nodes 0 to this are where walks begin.
   std::uint32_t n_entries() const { return n_entries_; }
   std::size_t size_bytes() const { return buffer_.size(); }
@@ -154,6 +155,8 @@ class Graph {
   const std::uint8_t* link_factors(std::uint32_t node) const { return link_block(node) + 4 * std::size_t{n_links_}; }
   VICINO_PREFETCHES void prefetch_row_of(std::uint32_t node) const { __builtin_prefetch(row_of_node_.data() + node); }
   bool stands_for_several(std::uint32_t node) const { return !has_group_.empty() && (has_group_[node >> 6] >> (node & 63) & 1); }
+  /// The part of the buffer that says which rows are copies.
+  Bytes copies_part() const;
   bool has_near_copies() const { return !near_starts_.empty(); }
   struct Copies {
     std::span<const std::uint32_t> same, near;

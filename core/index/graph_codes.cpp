@@ -29,10 +29,6 @@ static_assert(sizeof(CodesHeader) == 64);
 
 std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-bool have_codes(Metric metric, Dtype dtype, std::uint32_t dim) {
-  return is_float(dtype) && metric != Metric::l1 && dim >= kDimsMin;
-}
-
 /// Rows that lie evenly over the nodes, side by side.
 struct Sample {
   Sample(const VectorBlock& block, std::span<const std::uint32_t> rows) {
@@ -52,9 +48,11 @@ struct Sample {
 
 }  // namespace
 
+bool GraphCodes::are_possible(Metric metric, Dtype dtype, std::uint32_t dim) { return is_float(dtype) && metric != Metric::l1 && dim >= kDimsMin; }
+
 std::vector<std::uint8_t> GraphCodes::build(const VectorBlock& block, std::span<const std::uint32_t> row_of_node, Metric metric,
                                             NodeCodes wanted, std::uint64_t seed, unsigned threads, const Cancel& cancel) {
-  if (wanted == NodeCodes::none || !have_codes(metric, block.dtype, block.dim) || row_of_node.empty()) return {};
+  if (wanted == NodeCodes::none || !are_possible(metric, block.dtype, block.dim) || row_of_node.empty()) return {};
   LadderOptions options;
   options.seed = seed;
   options.low = wanted == NodeCodes::bits8;

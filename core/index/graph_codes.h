@@ -27,6 +27,8 @@ enum class NodeCodes : std::uint8_t { none, bits4, bits8 };
 
 class GraphCodes {
  public:
+  /// Whether rows of this kind can have codes.
+  static bool are_possible(Metric metric, Dtype dtype, std::uint32_t dim);
   /// Codes of the rows that nodes stand for; empty where there are none.
   static std::vector<std::uint8_t> build(const VectorBlock& block, std::span<const std::uint32_t> row_of_node, Metric metric, NodeCodes wanted,
                                          std::uint64_t seed, unsigned threads, const Cancel& cancel);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "index/graph_walk.h"
+#include "util/read_ahead.h"
 
 namespace vicino {
 
@@ -10,9 +11,6 @@ namespace {
 
 // How many of the nearest nodes' rows are looked up at once.
 constexpr std::size_t kRowsAhead = 32;
-// A row is scored as long as its estimate less so many times the error bound, which 99 % of the estimates keep, beats the k-th best: at one
-// time the rows beyond cost as much recall as a beam that is a sixth narrower.
-constexpr float kErrors = 1.5f;
 // Near copies are scored in portions. A few of many tell first how far from the node's own distance they lie: copies that would have to
 // lie several times farther off to be kept are left alone.
 constexpr std::size_t kSampledCopies = 16, kCopiesAtOnce = 1024;
@@ -22,8 +20,17 @@ constexpr float kSpreads = 4;
 
 void GraphHits::score_rows() {
   distances_.resize(rows_.size());
+  if (reads_ahead_) ask_for_rows();
   query_.distances_at(block_, rows_, distances_.data());
   stats_.rows_scored += rows_.size();
+}
+
+void GraphHits::ask_for_rows() const {
+  const std::size_t size = row_bytes(block_.dtype, block_.dim);
+  for (const std::uint32_t row : rows_) {
+    read_ahead(block_.row(row), size);
+    if (block_.inverse_norms) read_ahead(block_.inverse_norms + row, sizeof(float));
+  }
 }
 
 void GraphHits::offer(std::span<const WalkKey> keys) {
@@ -50,7 +57,7 @@ void GraphHits::rescore(std::span<const WalkKey> keys, const CodeScorer& scorer)
 /// The nodes that may be among the nearest, by their 8-bit codes.
 std::span<const WalkKey> GraphHits::refine(std::span<const WalkKey> keys, const CodeScorer& scorer) {
   const std::size_t kept = rescoring_.kept(nearest_.k());
-  const auto error = [&](WalkKey key) { return kErrors * scorer.error_of(walk_node(key)); };
+  const auto error = [&](WalkKey key) { return kRescoredErrors * scorer.error_of(walk_node(key)); };
   const float expected = keys.size() > kept ? walk_distance(keys[kept - 1]) + error(keys[kept - 1]) : __builtin_inff();
   nodes_.clear();
   for (const WalkKey key : keys)
@@ -69,8 +76,8 @@ void GraphHits::rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level,
     graph_.prefetch_row_of(walk_node(key));
     scorer.prefetch_error(walk_node(key));
   }
-  const float reach = kErrors * scorer.largest_error(level);
-  const auto least = [&](WalkKey key) { return walk_distance(key) - kErrors * scorer.error_of(walk_node(key), level); };
+  const float reach = kRescoredErrors * scorer.largest_error(level);
+  const auto least = [&](WalkKey key) { return walk_distance(key) - kRescoredErrors * scorer.error_of(walk_node(key), level); };
   // Nearly all that will be scored is known beforehand, so that rows come in one stream; the bound then decides about the others.
   const float expected = keys.size() > nearest_.k() ? walk_distance(keys[nearest_.k() - 1]) : __builtin_inff();
   nodes_.clear();

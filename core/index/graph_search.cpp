@@ -1,13 +1,13 @@
 // Searching a graph: a walk (walk.h) that keeps the nearest nodes, then the rows they stand for, scored exactly.
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <string>
 
 #include "index/graph_walk.h"
 #include "index/hidden_node.h"
 #include "index/upper_layers.h"
 #include "index/walk_guard.h"
+#include "index/walk_reach.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -18,11 +18,6 @@ constexpr std::size_t kHopsPerCheck = 64;
 // The first hops come near the query, each much nearer than the one before; only then is it worth choosing a node without having seen the
 // neighbors of the last one.
 constexpr std::size_t kDescent = 8;
-// A walk that may end early (growth.h) keeps so many times its beam: as much as hard queries get.
-constexpr std::size_t kWiden = 2;
-constexpr float kReach = 0.55f;
-// Distances count as known when they are so many times the error of a code.
-constexpr float kErrorsApart = 4;
 // A walk begins at this share of its beam, but at so many entries at least.
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
@@ -140,9 +135,8 @@ class GraphSearch {
     ef_ = std::clamp<std::size_t>(ef, 1, graph_.n_nodes());
     // A beam as wide as the graph sees every node, and what is allowed may lie anywhere: neither ends early.
     const bool may_end_early = !allowed_ && ef_ < graph_.n_nodes() && graph_.growth() > 0;
-    reach_ = may_end_early ? std::pow(static_cast<float>(ef_) / static_cast<float>(k_), kReach * graph_.growth()) : 0;
-    width_ = may_end_early ? std::min<std::size_t>(kWiden * ef_, graph_.n_nodes()) : ef_;
-    memory_.pool.reset(width_);
+    reach_ = WalkReach(graph_, ef_, k_, may_end_early);
+    memory_.pool.reset(reach_.width);
     memory_.accepted.reset(allowed_ ? std::max(ef, k_ + kSlackMin) : 1);
     memory_.met.reset(graph_.n_nodes());
     if (const std::uint32_t hidden = HiddenNode::of_thread(); hidden < graph_.n_nodes()) memory_.met.insert(hidden);
@@ -193,7 +187,7 @@ class GraphSearch {
       met.insert(walk_node(key));
       if (allowed_ && hits_.may_be_allowed(walk_node(key))) accepted.insert(key);
     }
-    pool.widen(width_);
+    pool.widen(reach_.width);
     scored_ = met.size();
   }
 
@@ -219,14 +213,9 @@ class GraphSearch {
     }
   }
 
-  /// Whether nodes from here on are too far away to be worth a hop (growth.h). Among distances that a code cannot tell apart nobody knows.
   template <class Scorer>
-  bool is_beyond_reach(WalkKey next, const Scorer& scorer) {
-    const auto keys = memory_.pool.keys();
-    if (reach_ == 0 || keys.size() <= k_) return false;
-    const WalkKey kth = keys[k_ - 1];
-    if (!(walk_distance(next) > reach_ * walk_distance(kth))) return false;
-    return walk_distance(kth) > kErrorsApart * scorer.error_of(walk_node(kth));
+  bool is_beyond_reach(WalkKey next, const Scorer& scorer) const {
+    return reach_.ends_before(next, memory_.pool.keys(), [&](WalkKey key) { return scorer.error_of(walk_node(key)); });
   }
 
   template <class Scorer>
@@ -295,8 +284,7 @@ class GraphSearch {
   const VectorBlock& block_;
   const std::uint64_t* allowed_;
   std::size_t k_, ef_ = 0;
-  std::size_t width_ = 0;  // of the pool
-  float reach_ = 0;        // times the k-th distance: where a walk ends, 0 where it goes through the whole pool
+  WalkReach reach_{graph_, 1, 1, false};
   std::size_t scored_ = 0;  // nodes met before this one were scored
   SearchStats& stats_;
   const Cancel& cancel_;

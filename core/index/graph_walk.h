@@ -106,6 +106,8 @@ class GraphHits {
       : graph_(graph), query_(query), block_(block), allowed_(allowed), allowed_nodes_(allowed_nodes), first_row_(first_row), nearest_(nearest),
         stats_(stats), cancel_(cancel), rescoring_(rescoring) {}
 
+  /// The block is of a mapped file that is read from disk: rows are asked for before they are scored.
+  void read_rows_ahead() { reads_ahead_ = true; }
   /// Whether a node stands for rows of which one may be allowed.
   bool may_be_allowed(std::uint32_t node) const {
     if (allowed_nodes_) return allowed_nodes_[node >> 6] >> (node & 63) & 1;
@@ -125,6 +127,7 @@ class GraphHits {
   void visit_copies(float node_distance, std::span<const std::uint32_t> copies);
   float spread_of(float node_distance, std::span<const std::uint32_t> copies);
   void score_rows();
+  void ask_for_rows() const;
   void rescore_nodes();
   void rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level, const CodeScorer& scorer);
   std::span<const WalkKey> refine(std::span<const WalkKey> keys, const CodeScorer& scorer);
@@ -139,6 +142,7 @@ class GraphHits {
   SearchStats& stats_;
   const Cancel& cancel_;
   Rescoring rescoring_;
+  bool reads_ahead_ = false;
   std::vector<std::uint32_t> nodes_, rows_;
   std::vector<float> distances_;
   std::vector<WalkKey> refined_;

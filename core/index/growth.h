@@ -4,10 +4,11 @@
 // many. The nodes as far away as the ef-th nearest of an ordinary row are the better measure, and their distance is known beforehand: it
 // grows as a power of the number of nodes within it, d(n) ~ n^growth, with about the same exponent all over a set. So a walk keeps a wider
 // pool and ends at the first node that lies beyond
-//   d(k) * (ef / k)^(growth * kReach)
-// with d(k) the k-th best so far. kReach is less than one because nodes beyond that distance add little: with about one half, a walk finds as
+//   d(k) * (ef / k)^(growth * share)
+// with d(k) the k-th best so far. The share (walk_reach.h) is less than one because nodes beyond that distance add little: with about one half, a walk finds as
 // much as one over a fixed beam of the same `ef`, in half the hops at a recall of 0.99 (docs/design/0007).
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <span>
 

@@ -137,6 +137,8 @@ class EntrySearch {
     if (!index || request.exact) return;
     graph_ = index->graph();
     layers_ = index->layers();
+    // Codes alone, or so many rows by number, are what the graph is read for.
+    if (rescoring_.by == Rescoring::By::bound) pages_ = index->pages();
     lists_ = index->lists();
     codes_ = index->codes();
     if (graph_ && task.allowed) matched_ = task.forms->of(task.entry->rows, request.column.slot);
@@ -160,7 +162,7 @@ class EntrySearch {
 
   void choose() {
     if (prefers_walk()) {
-      stats_.strategy = Strategy::walk;
+      stats_.strategy = pages_ ? Strategy::walk_pages : Strategy::walk;
       for (std::size_t i = 0; i < queries_.size(); ++i)
         if (!walk(i)) scan_instead(i);
     } else if (lists_ && prefers_lists()) {
@@ -215,7 +217,8 @@ class EntrySearch {
     TopK found(request_.k);
     SearchStats stats;
     const WalkLimits limits = this->limits();
-    WalkEnd end = graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits, layers_, rescoring_);
+    WalkEnd end = pages_ ? pages_->search(*graph_, queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits)
+                         : graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits, layers_, rescoring_);
     if (end == WalkEnd::opposed && task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()))) {
       stats_.strategy = Strategy::two_hop;
       search_two_hop(*graph_, queries_[i], block, allowed(), task_.candidates, kTwoHopBeam * beam, found, stats, cancel_, first, rescoring_, limits.nodes);
@@ -315,6 +318,7 @@ class EntrySearch {
   const Cancel& cancel_;
   const Graph* graph_ = nullptr;
   const UpperLayers* layers_ = nullptr;
+  const PageGraph* pages_ = nullptr;  // of graph_: to be walked instead
   const Ivf* lists_ = nullptr;
   const FlatCodes* codes_ = nullptr;
   Rescoring rescoring_ = rescoring_of(request_);

@@ -172,7 +172,7 @@ void Segment::verify() const {
   for (std::uint32_t row = 0; row < size(); ++row) validate_document(document(row));
   for (const auto& [slot, column] : columns_) {
     for (const Container& container : column.containers) container.verify();
-    if (column.index) column.index->verify();
+    if (column.index) column.index->verify(column.block);
   }
   for (const auto& [path, index] : indexes_) index.container.verify();
   for (const auto& [slot, column] : values_) {

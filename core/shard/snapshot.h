@@ -50,7 +50,7 @@ struct Matches {
   std::size_t memory_bytes() const;
 };
 
-enum class Strategy : std::uint8_t { none, scan, scan_codes, walk, two_hop, walk_then_scan, lists, postings };
+enum class Strategy : std::uint8_t { none, scan, scan_codes, walk, walk_pages, two_hop, walk_then_scan, lists, postings };
 
 /// What a search did in one entry.
 struct EntryStats {

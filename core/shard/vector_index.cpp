@@ -85,6 +85,13 @@ void check_codes(const VectorIndexParams& params) {
   if (!fits) throw InvalidArgument("an index of kind \"" + params.kind + "\" has no codes \"" + params.codes + "\"");
 }
 
+void check_layout(const VectorIndexParams& params) {
+  if (params.layout == "memory") return;
+  if (params.layout != "disk") throw InvalidArgument("an index is laid out for \"memory\" or \"disk\", not for \"" + params.layout + "\"");
+  if (params.kind != "graph" || (params.codes != "auto" && params.codes != "4bit"))
+    throw InvalidArgument("a graph with 4-bit codes can be laid out for disk, not an index of kind \"" + params.kind + "\" with codes \"" + params.codes + "\"");
+}
+
 }  // namespace
 
 std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container, std::uint32_t n_rows) {
@@ -101,6 +108,7 @@ std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container,
     Blob graph = container.section("graph");
     if (Graph::is_outdated(graph)) return nullptr;
     index->graph_ = std::make_unique<HeldGraph>(Graph::open(std::move(graph), n_rows));
+    if (auto pages = container.find("pages")) index->pages_ = PageGraph::open(std::move(*pages), index->graph_->graph());
   }
   if (const auto made = container.find("made")) {
     index->made_.assign(reinterpret_cast<const char*>(made->bytes().data()), made->bytes().size());
@@ -109,9 +117,10 @@ std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container,
   return index;
 }
 
-void VectorIndex::verify() const {
+void VectorIndex::verify(const VectorBlock& block) const {
   if (hnsw_) hnsw_->verify();
   else if (graph_) graph_->graph().verify();
+  if (pages_) pages_->verify(graph_->graph(), block);
   if (lists_) lists_->verify();
   if (codes_) codes_->verify();
 }
@@ -125,6 +134,8 @@ const char* section_of(const VectorIndexParams& params) {
 void write_vector_index(const VectorIndexParams& params, const VectorBlock& block, std::span<const std::uint32_t> rows, Metric metric,
                         unsigned threads, const Cancel& cancel, PieceWriter& out) {
   check_codes(params);
+  check_layout(params);
+  if (params.layout == "disk") expect_pages_possible(metric, block.dtype, block.dim);
   if (params.kind == "flat") out.values(build_flat_codes(block, rows, metric, level_of(params), threads, cancel));
   else if (params.kind == "graph") out.values(build_graph(block, rows, metric, graph_of(params), threads, cancel, nullptr));
   else if (params.kind == "hnsw") out.values(build_hnsw(block, rows, metric, hnsw_of(params), threads, cancel, nullptr));
@@ -149,8 +160,11 @@ void write_planned_lists(const VectorIndexParams& params, const VectorBlock& blo
 std::size_t vector_index_build_bytes(const VectorIndexParams& params, std::size_t rows, std::uint32_t dim, Dtype dtype, Metric metric,
                                      unsigned threads) {
   check_codes(params);
+  check_layout(params);
   if (params.kind == "flat") return flat_codes_build_bytes(rows, dim, dtype, level_of(params));
-  if (params.kind == "graph") return graph_build_bytes(rows, dim, dtype, graph_of(params), threads);
+  // The graph that blocks are made of is held twice, in pieces and as a whole: links with factors, codes, and a few numbers a row.
+  const std::size_t held = params.layout == "disk" ? 2 * rows * (std::size_t{320} + dim / 2) : 0;
+  if (params.kind == "graph") return graph_build_bytes(rows, dim, dtype, graph_of(params), threads) + held;
   if (params.kind == "hnsw") return hnsw_build_bytes(rows, dim, dtype, hnsw_of(params), threads);
   return ivf_build_bytes(rows, dim, dtype, metric, lists_of(params), threads);
 }

@@ -1,7 +1,8 @@
 // The index over one vector of a sealed segment, of whichever kind the user chose, in one container:
 //
 //   meta    u32 slot
-//   graph   index/graph.h, or
+//   graph   index/graph.h, and where it is walked from disk
+//   pages   index/page_graph.h; or
 //   hnsw    index/hnsw.h, or
 //   lists   ivf/ivf.h, or
 //   codes   index/flat_codes.h
@@ -18,6 +19,7 @@
 #include "index/flat_codes.h"
 #include "index/held_graph.h"
 #include "index/hnsw.h"
+#include "index/page_graph.h"
 #include "ivf/ivf.h"
 #include "ivf/list_plan.h"
 #include "storage/container.h"
@@ -34,22 +36,25 @@ class VectorIndex {
   const Graph* graph() const { return graph_ ? &graph_->walked() : nullptr; }
   /// By which a walk of that graph comes near its query; null: it begins at the entries.
   const UpperLayers* layers() const { return hnsw_ ? &hnsw_->upper_layers() : nullptr; }
+  /// The blocks of that graph, where it was made to be walked from disk; null: it is not.
+  const PageGraph* pages() const { return pages_ ? &*pages_ : nullptr; }
   const Ivf* lists() const { return lists_ ? &*lists_ : nullptr; }
   const FlatCodes* codes() const { return codes_ ? &*codes_ : nullptr; }
   const std::string& made() const { return made_; }
   /// Of how it was made; 0 for the default.
   std::uint64_t identity() const { return identity_; }
   void keep_in_memory() const {
-    if (graph_) graph_->keep_in_memory();
+    if (graph_ && !pages_) graph_->keep_in_memory();
   }
   /// Anonymous memory held.
-  std::size_t memory_bytes() const { return graph_ ? graph_->memory_bytes() : 0; }
-  /// Reads and checks every byte. Throws CorruptionError.
-  void verify() const;
+  std::size_t memory_bytes() const { return (graph_ ? graph_->memory_bytes() : 0) + (pages_ ? pages_->memory_bytes() : 0); }
+  /// Reads and checks every byte; what repeats rows is compared with those of the block. Throws CorruptionError.
+  void verify(const VectorBlock& block) const;
 
  private:
   std::unique_ptr<HeldGraph> graph_;
   std::optional<Hnsw> hnsw_;  // graph_ is its base
+  std::optional<PageGraph> pages_;  // of graph_
   std::optional<Ivf> lists_;
   std::optional<FlatCodes> codes_;
   std::string made_;
@@ -67,6 +72,7 @@ struct VectorIndexParams {
   std::uint32_t ef_construct = 200;
   std::uint32_t sample = 64;     // rows that lists are trained on, a list
   std::string codes = "auto";    // 1bit, 4bit, 8bit, pq or none, where the kind can have them; auto: what the kind has by itself
+  std::string layout = "memory";  // or disk, of graphs: there are blocks beside, which PageWriter makes from what is built
 
   bool has_lists() const { return kind.starts_with("ivf"); }
 };

@@ -8,11 +8,19 @@ namespace vicino {
 
 thread_local unsigned ColdReads::Search::searches_of_thread_ = 0;
 
-void read_ahead(const void* bytes, std::size_t size) {
+namespace {
+
+void advise(const void* bytes, std::size_t size, int advice) {
   static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<std::uintptr_t>(bytes), start = begin / page * page;
-  madvise(reinterpret_cast<void*>(start), begin + size - start, MADV_WILLNEED);
+  if (size) madvise(reinterpret_cast<void*>(start), begin + size - start, advice);
 }
+
+}  // namespace
+
+void read_ahead(const void* bytes, std::size_t size) { advise(bytes, size, MADV_WILLNEED); }
+
+void expect_random_reads(const void* bytes, std::size_t size) { advise(bytes, size, MADV_RANDOM); }
 
 std::uint64_t disk_reads_of_thread() {
 #ifdef RUSAGE_THREAD

@@ -12,6 +12,9 @@ namespace vicino {
 
 /// Has the system read these bytes of a mapped file in the background; nothing for bytes that lie elsewhere. A wish: errors do not show.
 void read_ahead(const void* bytes, std::size_t size);
+/// Pages of these bytes of a mapped file will be touched at random, so each is read alone. A page that is touched and not in memory else brings
+/// its surroundings with it: 128 KiB by default, on some machines 8 MiB.
+void expect_random_reads(const void* bytes, std::size_t size);
 
 /// Page faults of this thread that had to wait for a disk, and blocks that were read on its behalf; only differences mean something.
 std::uint64_t disk_reads_of_thread();

@@ -13,6 +13,7 @@ from benchmarks import (
     churn,
     declared_recall,
     default_search,
+    graph_larger_than_ram,
     head_scan,
     import_time,
     ingest,
@@ -109,6 +110,14 @@ def test_ivf_larger_than_ram(places: Path, monkeypatch: pytest.MonkeyPatch) -> N
     found = written(places, "ivf_larger_than_ram")["cases"]["ivf_flat"]
     assert found["peak_bytes"]["anonymous"] <= found["limit_bytes"]
     assert found["recall"] > 0.9
+
+
+def test_graph_larger_than_ram(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "CACHE", places / "sets")
+    graph_larger_than_ram.main(["--set", "l2sift128", "--n", "9000", "--queries", "10", "--share", "4", "--kinds", "disk", "graph"])
+    found = written(places, "graph_larger_than_ram")["cases"]
+    assert found["disk"]["strategies"] == ["graph on disk"]
+    assert found["disk"]["at_recall"]["0.95"]["pages"]["median"] < found["graph, random"]["at_recall"]["0.95"]["pages"]["median"]
 
 
 def test_multi(places: Path) -> None:

@@ -4,6 +4,7 @@ format-1 holds what a folder could hold at first: every dtype, tombstones, a pat
 several collections, ids and fields of every type, and a log that is not sealed. format-1-values holds what came to it without a new
 number: text indexes, sparse and multi-vectors. format-1-codes holds vectors without raw rows and codes chosen by name. format-1-lists holds
 every kind of inverted lists, rows in the order of lists, and lists of words and of a sparse vector so long that they have impacts.
+format-1-disk holds graphs that are walked from disk.
 `describe` says what must be read from them, for ever.
 """
 
@@ -176,6 +177,25 @@ def fill_codes(database: Database) -> None:
     every.upsert([{"id": n, "n": n, **coded(n)} for n in range(88, 95)])
 
 
+DISK = {
+    "cosine": VectorSpec(64, "cosine", index=IndexSpec("graph", layout="disk")),
+    "coded": VectorSpec(64, "l2", index=IndexSpec("auto", layout="disk"), keep_raw=False),
+}
+
+
+def on_disk(n: int) -> dict[str, Any]:
+    chance = np.random.default_rng(n)
+    return {name: chance.standard_normal(spec.dim).astype(spec.numpy_dtype) for name, spec in DISK.items()}
+
+
+def fill_disk(database: Database) -> None:
+    every = database.create_collection("every", vectors=DISK)
+    every.upsert([{"id": n, "n": n, **on_disk(n // 2)} for n in range(60)])
+    every.optimize()
+    every.delete([3, 4])
+    every.upsert([{"id": n, "n": n, **on_disk(n)} for n in range(58, 64)])
+
+
 VALUE_QUERIES: dict[str, Any] = {
     "words": vicino.Text("common group3 vu", fields="text"),
     "phrase": vicino.Text("group3 déjà vu", fields="text", phrase=True, slop=1),
@@ -220,6 +240,8 @@ def describe(database: Database) -> dict[str, Any]:
         return found | {"values": describe_values(database)}
     if "kept" in every.settings.vectors:
         return found | {"searches": {name: every.search(coded(9)[name], vector=name, limit=5).ids for name in coded(9)}}
+    if DISK.keys() <= every.settings.vectors.keys():
+        return found | {"searches": {name: every.search(on_disk(9)[name], vector=name, limit=5).ids for name in DISK}}
     found["searches"] = {
         name: [repr(hit.id) for hit in every.search(vectors(2)[name], vector=name, limit=3, exact=True)][:1] for name in SPECS
     }
@@ -239,7 +261,13 @@ def bytes_of(row: Any) -> bytes:
     return np.ascontiguousarray(row).tobytes()
 
 
-FILLS = {"format-1": fill, "format-1-values": fill_values, "format-1-codes": fill_codes, "format-1-lists": fill_lists}
+FILLS = {
+    "format-1": fill,
+    "format-1-values": fill_values,
+    "format-1-codes": fill_codes,
+    "format-1-lists": fill_lists,
+    "format-1-disk": fill_disk,
+}
 
 
 def main(name: str) -> None:

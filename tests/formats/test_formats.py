@@ -59,6 +59,7 @@ KINDS = {
     "format-1-values": ("values", "terms", "multi"),
     "format-1-codes": ("vectors", "graph"),
     "format-1-lists": ("vectors", "graph", "terms"),
+    "format-1-disk": ("vectors", "graph"),
 }
 
 

@@ -15,11 +15,12 @@ import numpy as np
 
 from vicino.errors import InvalidArgument, did_you_mean
 from vicino.query.rescoring import RescoreBy, read_rescore
-from vicino.types import Codes, IndexKind
+from vicino.types import Codes, GraphLayout, IndexKind
 
 _LISTS = frozenset({"ivf_flat", "ivf", "ivf_pq", "ivf_opq", "ivf_hnsw"})
 _PRODUCTS = frozenset({"ivf_pq", "ivf_opq"})
 _WALKS = frozenset({"auto", "graph", "hnsw"})
+_LAID_OUT = frozenset({"auto", "graph"})
 _PARAMETERS: dict[str, tuple[frozenset[str], int, int]] = {
     "ef": (_WALKS, 1, 1 << 20),
     "m": (frozenset({"hnsw"}), 2, 64),
@@ -61,6 +62,9 @@ class IndexSpec:
     "none" (the vectors themselves); "auto" is what the kind has by itself. Of a flat index "none", of a graph and of "ivf" "4bit".
     rescore: what codes have found is scored by the vectors as far as the error bound of the codes asks for ("bound", or "auto"), always so
     many times as many as are asked for (a number), or not at all ("off" or False: scores are then the codes' estimates).
+    layout: where a graph is walked. "memory" reads links, codes and vectors each in their place. "disk" is for vectors larger than memory:
+    the file holds, for every node, its vector and the codes of its neighbors in one block, so that a search reads a fraction of the
+    pages, and several times the disk space is taken.
     """
 
     kind: IndexKind = "auto"
@@ -74,6 +78,7 @@ class IndexSpec:
     copies: bool = False
     codes: Codes = "auto"
     rescore: RescoreBy = "bound"
+    layout: GraphLayout = "memory"
 
     def __post_init__(self) -> None:
         kinds = get_args(IndexKind)
@@ -100,10 +105,26 @@ class IndexSpec:
         if self.copies:
             _expect_kind("copies", _LISTS, self.kind)
         object.__setattr__(self, "rescore", read_rescore(self.rescore))
+        self._check_layout()
         if self.rescore != "bound" and not self.has_codes:
             raise InvalidArgument(
                 f'rescore={self.rescore!r} says what follows a search by codes; an index of kind "{self.kind}" with codes '
                 f'"{self.chosen_codes}" scores every vector it looks at, leave rescore out'
+            )
+
+    def _check_layout(self) -> None:
+        layouts = get_args(GraphLayout)
+        if self.layout not in layouts:
+            shown = " or ".join(f'"{layout}"' for layout in layouts)
+            raise InvalidArgument(f"layout of an index must be {shown}, got {self.layout!r}.{did_you_mean(str(self.layout), layouts)}")
+        if not self.is_on_disk:
+            return
+        _expect_kind("layout", _LAID_OUT, self.kind)
+        if self.chosen_codes != "4bit":
+            raise InvalidArgument(f'layout="disk" goes with codes="4bit", which a node has of its neighbors; got codes={self.codes!r}')
+        if self.rescore != "bound":
+            raise InvalidArgument(
+                f'layout="disk" reads the vector of a node with its neighbors, there is nothing to save; leave rescore={self.rescore!r} out'
             )
 
     @classmethod
@@ -132,6 +153,11 @@ class IndexSpec:
         return self.chosen_codes != "none"
 
     @property
+    def is_on_disk(self) -> bool:
+        """Whether it is walked by blocks."""
+        return self.layout == "disk"
+
+    @property
     def is_flat(self) -> bool:
         """Whether segments need no index."""
         return self.kind == "flat" and not self.has_codes
@@ -154,6 +180,8 @@ class IndexSpec:
             given["copies"] = True
         if self.chosen_codes != _CODES[self.kind][0]:
             given["codes"] = self.codes
+        if self.is_on_disk:
+            given["layout"] = self.layout
         return {"kind": "graph" if self.kind == "auto" else self.kind, **given}
 
     @property

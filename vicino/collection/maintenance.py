@@ -8,7 +8,8 @@ Disk overhead: a merge needs its inputs' size a second time until its manifest i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,7 @@ from vicino.collection.policy import (
     RewriteFields,
     SegmentState,
     next_action,
+    packed,
 )
 from vicino.collection.promises import Promises
 from vicino.collection.settings import Settings
@@ -40,6 +42,7 @@ from vicino.segment.files import (
     SegmentFiles,
     open_container,
     open_segment,
+    pieces_of,
     write_fields,
     write_index,
     write_patch,
@@ -56,6 +59,9 @@ TERMS_BYTES_MIN = 1 << 20
 
 LISTS_SAMPLES = (64, 32, 16)
 """Rows a list that centroids are trained on: a memory limit may leave room for fewer than are usual."""
+
+GRAPH_SHARE = 3
+"""Part of a memory limit that the graph of a segment may take to build: half is kept for writes, and what is held counts as well."""
 
 INDEX_ROW_BYTES = 64
 """Working memory of building a field index per row, beside the values themselves."""
@@ -80,8 +86,30 @@ class Maintenance:
 
     @property
     def limits(self) -> Limits:
-        rows_max = self.shard.settings.segment_rows_max
-        return self.shard.limits if rows_max is None else replace(self.shard.limits, segment_rows_max=rows_max)
+        rows_max = self.shard.settings.segment_rows_max or self.shard.limits.segment_rows_max
+        for entry in self.shard.settings.vectors.values():
+            if entry.spec.index_spec.is_on_disk:
+                rows_max = min(rows_max, self._rows_of_graph(entry, rows_max))
+        return replace(self.shard.limits, segment_rows_max=rows_max)
+
+    def _rows_of_graph(self, entry: VectorSlot, rows_max: int) -> int:
+        """How many rows, at most rows_max, have a graph that can be built within the memory limit.
+
+        Whoever walks graphs from disk has more rows than fit into memory: merges stop where the graph of one segment would not fit. Where
+        not even that of the fewest rows does, there is none to stop for.
+        """
+        limit, fewest = self.shard.budget.limit, self.shard.limits.graph_rows_min
+        if limit is None:
+            return rows_max
+        room = limit // GRAPH_SHARE
+        fitting = bisect_right(range(fewest, rows_max + 1), room, key=lambda rows: self._graph_bytes(entry, rows))
+        return fewest + fitting - 1 if fitting else rows_max
+
+    def _graph_bytes(self, entry: VectorSlot, rows: int) -> int:
+        """Memory that building the index of so many rows takes."""
+        index = entry.spec.index_spec
+        needed: int = _core.vector_index_build_bytes(core_slot(entry), rows, self._threads, **index.build_options())
+        return needed + 2 * SLICE_BYTES if index.is_on_disk else needed
 
     def schedule(self) -> Job:
         """Queues whatever there is to do and returns at once; the job has ended already when there is nothing."""
@@ -355,16 +383,25 @@ class Maintenance:
         entry = next((entry for entry in shard.settings.vectors.values() if entry.slot == action.slot), None)
         if entry is None:  # dropped since the action was chosen
             return
-        column, index = core_slot(entry), entry.spec.index_spec
+        index = entry.spec.index_spec
         options = index.build_options()
-        needed = _core.vector_index_build_bytes(column, files.rows, self._threads, **options)
-        with shard.budget.reserve(needed, f"indexing {files.rows} vectors", optional=True):
+        with shard.budget.reserve(self._graph_bytes(entry, files.rows), f"indexing {files.rows} vectors", optional=True):
             base = shard.state.base()
+            graph = bytearray()  # kept where blocks are made of it
 
             def make(write: Callable[[bytes], None]) -> None:
-                base.write_vector_index(action.key, action.slot, self._threads, job.cancel_token, write, **options)
+                def take(piece: bytes) -> None:
+                    write(piece)
+                    if index.is_on_disk:
+                        graph.extend(piece)
 
-            name = write_vector_index(shard.journal, action.slot, options["kind"], make, index.made)
+                base.write_vector_index(action.key, action.slot, self._threads, job.cancel_token, take, **options)
+
+            def pages() -> Iterator[bytes]:
+                return pieces_of(_core.GraphPages(base, action.key, action.slot, bytes(graph)), job.cancel_token)
+
+            asked = pages if index.is_on_disk else None
+            name = write_vector_index(shard.journal, action.slot, options["kind"], make, index.made, pages=asked)
         container = open_container(shard.journal, name, "graph")
         with self._install_lock:
             with shard.writer:
@@ -461,9 +498,10 @@ class Maintenance:
         job.progress = 0.2
         self._failed = frozenset()
         states = [state for state in self._segment_states() if state.live < self.limits.segment_rows_max]
-        wasteful = any(state.live < state.files.rows or state.updated for state in states)
-        if len(states) > 1 or wasteful:
-            self.perform(Merge(tuple(state.files.key for state in states)), job)
+        for together in packed(states, self.limits.segment_rows_max):
+            wasteful = any(state.live < state.files.rows or state.updated for state in together)
+            if len(together) > 1 or wasteful:
+                self.perform(Merge(tuple(state.files.key for state in together)), job)
         job.progress = 0.5
         self._build_all(job)
         job.progress = 0.8

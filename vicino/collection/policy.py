@@ -125,6 +125,19 @@ def next_action(
     return next((action for action in candidates if action not in failed), None)
 
 
+def packed(segments: Sequence[SegmentState], rows_max: int) -> list[list[SegmentState]]:
+    """What to merge into one segment each, so that everything is in few: the smallest first, while they have at most rows_max rows."""
+    groups: list[list[SegmentState]] = []
+    rows = 0
+    for segment in sorted(segments, key=lambda segment: segment.live):
+        if not groups or rows + segment.live > rows_max:
+            groups.append([])
+            rows = 0
+        groups[-1].append(segment)
+        rows += segment.live
+    return groups
+
+
 def _merges(segments: Sequence[SegmentState], limits: Limits) -> list[Merge]:
     classes: dict[int, list[SegmentState]] = {}
     for segment in segments:

@@ -76,6 +76,11 @@ class VectorSpec:
             raise InvalidArgument(
                 f"a promised recall is measured with rescoring by the bound of the codes; leave rescore={index.rescore!r} or the recall out"
             )
+        if index.is_on_disk and (self.dtype not in _FLOAT_DTYPES or self.metric == "l1" or self.dim < NODE_CODES_DIM_MIN):
+            raise InvalidArgument(
+                f'layout="disk" needs codes, which there are of float32 and float16 vectors of {NODE_CODES_DIM_MIN} dimensions or more '
+                f"under cosine, dot and l2; got {self.dtype} of {self.dim} dimensions under {self.metric}, leave layout out"
+            )
         if index.codes in ("auto", "none"):
             return
         if self.dtype not in _FLOAT_DTYPES or self.metric == "l1":

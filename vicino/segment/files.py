@@ -295,18 +295,37 @@ def write_terms(journal: Journal, meta: bytes, sections: Sequence[tuple[str, byt
     return file.name
 
 
-def write_vector_index(journal: Journal, slot: int, kind: str, make: Callable[[Callable[[bytes], None]], None], made: str) -> str:
+def write_vector_index(
+    journal: Journal,
+    slot: int,
+    kind: str,
+    make: Callable[[Callable[[bytes], None]], None],
+    made: str,
+    *,
+    pages: Callable[[], Iterator[bytes]] | None = None,
+) -> str:
     """make: is given what to call with the bytes of the index, piece by piece.
 
-    made: how it was asked for; an index made otherwise than asked for now is built anew.
+    made: how it was asked for; an index made otherwise than asked for now is built anew. pages: of a graph that is walked from disk, asked
+    for once the graph is made.
     """
     with new_file(journal, "graph") as file:
         file.add("meta", slot.to_bytes(4, "little"))
         with file.section(_core.vector_index_section(kind)) as section:
             make(section.write)
+        if pages is not None:
+            _stream(file, "pages", pages())
         if made:
             file.add("made", made.encode())
     return file.name
+
+
+def pieces_of(pages: _core.GraphPages, cancel: _core.Cancel) -> Iterator[bytes]:
+    """The blocks of a graph, about SLICE_BYTES at a time."""
+    yield pages.header()
+    for first, count in slices(pages.n_nodes, pages.block_bytes):
+        _check(cancel)
+        yield pages.blocks(first, count)
 
 
 def write_index(journal: Journal, path: str, index: bytes) -> str:

@@ -1,7 +1,17 @@
 """What maintenance does next, decided from sizes alone."""
 
 from vicino.collection.limits import Limits
-from vicino.collection.policy import BuildIndex, BuildVectorIndex, Checkpoint, Merge, RewriteFields, SegmentState, next_action, size_class
+from vicino.collection.policy import (
+    BuildIndex,
+    BuildVectorIndex,
+    Checkpoint,
+    Merge,
+    RewriteFields,
+    SegmentState,
+    next_action,
+    packed,
+    size_class,
+)
 from vicino.segment.files import SegmentFiles
 
 LIMITS = Limits(head_rows_max=100, merge_fan_in=4, graph_rows_min=50)
@@ -35,6 +45,15 @@ def test_nothing_is_done_when_all_is_well():
 
 def test_a_full_size_class_is_merged():
     assert decide(*(segment(key) for key in range(1, 5))) == Merge((1, 2, 3, 4))
+
+
+def test_all_segments_are_packed_into_one_where_that_may_be():
+    assert [[s.files.key for s in group] for group in packed([segment(1, 300), segment(2, 100)], 400)] == [[2, 1]]
+
+
+def test_segments_are_packed_smallest_first_up_to_the_rows_that_one_may_have():
+    groups = packed([segment(1, 300), segment(2, 100), segment(3, 250), segment(4, 100)], 500)
+    assert [[s.files.key for s in group] for group in groups] == [[2, 4, 3], [1]]
 
 
 def test_segments_of_different_classes_are_not_merged():
