@@ -62,7 +62,8 @@ MEASUREMENTS_INTRODUCTION = """\
 # Measurements
 
 What the files in `benchmarks/results/` say, word for word; each names the machine, the commit and the command that measured it. Rates
-depend on the machine, so compare only figures of one run. Misses are shown like hits.
+depend on the machine, so compare only figures of one run. Where the load average is above the number of cores, other work ran beside it,
+and only counts, recalls and ratios of systems that took turns say much. Misses are shown like hits.
 """
 
 OPEN_SETTINGS = [
@@ -192,6 +193,8 @@ def measurements_page() -> str:
             continue  # it has a page of its own
         machine = result["machine"]
         where = f"{machine['cpu']}, {machine['cores']} cores, {machine['file_system']} with {machine['fsyncs_per_s']} syncs a second"
+        if "load_average" in machine:
+            where += f", load average {machine['load_average']:g}"
         parts.append(f"## {path.stem.replace('_', ' ')}\n")
         parts.append(f"`{result['command']}`, {result['date'][:10]}, commit {result['commit'][:10]}; {where}.\n")
         rows = [(figure["name"], figure["got"], figure["target"] or "", MET[figure["met"]]) for figure in result["figures"]]
