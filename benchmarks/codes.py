@@ -57,6 +57,8 @@ CHOICES = (
     Choice("flat", "8bit", keep_raw=False),
     Choice("graph", "4bit", keep_raw=False),
     Choice("graph", "8bit", keep_raw=False),
+    Choice("ivf_flat", keep_raw=False),
+    Choice("ivf", "4bit", keep_raw=False),
 )
 
 

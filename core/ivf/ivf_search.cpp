@@ -10,6 +10,7 @@
 #include "ivf/list_codes.h"
 #include "ivf/probing.h"
 #include "ivf/product_code.h"
+#include "util/prefetch.h"
 
 namespace vicino {
 
@@ -32,7 +33,7 @@ struct Candidate {
 struct SearchMemory {
   Probing probing;
   std::vector<float> distances;
-  std::vector<std::uint32_t> entries, rows;
+  std::vector<std::uint32_t> entries, rows, positions;
   std::vector<Candidate> candidates;
   QueryState state;
   ProductQuery products;
@@ -69,7 +70,10 @@ class IvfSearch {
       if (disk_.is_cold()) ivf_.read_lists_ahead(keys, block_);
     };
     memory_.probing.run(ivf_, std::max<std::size_t>(1, effort_.nprobe), times_ * nearest_.k(), scored, cancel_, expect,
-                        [&](std::uint32_t list) { return scan(list); });
+                        [&](std::uint32_t list, std::uint32_t next) {
+                          prefetch(next);
+                          return scan(list);
+                        });
     if (ivf_.kind_ != IvfKind::flat) rescore();
     else if (times_ > 1) offer_once();
   }
@@ -81,6 +85,14 @@ class IvfSearch {
   }
 
   // ---- what is in them
+
+  /// A list of product codes is so short a run that the processor has hardly seen it is one when it ends.
+  void prefetch(std::uint32_t list) const {
+    if (!ivf_.products_) return;
+    const std::size_t first = ivf_.starts_[list], count = ivf_.starts_[list + 1] - first;
+    prefetch_run(ivf_.rows_.data() + first, count * sizeof(std::uint32_t));
+    ivf_.products_->prefetch(list, first, count);
+  }
 
   /// Scans one list and returns how many allowed rows it has.
   std::size_t scan(std::uint32_t list) {
@@ -183,9 +195,17 @@ class IvfSearch {
     const float error = memory_.products.error;
     if (allowed_) {
       for (const std::uint32_t i : memory_.entries) consider({estimates[i], error, rows[i]});
-    } else {
-      for (std::size_t i = 0; i < rows.size(); ++i) consider({estimates[i], error, rows[i]});
+      return;
     }
+    const float limit = threshold() + (effort_.rescore ? 0 : error);
+    if (!(limit < FLT_MAX)) {
+      for (std::size_t i = 0; i < rows.size(); ++i) consider({estimates[i], error, rows[i]});
+      return;
+    }
+    // Nearly all rows are above.
+    memory_.positions.resize(std::max(memory_.positions.size(), rows.size() + kCollectSlack));
+    const std::size_t n = kernels().collect_at_most(estimates, rows.size(), limit, memory_.positions.data());
+    for (std::size_t i = 0; i < n; ++i) consider({estimates[memory_.positions[i]], error, rows[memory_.positions[i]]});
   }
 
   // ---- candidates
@@ -269,7 +289,7 @@ class IvfBatch {
   /// Lists of query `i`; to be called for all of them, in any order.
   void plan(std::size_t i, std::size_t nprobe, std::span<const float> scored, Probing& probing) {
     if (scored.empty()) probing.set_query(ivf_, queries_[i]);
-    probing.run(ivf_, std::max<std::size_t>(1, nprobe), nearest_[i].k(), scored, cancel_, [](auto) {}, [&](std::uint32_t list) {
+    probing.run(ivf_, std::max<std::size_t>(1, nprobe), nearest_[i].k(), scored, cancel_, [](auto) {}, [&](std::uint32_t list, std::uint32_t) {
       const std::size_t count = count_of(list);
       if (count) visits_.push_back(std::uint64_t{list} << 32 | i);
       stats_.rows_scored += count;

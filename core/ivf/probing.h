@@ -29,21 +29,21 @@ class Probing {
   /// Whether so many lists are found by the graph, which needs no distances.
   static bool walks(const Ivf& ivf, std::size_t wanted) { return ivf.graph_ && wanted < ivf.n_lists_ / 4; }
 
-  /// Calls scan(list), which returns how many rows of the list are allowed, list after list: until `wanted` of them had any and they had
+  /// Calls scan(list, next), which returns how many rows of the list are allowed, list after list: until `wanted` of them had any and they had
   /// `rows_wanted` together. Before, expect(keys) tells which come, as numbers whose lower half is a list. `scored`: the query's distances
-  /// from the centroids if they are known.
+  /// from the centroids if they are known. `next` is the list that will come then, most likely, or the same list.
   template <class Expect, class Scan>
   void run(const Ivf& ivf, std::size_t wanted, std::size_t rows_wanted, std::span<const float> scored, const Cancel& cancel, Expect&& expect, Scan&& scan) {
     std::size_t probed = 0, seen = 0;
     const auto is_enough = [&] { return probed >= wanted && seen >= rows_wanted; };
     const auto take = [&](std::span<const std::uint64_t> keys) {
       expect(keys);
-      for (const std::uint64_t key : keys) {
+      for (std::size_t i = 0; i < keys.size(); ++i) {
         if (is_enough()) return true;
-        const auto list = static_cast<std::uint32_t>(key);
+        const auto list = static_cast<std::uint32_t>(keys[i]), next = static_cast<std::uint32_t>(keys[std::min(i + 1, keys.size() - 1)]);
         if (!probed_.empty() && std::exchange(probed_[list], 1)) continue;
         cancel.check();
-        const std::size_t rows = scan(list);
+        const std::size_t rows = scan(list, next);
         seen += rows;
         probed += rows > 0;
       }

@@ -10,6 +10,7 @@
 #include "ivf/product_layout.h"
 #include "ivf/rotation.h"
 #include "util/errors.h"
+#include "util/prefetch.h"
 #include "util/read_ahead.h"
 
 namespace vicino {
@@ -17,6 +18,8 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kBlockRows = 32, kGroup = 4;  // of a block of 4-bit codes; subvectors of a group
+constexpr std::size_t kPrefetchedMax = 16 * 1024;  // of a list; what comes later is met by the processor's own prefetching
+constexpr std::size_t kCodewords = 16;              // of a subvector of 4 bits
 
 [[noreturn]] void fail(const std::string& message) { throw CorruptionError("product codes: " + message + "; rebuild the index of this segment"); }
 
@@ -24,27 +27,48 @@ bool all_finite(std::span<const float> values) {
   return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
 }
 
+struct Range {
+  float least, most;
+};
+
+/// Of the sixteen entries of a table, halved until one is left: each step is the same for all and done several at a time.
+Range range_of(const float* table) {
+  float least[kCodewords], most[kCodewords];
+  std::copy_n(table, kCodewords, least);
+  std::copy_n(table, kCodewords, most);
+  for (std::size_t half = kCodewords / 2; half; half /= 2)
+    for (std::size_t j = 0; j < half; ++j) {
+      least[j] = least[j + half] < least[j] ? least[j + half] : least[j];
+      most[j] = most[j + half] > most[j] ? most[j + half] : most[j];
+    }
+  return {least[0], most[0]};
+}
+
 /// Tables as bytes: entry - least entry of the table, in steps that fit the widest of them.
 void make_byte_table(const ProductShape& shape, ProductQuery& query) {
-  const std::size_t n = shape.codewords();
   float widest = 0;
   double lowest = 0;
+  query.least.resize(shape.subvectors);
   for (std::size_t s = 0; s < shape.subvectors; ++s) {
-    const auto [least, most] = std::minmax_element(query.products.begin() + static_cast<std::ptrdiff_t>(s * n),
-                                                   query.products.begin() + static_cast<std::ptrdiff_t>((s + 1) * n));
-    widest = std::max(widest, *most - *least);
-    lowest += *least;
+    const auto [least, most] = range_of(query.products.data() + s * kCodewords);
+    query.least[s] = least;
+    widest = std::max(widest, most - least);
+    lowest += least;
   }
-  query.step = widest > FLT_MIN && widest <= FLT_MAX ? widest / 255 : 0;
+  query.step = widest > 256 * FLT_MIN && widest <= FLT_MAX ? widest / 255 : 0;
   query.offset = static_cast<float>(lowest);
-  query.table.assign(shape.places() * n, 0);
+  query.table.assign(shape.places() * kCodewords, 0);
   if (query.step == 0) return;
+  const float steps_of_one = 1 / query.step;
   for (std::size_t s = 0; s < shape.subvectors; ++s) {
-    const float* products = query.products.data() + s * n;
-    const float least = *std::min_element(products, products + n);
-    for (std::size_t c = 0; c < n; ++c) {
-      const float steps = (products[c] - least) / query.step + 0.5f;
-      query.table[s * n + c] = static_cast<std::uint8_t>(steps > 0 ? (steps < 255 ? steps : 255) : 0);  // what is no number becomes 0
+    const float* products = query.products.data() + s * kCodewords;
+    const float least = query.least[s];
+    std::uint8_t* table = query.table.data() + s * kCodewords;
+    for (std::size_t c = 0; c < kCodewords; ++c) {
+      float steps = (products[c] - least) * steps_of_one + 0.5f;
+      steps = steps > 0 ? steps : 0;  // what is no number becomes 0
+      steps = steps < 255 ? steps : 255;
+      table[c] = static_cast<std::uint8_t>(static_cast<std::int32_t>(steps));
     }
   }
 }
@@ -104,23 +128,33 @@ void ProductCodes::score(const ProductQuery& query, std::uint32_t list, std::siz
   float product;
   kernels().dot[0](query.vector.data(), &mean, 1, row_dim_, &product);
   const float base = query.base + query.slope * product, slope = query.slope * stretch_;
-  if (shape_.bits == 4) score_blocks(query, first, count, out);
-  else score_bytes(query, first, count, out);
-  if (squares_.empty()) {
-    for (std::size_t i = 0; i < count; ++i) out[i] = base + slope * out[i];
+  // Sums of bytes are steps of the table.
+  float factor = slope, shift = base;
+  if (shape_.bits == 4) {
+    score_blocks(query, first, count, out);
+    factor *= query.step;
+    shift += slope * query.offset;
   } else {
-    for (std::size_t i = 0; i < count; ++i) out[i] = (base + query.square_slope * squares_[first + i]) + slope * out[i];
+    score_bytes(query, first, count, out);
+  }
+  if (squares_.empty()) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = shift + factor * out[i];
+  } else {
+    const float* squares = squares_.data() + first;
+    for (std::size_t i = 0; i < count; ++i) out[i] = (shift + query.square_slope * squares[i]) + factor * out[i];
   }
 }
 
 void ProductCodes::score_blocks(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const {
   const std::size_t block_bytes = shape_.places() * kBlockRows / 2, end = first + count;
   std::uint32_t sums[kBlockRows];
+  float wide[kBlockRows];
   for (std::size_t block = first / kBlockRows; block * kBlockRows < end; ++block) {
     kernels().code_block_sums(codes_ + block * block_bytes, query.table.data(), shape_.places() / kGroup, sums);
+    // Sums are far below 2^31, and signed numbers become floats in one instruction.
+    for (std::size_t i = 0; i < kBlockRows; ++i) wide[i] = static_cast<float>(static_cast<std::int32_t>(sums[i]));
     const std::size_t from = std::max(first, block * kBlockRows), to = std::min(end, (block + 1) * kBlockRows);
-    for (std::size_t entry = from; entry < to; ++entry)
-      out[entry - first] = query.step * static_cast<float>(sums[entry % kBlockRows]) + query.offset;
+    std::copy_n(wide + from % kBlockRows, to - from, out + (from - first));
   }
 }
 
@@ -137,6 +171,12 @@ void ProductCodes::score_bytes(const ProductQuery& query, std::size_t first, std
       for (std::size_t e = 0; e < together; ++e) sums[e] += table[codes[e][s]];
     for (std::size_t e = 0; e < std::min(together, count - i); ++e) out[i + e] = sums[e];
   }
+}
+
+void ProductCodes::prefetch(std::uint32_t list, std::size_t first, std::size_t count) const {
+  prefetch_run(means_.data() + std::size_t{list} * row_dim_, row_dim_ * sizeof(float));
+  const std::size_t begin = shape_.bits == 4 ? first / kBlockRows * kBlockRows : first;
+  prefetch_run(codes_ + shape_.code_bytes(begin), std::min(kPrefetchedMax, shape_.code_bytes(first + count - begin)));
 }
 
 void ProductCodes::read_ahead(std::size_t first, std::size_t count) const {

@@ -55,6 +55,7 @@ ProductShape product_shape_for(std::uint32_t dim, std::uint32_t subvectors, std:
 /// A query's tables; reused from query to query.
 struct ProductQuery {
   std::vector<float> vector, turned, products;
+  std::vector<float> least;         // entry of each table
   std::vector<std::uint8_t> table;  // of 4 bits
   float step = 0, offset = 0;       // <v, r'> = step * (table sum) + offset
   float base = 0, slope = 0, square_slope = 0;
@@ -82,7 +83,9 @@ class ProductCodes {
   void score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const;
 
   std::size_t hot_bytes() const { return hot_bytes_; }
-  /// Asks for the codes of these entries before they are read.
+  /// Asks for what scoring these entries of a list reads, while others are scored.
+  void prefetch(std::uint32_t list, std::size_t first, std::size_t count) const;
+  /// Asks for the codes of these entries before they are read from a file.
   void read_ahead(std::size_t first, std::size_t count) const;
   const ProductShape& shape() const { return shape_; }
 

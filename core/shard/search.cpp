@@ -33,6 +33,7 @@ constexpr double kProbedShare = 0.05;        // of the lists are scanned when no
 constexpr std::size_t kProbedMin = 8;
 constexpr std::size_t kListsMin = 100;       // times k: of fewer rows a scan costs less than finding their lists
 constexpr std::size_t kPartsPerThread = 8, kPartMin = 4, kPartMax = 64;  // of a batch; a part's prepared queries are to stay in the cache
+constexpr std::size_t kListsPartsPerThread = 2, kListsPartMax = 512;  // the same of flat lists, which are read once for all queries of a part
 constexpr std::size_t kCodedScanMin = 8;     // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
 
 /// One entry's part in one search call.
@@ -355,6 +356,13 @@ void search_part(const SearchJob& job, std::size_t first, std::size_t last, std:
   }
 }
 
+bool has_flat_lists(std::span<const Task> tasks, std::uint32_t slot) {
+  return std::ranges::any_of(tasks, [slot](const Task& task) {
+    const VectorIndex* index = task.entry->rows->vector_index(slot);
+    return index && index->lists() && index->lists()->kind() == IvfKind::flat;
+  });
+}
+
 /// Queries of different parts may go different ways; what is told is the way that took more than the others.
 void add_counts(std::span<const EntryStats> part, std::span<EntryStats> counts) {
   for (std::size_t i = 0; i < part.size(); ++i) {
@@ -408,7 +416,9 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
   const Dtype query_dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
   const SearchJob job{request, tasks, all_candidates, queries, row_bytes(query_dtype, column.dim), outcome.hits};
   const unsigned threads = std::max(1u, request.threads);
-  const std::size_t part_size = std::clamp<std::size_t>(n_queries / (threads * kPartsPerThread), kPartMin, kPartMax);
+  const bool by_lists = has_flat_lists(tasks, column.slot);
+  const std::size_t n_parts = threads * (by_lists ? kListsPartsPerThread : kPartsPerThread);
+  const std::size_t part_size = std::clamp<std::size_t>(n_queries / n_parts, kPartMin, by_lists ? kListsPartMax : kPartMax);
   if (n_queries <= part_size) search_part(job, 0, n_queries, outcome.stats, cancel);
   else search_parts(job, n_queries, part_size, threads, outcome.stats, cancel);
   return outcome;
