@@ -22,10 +22,10 @@ void read_ahead(const void* bytes, std::size_t size) { advise(bytes, size, MADV_
 
 void expect_random_reads(const void* bytes, std::size_t size) { advise(bytes, size, MADV_RANDOM); }
 
-std::uint64_t disk_reads_of_thread() {
+std::uint64_t disk_waits_of_thread() {
 #ifdef RUSAGE_THREAD
   rusage used;
-  if (getrusage(RUSAGE_THREAD, &used) == 0) return static_cast<std::uint64_t>(used.ru_majflt) + static_cast<std::uint64_t>(used.ru_inblock);
+  if (getrusage(RUSAGE_THREAD, &used) == 0) return static_cast<std::uint64_t>(used.ru_majflt);
 #endif
   return 0;
 }

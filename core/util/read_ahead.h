@@ -1,8 +1,8 @@
 // Bytes of mapped files asked for ahead of their turn.
 //
 // A search that touches a page that is not in memory waits for the disk, page after page, although it knew of all of them before. Asked for at
-// once the disk reads them side by side. Asking costs a system call for every run of bytes, so it is done only while searches do meet the disk:
-// `ColdReads` counts what the system says a thread has waited for, of every search after an index was opened, and of some once all of it was there.
+// once the disk reads them side by side, and nothing else. But systems read far around what is touched, megabytes some of them: a file that fits
+// into memory is there sooner that way. So the first searches of an index ask, and after them those that come after one which waited several times.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -16,8 +16,8 @@ void read_ahead(const void* bytes, std::size_t size);
 /// its surroundings with it: 128 KiB by default, on some machines 8 MiB.
 void expect_random_reads(const void* bytes, std::size_t size);
 
-/// Page faults of this thread that had to wait for a disk, and blocks that were read on its behalf; only differences mean something.
-std::uint64_t disk_reads_of_thread();
+/// Page faults of this thread that had to wait for a disk; only differences mean something.
+std::uint64_t disk_waits_of_thread();
 
 /// Whether searches of one index meet pages that are not in memory. Safe to use from many threads.
 class ColdReads {
@@ -26,30 +26,35 @@ class ColdReads {
   class Search {
    public:
     explicit Search(ColdReads& reads)
-        : reads_(reads), is_cold_(reads.searches_left_.load(std::memory_order_relaxed) > 0), is_watched_(is_cold_ || ++searches_of_thread_ % kWatched == 0),
-          before_(is_watched_ ? disk_reads_of_thread() : 0) {}
+        : reads_(reads), left_(reads.searches_left_.load(std::memory_order_relaxed)),
+          is_watched_(!is_cold() && (left_ > 0 || ++searches_of_thread_ % kWatched == 0)),
+          before_(is_watched_ ? disk_waits_of_thread() : 0) {}
     Search(const Search&) = delete;
     ~Search() {
-      if (!is_watched_) return;
-      if (disk_reads_of_thread() != before_) reads_.searches_left_.store(kSearchesCold, std::memory_order_relaxed);
-      else if (is_cold_) reads_.searches_left_.fetch_sub(1, std::memory_order_relaxed);
+      if (is_watched_ && disk_waits_of_thread() - before_ >= kWaitsMin)
+        reads_.searches_left_.store(kSearchesCold + kSearchesWatched, std::memory_order_relaxed);
+      else if (left_ > 0)
+        reads_.searches_left_.fetch_sub(1, std::memory_order_relaxed);
     }
     /// Whether it is worth asking for bytes ahead.
-    bool is_cold() const { return is_cold_; }
+    bool is_cold() const { return left_ > kSearchesWatched; }
 
    private:
     static thread_local unsigned searches_of_thread_;
 
     ColdReads& reads_;
-    bool is_cold_, is_watched_;
+    int left_;
+    bool is_watched_;
     std::uint64_t before_;
   };
 
  private:
-  static constexpr int kSearchesCold = 16;    // in a row without a read, after which an index counts as being in memory
-  static constexpr unsigned kWatched = 32;    // one of so many searches is watched then
+  static constexpr int kSearchesCold = 16;       // ask, and of so many after them every one is watched,
+  static constexpr int kSearchesWatched = 64;
+  static constexpr unsigned kWatched = 32;       // and one of so many later on
+  static constexpr std::uint64_t kWaitsMin = 4;  // of one search, from which on those after it ask again
 
-  std::atomic<int> searches_left_{kSearchesCold};
+  std::atomic<int> searches_left_{kSearchesCold + kSearchesWatched};
 };
 
 }  // namespace vicino
