@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "kernels/distance.h"
-#include "kernels/products.h"
 #include "util/thread_pool.h"
 
 namespace vicino {
@@ -201,7 +200,6 @@ void BuildSpace::distances(const Panel& rows, std::size_t first, std::size_t cou
 void BuildSpace::distances_at(std::uint32_t node, std::span<const std::uint32_t> others, float* out) const {
   const Kernels& table = kernels();
   constexpr std::size_t group = 64;
-  const CodeProductsAt products_at = code_products_at(table);
   const std::int8_t *self = code_of(node), *codes[group];
   float norms[group], scales[group], extras[group];
   std::int32_t sums[group], dots[group];
@@ -220,7 +218,7 @@ void BuildSpace::distances_at(std::uint32_t node, std::span<const std::uint32_t>
       extras[i] = factors.extra;
       sums[i] = factors.sum;
     }
-    products_at(self, codes, sums, count, stride_, dots);
+    table.code_products_at(self, codes, sums, count, stride_, dots);
     const Factors& own = factors_[node];
     table.code_distances(dots, count, {own.norm, own.scale, own.extra}, norms, scales, extras, out + start);
   }

@@ -73,6 +73,7 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("hamming"), table.hamming, source.hamming);
   visit(std::string("jaccard"), table.jaccard, source.jaccard);
   visit(std::string("code_products"), table.code_products, source.code_products);
+  visit(std::string("code_products_at"), table.code_products_at, source.code_products_at);
   visit(std::string("code_distances"), table.code_distances, source.code_distances);
   visit(std::string("count_at_most"), table.count_at_most, source.count_at_most);
   visit(std::string("collect_at_most"), table.collect_at_most, source.collect_at_most);

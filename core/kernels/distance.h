@@ -78,6 +78,11 @@ inline void code_products(const std::int8_t* rows, std::size_t n_rows, const std
     }
 }
 
+inline void code_products_at(const std::int8_t* row, const std::int8_t* const* columns, const std::int32_t* column_sums, std::size_t n_columns,
+                             std::size_t stride, std::int32_t* dots) {
+  for (std::size_t c = 0; c < n_columns; ++c) code_products(row, 1, columns[c], column_sums + c, 1, stride, dots + c);
+}
+
 }  // namespace reference
 
 /// The portable table, complete. The last five loops have one form for all sets.
@@ -103,6 +108,7 @@ inline Kernels scalar_kernels() {
   table.hamming = reference::hamming;
   table.jaccard = reference::jaccard;
   table.code_products = reference::code_products;
+  table.code_products_at = reference::code_products_at;
   table.code_distances = loops::code_distances<Portable>;
   table.count_at_most = loops::count_at_most<Portable>;
   table.collect_at_most = loops::collect_at_most<Portable>;

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "kernels/loops.h"
+#include "kernels/products.h"
 
 namespace vicino {
 
@@ -102,6 +103,11 @@ std::size_t collect_at_most_avx512(const float* values, std::size_t count, float
 }
 
 }  // namespace
+
+void code_products_by_rows_avx512(const std::int8_t* rows, std::size_t n_rows, const std::int8_t* columns, const std::int32_t* column_sums,
+                                  std::size_t n_columns, std::size_t stride, std::int32_t* dots) {
+  loops::code_products<Avx512>(rows, n_rows, columns, column_sums, n_columns, stride, dots);
+}
 
 Kernels avx512_kernels() {
   Kernels table = loops::fill_table<Avx512>();

@@ -151,24 +151,32 @@ void multiply_tile(const std::int8_t* const* rows, const std::int8_t* const* col
   for (std::size_t r = 0; r < height; ++r) Isa::totals(sums[r], dots[r]);
 }
 
-/// Edges repeat the last row or column and drop what they compute: a tile is cheaper than code for every remainder.
+/// Four columns of which the last is repeated where there are fewer: a tile is cheaper than code for every remainder.
+struct FourColumns {
+  const std::int8_t* codes[4];
+  std::int32_t sums[4];
+
+  template <class CodeAt>
+  FourColumns(CodeAt code_at, const std::int32_t* column_sums, std::size_t first, std::size_t n_columns) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      const std::size_t index = first + i < n_columns ? first + i : n_columns - 1;
+      codes[i] = code_at(index);
+      sums[i] = column_sums[index];
+    }
+  }
+};
+
+/// The last row is repeated as the last column is, and what that computes dropped.
 template <class Isa, std::size_t height>
 void multiply_rows(const std::int8_t* rows, std::size_t n_rows, const std::int8_t* columns, const std::int32_t* column_sums,
                    std::size_t n_columns, std::size_t stride, std::int32_t* dots) {
-  const auto at_most = [](std::size_t value, std::size_t limit) { return value < limit ? value : limit; };
   for (std::size_t c = 0; c < n_columns; c += 4) {
-    const std::int8_t* column[4];
-    std::int32_t sums[4];
-    for (std::size_t i = 0; i < 4; ++i) {
-      const std::size_t index = at_most(c + i, n_columns - 1);
-      column[i] = columns + index * stride;
-      sums[i] = column_sums[index];
-    }
+    const FourColumns four([&](std::size_t index) { return columns + index * stride; }, column_sums, c, n_columns);
     for (std::size_t r = 0; r < n_rows; r += height) {
       const std::int8_t* row[height];
-      for (std::size_t i = 0; i < height; ++i) row[i] = rows + at_most(r + i, n_rows - 1) * stride;
+      for (std::size_t i = 0; i < height; ++i) row[i] = rows + (r + i < n_rows ? r + i : n_rows - 1) * stride;
       std::int32_t tile[height][4];
-      multiply_tile<Isa, height>(row, column, sums, stride, tile);
+      multiply_tile<Isa, height>(row, four.codes, four.sums, stride, tile);
       for (std::size_t i = 0; i < height && r + i < n_rows; ++i)
         for (std::size_t j = 0; j < 4 && c + j < n_columns; ++j) dots[(r + i) * n_columns + c + j] = tile[i][j];
     }
@@ -180,6 +188,21 @@ void code_products(const std::int8_t* rows, std::size_t n_rows, const std::int8_
                    std::size_t n_columns, std::size_t stride, std::int32_t* dots) {
   if (n_rows == 1) multiply_rows<Isa, 1>(rows, n_rows, columns, column_sums, n_columns, stride, dots);
   else multiply_rows<Isa, Isa::kTileRows>(rows, n_rows, columns, column_sums, n_columns, stride, dots);
+}
+
+template <class Isa>
+void code_products_at(const std::int8_t* row, const std::int8_t* const* columns, const std::int32_t* column_sums, std::size_t n_columns,
+                      std::size_t stride, std::int32_t* dots) {
+  std::int32_t tile[1][4];
+  std::size_t c = 0;
+  for (; c + 4 <= n_columns; c += 4) {
+    multiply_tile<Isa, 1>(&row, columns + c, column_sums + c, stride, tile);
+    for (std::size_t j = 0; j < 4; ++j) dots[c + j] = tile[0][j];
+  }
+  if (c == n_columns) return;
+  const FourColumns four([&](std::size_t index) { return columns[index]; }, column_sums, c, n_columns);
+  multiply_tile<Isa, 1>(&row, four.codes, four.sums, stride, tile);
+  for (std::size_t j = 0; c + j < n_columns; ++j) dots[c + j] = tile[0][j];
 }
 
 // The next five are plain loops that the compiler makes wide; `Isa` only gives each unit its own copy. Their float expressions are
@@ -281,6 +304,7 @@ Kernels fill_table() {
   table.hamming = hamming<Isa>;
   table.jaccard = jaccard<Isa>;
   table.code_products = code_products<Isa>;
+  table.code_products_at = code_products_at<Isa>;
   table.code_distances = code_distances<Isa>;
   table.count_at_most = count_at_most<Isa>;
   table.collect_at_most = collect_at_most<Isa>;

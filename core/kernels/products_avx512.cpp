@@ -22,8 +22,6 @@ constexpr std::size_t kRowsMin = 8;      // below, packing does not pay
 constexpr std::size_t kSlab = 512;       // bytes of a column packed at a time: 16 KiB in all, half of the first-level cache
 constexpr std::size_t kRowsAtOnce = 256;  // whose corrections are held
 
-CodeProducts products_of_few = nullptr;
-
 inline std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
 
 /// Packs 64 bytes of 16 columns: 16 groups of four bytes, `step` bytes apart. vpdpbusd wants one side unsigned, so 128 is added.
@@ -124,51 +122,15 @@ void multiply_block(const std::int8_t* rows, std::size_t n_rows, const std::int8
   }
 }
 
-/// Four columns with one row, their lanes added up at once: two rounds of pairwise addition leave four totals in each 128 bits.
-inline void four_products(const std::int8_t* row, const std::int8_t* const* columns, const std::int32_t* sums, std::size_t stride, std::int32_t* dots) {
-  const __m512i bias = _mm512_set1_epi8(-128);
-  __m512i s[4];
-  for (std::size_t i = 0; i < 4; ++i) s[i] = _mm512_zextsi128_si512(_mm_cvtsi32_si128(-128 * sums[i]));
-  for (std::size_t at = 0; at < stride; at += 64) {
-    const __m512i biased = _mm512_xor_si512(_mm512_loadu_si512(row + at), bias);
-    for (std::size_t i = 0; i < 4; ++i) s[i] = _mm512_dpbusd_epi32(s[i], biased, _mm512_loadu_si512(columns[i] + at));
-  }
-  const __m512i first = _mm512_add_epi32(_mm512_unpacklo_epi32(s[0], s[1]), _mm512_unpackhi_epi32(s[0], s[1]));
-  const __m512i second = _mm512_add_epi32(_mm512_unpacklo_epi32(s[2], s[3]), _mm512_unpackhi_epi32(s[2], s[3]));
-  const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
-  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(dots), _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
-}
-
-}  // namespace
-
-void add_products_avx512(Kernels& table) {
-  products_of_few = table.code_products;
-  table.code_products = code_products_avx512;
-}
-
 void code_products_avx512(const std::int8_t* rows, std::size_t n_rows, const std::int8_t* columns, const std::int32_t* column_sums,
                           std::size_t n_columns, std::size_t stride, std::int32_t* dots) {
-  if (n_rows < kRowsMin || n_columns < 16) return products_of_few(rows, n_rows, columns, column_sums, n_columns, stride, dots);
+  if (n_rows < kRowsMin || n_columns < 16) return code_products_by_rows_avx512(rows, n_rows, columns, column_sums, n_columns, stride, dots);
   for (std::size_t r = 0; r < n_rows; r += kRowsAtOnce)
     multiply_block(rows + r * stride, smaller(kRowsAtOnce, n_rows - r), columns, n_columns, stride, dots + r * n_columns);
 }
 
-void code_products_at_avx512(const std::int8_t* row, const std::int8_t* const* columns, const std::int32_t* column_sums, std::size_t n_columns,
-                             std::size_t stride, std::int32_t* dots) {
-  std::size_t c = 0;
-  for (; c + 4 <= n_columns; c += 4) four_products(row, columns + c, column_sums + c, stride, dots + c);
-  if (c == n_columns) return;
-  // The last one is repeated: a tile is cheaper than code for every remainder.
-  const std::int8_t* last[4];
-  std::int32_t sums[4], found[4];
-  for (std::size_t i = 0; i < 4; ++i) {
-    const std::size_t index = smaller(c + i, n_columns - 1);
-    last[i] = columns[index];
-    sums[i] = column_sums[index];
-  }
-  four_products(row, last, sums, stride, found);
-  for (std::size_t i = 0; c + i < n_columns; ++i) dots[c + i] = found[i];
-}
+}  // namespace
+
+void add_products_avx512(Kernels& table) { table.code_products = code_products_avx512; }
 
 }  // namespace vicino

@@ -17,6 +17,10 @@ using Kernel = void (*)(const void* query, const std::uint8_t* const* rows, std:
 using CodeProducts = void (*)(const std::int8_t* rows, std::size_t n_rows, const std::int8_t* columns, const std::int32_t* column_sums,
                               std::size_t n_columns, std::size_t stride, std::int32_t* dots);
 
+/// dots[i] = exact dot product of a code row and columns[i], which lie anywhere; otherwise as above.
+using CodeProductsAt = void (*)(const std::int8_t* row, const std::int8_t* const* columns, const std::int32_t* column_sums, std::size_t n_columns,
+                                std::size_t stride, std::int32_t* dots);
+
 /// What turns exact dot products of codes into squared distances: |a - b|^2 = norm_a + norm_b - 2 scale_a scale_b <a, b> + (extra_a - extra_b)^2.
 struct CodeFactors {
   float norm = 0;   // of the decoded code, squared
@@ -168,6 +172,7 @@ struct Kernels {
   Kernel hamming = nullptr;
   Kernel jaccard = nullptr;
   CodeProducts code_products = nullptr;
+  CodeProductsAt code_products_at = nullptr;
   CodeDistances code_distances = nullptr;
   CountAtMost count_at_most = nullptr;
   CollectAtMost collect_at_most = nullptr;

@@ -1,6 +1,5 @@
 // Products of codes of every instruction set of this machine against the portable ones.
 #include "kernels/dispatch.h"
-#include "kernels/products.h"
 #include "tests/check.h"
 #include "util/random.h"
 
@@ -32,7 +31,7 @@ void check_products(Random& random, const Kernels& kernels, const Kernels& porta
   kernels.code_products(rows.bytes.data(), n_rows, columns.bytes.data(), columns.sums.data(), n_columns, stride, found.data());
   CHECK(found == expected);
   for (std::size_t r = 0; r < n_rows; ++r)
-    code_products_at(kernels)(rows.pointers[r], columns.pointers.data(), columns.sums.data(), n_columns, stride, found.data() + r * n_columns);
+    kernels.code_products_at(rows.pointers[r], columns.pointers.data(), columns.sums.data(), n_columns, stride, found.data() + r * n_columns);
   CHECK(found == expected);
 }
 
