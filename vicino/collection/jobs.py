@@ -30,6 +30,7 @@ class Job:
         self.progress = 0.0
         self.error: BaseException | None = None
         self._cancel = _core.Cancel()
+        self._step: _core.Cancel | None = None
         self._ended = threading.Event()
 
     @property
@@ -53,6 +54,27 @@ class Job:
     def cancel(self) -> None:
         """Asks the job to stop; what it has not finished is discarded, and right answers do not need it."""
         self._cancel.cancel()
+        self.give_up_step()
+
+    def give_up_step(self) -> None:
+        """Asks the step that runs, if any, to stop; the job goes on with what it does next."""
+        if (step := self._step) is not None:
+            step.cancel()
+
+    def run_step(self, work: Callable[[_core.Cancel], None]) -> bool:
+        """Runs a part of the job that can be stopped by itself. False when it was; KeyboardInterrupt when the whole job was."""
+        step = self._step = _core.Cancel()
+        if self._cancel.cancelled:  # before there was a step to stop
+            step.cancel()
+        try:
+            work(step)
+        except KeyboardInterrupt:
+            if self._cancel.cancelled or not step.cancelled:
+                raise
+            return False
+        finally:
+            self._step = None
+        return True
 
     def run(self, work: Callable[[Job], None]) -> None:
         """Runs `work` in this thread and records how it ended."""

@@ -125,6 +125,20 @@ def next_action(
     return next((action for action in candidates if action not in failed), None)
 
 
+def is_soon_merged(segments: Sequence[SegmentState], key: int, *, unsealed: int, rows_per_s: float, limits: Limits) -> bool:
+    """Whether a writer that goes on like this will have filled the size class of a segment before an index over it has paid.
+
+    unsealed: rows written since the last seal. An index pays once it has served for as long as it took to build. Only the smallest class
+    waits, so that at most `merge_fan_in` heads of rows are scanned for it, and no longer than it would take to build two indexes.
+    """
+    segment = next((segment for segment in segments if segment.files.key == key), None)
+    if segment is None or size_class(segment.live, limits):
+        return False
+    n_members = sum(not size_class(other.live, limits) for other in segments)
+    missing = (limits.merge_fan_in - n_members) * segment.files.rows - unsealed
+    return rows_per_s > 0 and missing < rows_per_s * 2 * segment.files.rows / limits.indexed_per_s
+
+
 def packed(segments: Sequence[SegmentState], rows_max: int) -> list[list[SegmentState]]:
     """What to merge into one segment each, so that everything is in few: the smallest first, while they have at most rows_max rows."""
     groups: list[list[SegmentState]] = []

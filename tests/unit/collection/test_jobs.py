@@ -102,3 +102,47 @@ def test_a_job_that_gets_no_thread_fails_and_leaves_its_lane_free():
     env.spawn = MemoryEnv().spawn
     assert scheduler.submit("lane", Job("sealing"), lambda _job: None).wait(5).state == "done"
     scheduler.close()
+
+
+def test_a_step_can_be_given_up_without_the_job():
+    steps = []
+
+    def work(job):
+        def step(cancel):
+            job.give_up_step()
+            cancel.check()
+
+        steps.append(job.run_step(step))
+        steps.append(job.run_step(lambda cancel: cancel.check()))
+
+    job = Job("work")
+    job.run(work)
+    assert (job.state, steps) == ("done", [False, True])
+
+
+def test_cancelling_a_job_stops_its_step():
+    def work(job):
+        def step(cancel):
+            job.cancel()
+            cancel.check()
+
+        job.run_step(step)
+
+    job = Job("work")
+    job.run(work)
+    assert job.state == "cancelled"
+
+
+def test_a_job_that_was_cancelled_begins_no_step():
+    job = Job("work")
+    job.cancel()
+    with pytest.raises(KeyboardInterrupt):
+        job.run_step(lambda cancel: cancel.check())
+
+
+def test_ctrl_c_in_a_step_is_not_taken_for_giving_up():
+    def interrupt(_cancel):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Job("work").run_step(interrupt)

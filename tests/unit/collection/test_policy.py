@@ -8,13 +8,14 @@ from vicino.collection.policy import (
     Merge,
     RewriteFields,
     SegmentState,
+    is_soon_merged,
     next_action,
     packed,
     size_class,
 )
 from vicino.segment.files import SegmentFiles
 
-LIMITS = Limits(head_rows_max=100, merge_fan_in=4, graph_rows_min=50)
+LIMITS = Limits(head_rows_max=100, merge_fan_in=4, graph_rows_min=50, indexed_per_s=100)
 
 
 def segment(key, rows=100, *, live=None, live_now=None, updated=0, updated_now=None, graphs=True, indexes=()):
@@ -108,3 +109,28 @@ def test_segments_of_the_largest_size_are_left_alone():
     limits = Limits(head_rows_max=100, merge_fan_in=4, segment_rows_max=400)
     states = [segment(key, rows=300) for key in range(1, 9)]
     assert next_action(states, indexed_slots=(), indexes={}, limits=limits) is None
+
+
+def soon_merged(*segments, unsealed=0, rows_per_s=0.0):
+    return is_soon_merged(segments, segments[0].files.key, unsealed=unsealed, rows_per_s=rows_per_s, limits=LIMITS)
+
+
+def test_a_writer_that_fills_the_tier_within_two_builds_is_waited_for():
+    # Two builds of 100 rows take two seconds; 300 rows are missing from the tier.
+    assert [soon_merged(segment(1), rows_per_s=rate) for rate in (149, 151)] == [False, True]
+
+
+def test_what_is_written_already_is_not_missing_from_the_tier():
+    assert soon_merged(segment(1), unsealed=250, rows_per_s=50)
+
+
+def test_every_segment_of_the_tier_brings_the_merge_nearer():
+    assert [soon_merged(*map(segment, range(1, n + 1)), rows_per_s=60) for n in (1, 2, 3)] == [False, False, True]
+
+
+def test_nothing_is_waited_for_when_nobody_writes():
+    assert not soon_merged(segment(1), unsealed=1000)
+
+
+def test_larger_segments_are_indexed_whoever_writes():
+    assert not soon_merged(segment(1, rows=400), rows_per_s=1e9)
