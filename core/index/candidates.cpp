@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/sorting.h"
 #include "util/thread_pool.h"
 
 namespace vicino {
@@ -127,15 +128,15 @@ void collect_from_leaf(const BuildSpace& space, std::span<const std::uint32_t> m
   LeafDistances distances(space, members, first, last, scratch);
   scratch.positions.resize(members.size() + kCollectSlack);
   scratch.guess = 0;
+  const bool are_all = nodes.back() - nodes.front() + 1 == nodes.size();  // then a node's place needs no search
   for (std::size_t start = first; start < last; start += kPanelRows) {
     cancel.check();
     const std::size_t end = std::min(start + kPanelRows, last);
     distances.complete(start, end);
     for (std::size_t member = start; member < end; ++member) {
       const std::uint32_t node = members[member];
-      const auto place = std::lower_bound(nodes.begin(), nodes.end(), node);
-      if (*place != node) continue;
-      const auto i = static_cast<std::size_t>(place - nodes.begin());
+      const auto i = are_all ? node - nodes.front() : static_cast<std::size_t>(std::ranges::lower_bound(nodes, node) - nodes.begin());
+      if (nodes[i] != node) continue;
       distances[member][member] = std::numeric_limits<float>::infinity();
       select_nearest(distances[member], members, node, per_leaf, candidates.bound(i), scratch);
       candidates.add(i, scratch.keys);
@@ -162,7 +163,7 @@ std::span<const CandidateKey> Candidates::nearest(std::size_t i) {
 void Candidates::compact(std::size_t i) {
   const auto begin = keys_.begin() + static_cast<std::ptrdiff_t>(i * kRoom);
   const auto end = begin + counts_[i];
-  std::sort(begin, end);
+  sort_keys_of(kernels())(&*begin, counts_[i]);
   // The distance of two nodes is the same in every leaf, so the same candidate has the same key.
   const auto distinct = static_cast<std::uint32_t>(std::unique(begin, end) - begin);
   counts_[i] = std::min(distinct, kKept);

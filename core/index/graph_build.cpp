@@ -81,11 +81,9 @@ class Builder {
   /// Systematic sampling: the nodes in whose weight the midpoints of `count` equal parts of the total fall.
   void append_by_isolation(std::size_t count, std::vector<std::uint32_t>& entries) const {
     std::vector<float> weights(space_.size());
-    for_each_batch(weights.size(), [&](Pruner& pruner, std::size_t i) {
+    for_each_batch(weights.size(), [&](Pruner&, std::size_t i) {
       const auto node = static_cast<std::uint32_t>(i);
-      std::vector<std::uint32_t> links(links_[node].begin(), links_[node].end());
-      const auto nearest = pruner.rank(node, links, 1);
-      weights[i] = nearest.empty() ? 0 : candidate_distance(nearest[0]);
+      if (const auto links = links_[node]; !links.empty()) space_.distances_at(node, links.first(1), &weights[i]);
     });
     const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
     if (!(total > 0)) return entries.resize(entries.size() + count, entries[0]);
