@@ -1,7 +1,7 @@
 // A scan that reads 1-bit codes instead of rows, and then the few rows that the codes cannot rule out.
 //
-// Every row gets an estimate and a bound of its error (codes/ladder.h). The k rows whose estimates promise most are scored exactly, which
-// gives the distance to beat; then every row is whose estimate less its error does not lie beyond it. A row is lost only where the error of
+// Every row gets an estimate and a bound of its error (codes/ladder.h). The rows whose estimates promise most, a few more than k, are scored
+// exactly, which gives the distance to beat; then every row is whose estimate less its error does not lie beyond it. A row is lost only where the error of
 // its estimate is larger than the bound times kErrors and the row lies at the very edge of the k nearest.
 //
 // Measured over 50,000 real vectors of 384 dimensions: 1 of 200 rows is read at k = 10, and what is read is 1/20 of the bytes of a scan.
@@ -22,6 +22,7 @@ struct BlockScanMemory {
   QueryState state;
   std::vector<float> least;          // of every row, what its distance is at least; infinite where it is not to be scored
   std::vector<std::uint32_t> found;  // positions in a tile or chunk
+  std::vector<std::uint64_t> seeds;  // rows that promise most, below the most that their distances may be
   std::vector<std::uint32_t> rows;
   std::vector<float> distances;
 };
@@ -37,6 +38,8 @@ class BlockScan {
  private:
   void estimate(const PreparedQuery& query, SearchStats& stats, const Cancel& cancel);
   void estimate_tile(const Chunk& chunk, std::uint32_t first, std::uint32_t count, SearchStats& stats);
+  void take_seeds(const float* most, std::uint32_t count, std::uint32_t first_row);
+  void cut_seeds();
   void score(const PreparedQuery& query, const Chunk& chunk, std::span<const std::uint32_t> rows, TopK& nearest, SearchStats& stats);
   void score_seeds(const PreparedQuery& query, TopK& nearest, SearchStats& stats);
   void score_survivors(const PreparedQuery& query, const Chunk& chunk, TopK& nearest, SearchStats& stats, const Cancel& cancel);
@@ -48,7 +51,8 @@ class BlockScan {
   const std::uint64_t* allowed_;
   std::uint64_t first_row_;
   BlockScanMemory& memory_;  // of this thread
-  TopK seeds_{1};            // by the most that a row's distance may be
+  std::size_t n_seeds_ = 0;
+  float seeds_bound_ = 0;    // rows whose distances may be more are no seeds
 };
 
 }  // namespace vicino
