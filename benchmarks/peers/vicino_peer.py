@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from peer import Rows
@@ -28,6 +29,12 @@ class VicinoPeer:
 
     def index(self) -> None:
         self._collection.optimize()
+
+    def settle(self) -> None:
+        """Returns when the background work that writes began has put all rows into indexes but for a head that is too small for one."""
+        rows_min = self._collection._shard.limits.graph_rows_min
+        while any(segment.rows >= rows_min and not segment.indexes for segment in self._collection.stats().segments):
+            time.sleep(0.01)
 
     def open(self, path: str, threads: int) -> None:
         self._database = vicino.open(path, threads=threads)
