@@ -2,7 +2,8 @@
 
 Answers: vectors per second from an empty database to the last acknowledged batch (burst), and to the moment every row is in the index that
 searches use (sustained, the build included), for vicino also without asking for it (until background work has indexed all rows); time of
-reopening in a new process; bytes on disk and in memory per record; recall and time of each peer's default search on what it built. Peers take turns over several rounds, each in its own process and environment.
+reopening in a new process; bytes on disk and in memory per record; recall and time of each peer's default search on what it built. Peers
+take turns over several rounds, each in its own process and environment.
 Does not answer: ingest of fields or text, concurrent writers, search speed at equal recall (recall differs from peer to peer, and stands
 beside the times). Graphs are built with 16 links and a build beam of 200 everywhere but in vicino and lancedb, which have their own. What
 an acknowledged write is worth differs: the fsyncs counted per batch say what reached the disk.
