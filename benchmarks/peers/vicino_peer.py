@@ -31,9 +31,9 @@ class VicinoPeer:
         self._collection.optimize()
 
     def settle(self) -> None:
-        """Returns when the background work that writes began has put all rows into indexes but for a head that is too small for one."""
+        """Returns when the background work that writes began has indexed all rows but those of the head, which is not full."""
         rows_min = self._collection._shard.limits.graph_rows_min
-        while any(segment.rows >= rows_min and not segment.indexes for segment in self._collection.stats().segments):
+        while any(segment.rows >= rows_min and not segment.indexes for segment in self._collection.stats().segments[:-1]):
             time.sleep(0.01)
 
     def open(self, path: str, threads: int) -> None:
