@@ -22,11 +22,6 @@ constexpr std::size_t kDescent = 8;
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
 constexpr std::size_t kSlackMin = 10;
-// A scan keeps so many times k rows, and so many more, for rescoring: codes of 4 bits place the nearest ten of a hundred thousand within
-// the nearest fifty (measured recall 1.000).
-constexpr std::size_t kScanKept = 3, kScanSlack = 20;
-constexpr std::size_t kScanBatch = 32, kScannedPerCheck = 8192;
-constexpr std::uint32_t kWordsPerCheck = 1024;
 
 /// One search of one graph.
 class GraphSearch {
@@ -44,57 +39,7 @@ class GraphSearch {
     return end;
   }
 
-  /// Scores the codes of all allowed rows, and the nearest of these exactly.
-  void scan(std::size_t candidates, std::span<const std::uint32_t> listed) {
-    const CodeScorer scorer(graph_, query_, memory_);
-    if (!listed.empty()) return scan_listed(scorer, candidates, listed);
-    auto& nodes = memory_.survivors;
-    memory_.accepted.reset(std::min(candidates, std::max(kScanKept * k_ + kScanSlack, rescoring_.kept(k_))));
-    memory_.met.reset(graph_.n_nodes());
-    nodes.clear();
-    const auto take = [&](std::uint32_t node) {
-      if (graph_.stands_for_several(node) && !memory_.met.insert(node)) return;  // another of its rows was there already
-      scorer.prefetch(node);
-      nodes.push_back(node);
-      if (nodes.size() == kScanBatch) score_scanned(scorer);
-    };
-    if (allowed_) {
-      for (std::uint32_t word = 0; word < (graph_.n_rows() + 63) / 64; ++word) {
-        if (word % kWordsPerCheck == 0) cancel_.check();
-        for (std::uint64_t bits = allowed_[word]; bits; bits &= bits - 1)
-          if (const std::uint32_t node = graph_.node_of(word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits))); node != Graph::kNone) take(node);
-      }
-    } else {
-      for (std::uint32_t node = 0; node < graph_.n_nodes(); ++node) take(node);
-    }
-    score_scanned(scorer);
-    hits_.rescore(memory_.accepted.keys(), scorer);
-    hits_.offer_near_copies(memory_.accepted.keys());
-  }
-
  private:
-  /// The codes of each batch travel while the batch before it is scored.
-  void scan_listed(const CodeScorer& scorer, std::size_t candidates, std::span<const std::uint32_t> nodes) {
-    auto& distances = memory_.distances;
-    auto& accepted = memory_.accepted;
-    accepted.reset(std::min(candidates, std::max(kScanKept * k_ + kScanSlack, rescoring_.kept(k_))));
-    if (distances.size() < kScanBatch) distances.resize(kScanBatch);
-    const auto batch_at = [&](std::size_t start) { return nodes.subspan(start, std::min(kScanBatch, nodes.size() - start)); };
-    for (const std::uint32_t node : batch_at(0)) scorer.prefetch(node);
-    for (std::size_t start = 0; start < nodes.size(); start += kScanBatch) {
-      if (start % kScannedPerCheck == 0) cancel_.check();
-      const auto batch = batch_at(start);
-      if (start + kScanBatch < nodes.size())
-        for (const std::uint32_t node : batch_at(start + kScanBatch)) scorer.prefetch(node);
-      scorer.score(batch, distances.data());
-      for (std::size_t i = 0; i < batch.size(); ++i)
-        if (distances[i] <= accepted.bound_distance()) accepted.insert(walk_key(distances[i], batch[i]));
-    }
-    stats_.rows_scored += nodes.size();
-    hits_.rescore(accepted.keys(), scorer);
-    hits_.offer_near_copies(accepted.keys());
-  }
-
   /// Whether codes cannot tell what was found apart: in a crowd of rows that are nearly the same, all lie within the error of one.
   bool is_undecided(const CodeScorer& scorer) const {
     const auto keys = found_in_beam();
@@ -267,17 +212,6 @@ class GraphSearch {
   std::span<const WalkKey> found_in_beam() const { return memory_.pool.keys().first(std::min(memory_.pool.size(), ef_)); }
   std::span<const WalkKey> found() const { return allowed_ ? memory_.accepted.keys() : found_in_beam(); }
 
-  template <class Scorer>
-  void score_scanned(const Scorer& scorer) {
-    auto& nodes = memory_.survivors;
-    auto& distances = memory_.distances;
-    if (distances.size() < nodes.size()) distances.resize(nodes.size());
-    scorer.score(nodes, distances.data());
-    stats_.rows_scored += nodes.size();
-    for (std::size_t i = 0; i < nodes.size(); ++i) memory_.accepted.insert(walk_key(distances[i], nodes[i]));
-    nodes.clear();
-  }
-
   const Graph& graph_;
   const UpperLayers* layers_;  // null, or by what a walk begins
   const PreparedQuery& query_;
@@ -311,14 +245,6 @@ WalkEnd Graph::search(const PreparedQuery& query, const VectorBlock& block, cons
   if (!n_nodes_) return WalkEnd::finished;
   cancel.check();
   return GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, limits, layers, rescoring).run(std::max(ef, rescoring.kept(nearest.k())));
-}
-
-void Graph::scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
-                 SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring,
-                 std::span<const std::uint32_t> nodes) const {
-  check_block(block);
-  if (!n_nodes_ || !codes_) throw InvalidArgument("a graph without codes is not scanned");
-  GraphSearch(*this, query, block, allowed, nearest, stats, cancel, first_row, {}, nullptr, rescoring).scan(candidates, nodes);
 }
 
 }  // namespace vicino
