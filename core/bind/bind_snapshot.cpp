@@ -18,6 +18,7 @@
 #include "bind/shard_types.h"
 #include "bind/values.h"
 #include "filter/facet.h"
+#include "shard/known_costs.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -53,6 +54,12 @@ nb::dict to_dict(const EntryStats& stats) {
   out["codes"] = stats.codes;
   out["rows_are_coded"] = stats.rows_are_coded;
   out["seconds"] = stats.seconds;
+  if (stats.scan_ns > 0) {
+    out["walk_ns"] = stats.walk_ns;
+    out["scan_ns"] = stats.scan_ns;
+    out["two_hop_ns"] = stats.two_hop_ns;
+    out["costs_are_measured"] = stats.costs_are_measured;
+  }
   return out;
 }
 
@@ -70,6 +77,31 @@ nb::tuple search(std::shared_ptr<Snapshot> snapshot, const Column& column, const
   nb::list found;
   for (auto& hits : outcome.hits) found.append(Found(snapshot, std::move(hits)));
   return nb::make_tuple(found, SearchCounts{std::move(outcome.stats)});
+}
+
+using CostsOfOne = std::tuple<float, float, float>;
+
+std::vector<CostsOfOne> costs(const Snapshot& snapshot, std::uint32_t slot) {
+  std::vector<CostsOfOne> found;
+  for (const SearchCosts& costs : known_costs(snapshot, slot)) found.emplace_back(costs.scanned_ns, costs.walked_ns, costs.beam_rows);
+  return found;
+}
+
+void set_costs(const Snapshot& snapshot, std::uint32_t slot, const std::vector<CostsOfOne>& costs) {
+  std::vector<SearchCosts> known;
+  for (const auto& [scanned_ns, walked_ns, beam_rows] : costs) known.push_back({scanned_ns, walked_ns, beam_rows, true});
+  set_known_costs(snapshot, slot, known);
+}
+
+void measure_costs(const Snapshot& snapshot, const Column& column, const RawArray& queries, const nb::callable& clock, const Cancel& cancel) {
+  const ColumnSpec spec = spec_of(column);
+  const std::size_t n = count_queries(spec, queries, nullptr, snapshot);
+  const Clock now = [&clock] {
+    const nb::gil_scoped_acquire locked;
+    return nb::cast<double>(clock());
+  };
+  nb::gil_scoped_release unlocked;
+  measure_known_costs(snapshot, spec, {queries.data(), queries.size()}, n, now, cancel);
 }
 
 /// Live rows that match, in order of entries and rows, from `after` (exclusive; -1: from the start).
@@ -283,6 +315,12 @@ void bind_snapshot(nb::module_& m) {
             found.append(nb::make_tuple(entry.rows->key() ^ index->identity(), entry.rows->size(), entry.n_live));
         return nb::tuple(found);
       }, "slot"_a, "(identity, rows, live rows) of every segment that has an index over a vector; another index over the same rows has another identity.")
+      .def("costs", &costs, "slot"_a,
+           "(ns of a row that a scan of codes scores, ns of one that a walk scores, rows a walk scores for each of its beam) of every segment that has an\n"
+           "index over a vector, as they were measured or set; zeros where they were not.")
+      .def("set_costs", &set_costs, "slot"_a, "costs"_a, "Sets costs that were measured before, where none are known; in the order of `costs`.")
+      .def("measure_costs", &measure_costs, "column"_a, "queries"_a, "clock"_a, "cancel"_a,
+           "Measures by these queries what is not known of `costs`; searches under filters choose by it from now on. clock: tells the time in seconds.")
       .def("find", [](const Snapshot& s, const nb::list& ids) {
         std::vector<std::int64_t> found;
         for (nb::handle id : ids) {

@@ -1,7 +1,8 @@
 // Search over all entries of a snapshot: which entries are walked, which are scanned, and one top-k over both.
 //
-// Measured (docs/design/0001-spine.md): scanning m matching rows costs about m, walking the graph under a filter of share s about 1/s, so the
-// two meet near m = 25 * sqrt(n); and a walk that filters at result insertion needs a beam of about 9/s to keep its recall.
+// Scanning m matching rows costs about m, walking the graph under a filter of share s about 1/s, as a walk that filters at result insertion
+// needs a beam of about 9/s to keep its recall. Where the two meet is computed from what rows cost in this segment (search_costs.h); without
+// codes it is near m = 25 * sqrt(n) (docs/design/0001-spine.md).
 //
 // Neighbors of a query lie in all segments, so each of several walks may look less far than one walk over everything would. A beam of
 // 64 * cbrt(share of the candidates) keeps recall@10 near that of one segment (vectors-debian, 100,000 rows: 0.976 over 3 segments, 0.983
@@ -24,10 +25,9 @@ namespace {
 
 constexpr std::size_t kDefaultEf = 64;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
-constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less (0010-filters.md)
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
-constexpr std::uint64_t kScannedPerWalked = 6;  // a row costs a walk so many times what it costs a coded scan in the order of nodes
-constexpr double kWalkedPerBeam = 14;           // rows that a walk scores for each of its beam, beside the entries
+constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less, where there are no codes
+constexpr double kWalkedTimes = 2;           // rows that a walk may score, times those it is expected to: few walks take more
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
 constexpr std::size_t kProbedMin = 8;
@@ -134,18 +134,19 @@ class EntrySearch {
               std::size_t first_query, std::span<TopK> best, EntryStats& stats, const Cancel& cancel)
       : task_(task), request_(request), all_candidates_(all_candidates), queries_(queries), first_query_(first_query), best_(best), stats_(stats),
         cancel_(cancel) {
-    const VectorIndex* index = task.entry->rows->vector_index(request.column.slot);
-    if (!index || request.exact) return;
-    graph_ = index->graph();
-    layers_ = index->layers();
+    index_ = task.entry->rows->vector_index(request.column.slot);
+    if (!index_ || request.exact) return;
+    graph_ = index_->graph();
+    layers_ = index_->layers();
     // Codes alone, or so many rows by number, are what the graph is read for.
-    if (rescoring_.by == Rescoring::By::bound) pages_ = index->pages();
-    lists_ = index->lists();
-    codes_ = index->codes();
+    if (rescoring_.by == Rescoring::By::bound) pages_ = index_->pages();
+    lists_ = index_->lists();
+    codes_ = index_->codes();
     if (graph_ && task.allowed) matched_ = task.forms->of(task.entry->rows, request.column.slot);
   }
 
   void run() {
+    estimate_costs();
     choose();
     if (stats_.strategy != Strategy::scan) stats_.codes = codes_in_use();
     stats_.rows_are_coded = task_.entry->rows->is_coded(request_.column.slot);
@@ -159,6 +160,15 @@ class EntrySearch {
     if (graph_) return graph_->has_codes() ? name(graph_->codes()->has_fine() ? CodeLevel::bits8 : CodeLevel::bits4) : "";
     if (!lists_) return name(CodeLevel::bits1);  // the blocks of a head
     return lists_->kind() == IvfKind::flat ? "" : lists_->kind() == IvfKind::coded ? "4bit" : "pq";
+  }
+
+  void estimate_costs() {
+    if (!graph_ || !graph_->has_codes() || !task_.allowed || !task_.candidates) return;
+    costs_ = index_->costs();
+    stats_.walk_ns = costs_.walk_ns(graph_->n_entries(), static_cast<double>(walk_beam()));
+    stats_.scan_ns = costs_.scan_ns(task_.candidates);
+    stats_.two_hop_ns = costs_.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam()));
+    stats_.costs_are_measured = costs_.is_measured;
   }
 
   void choose() {
@@ -190,10 +200,7 @@ class EntrySearch {
 
   bool prefers_walk() const {
     if (!graph_) return false;
-    if (task_.allowed && graph_->has_codes()) {
-      const double walked = graph_->n_entries() + kWalkedPerBeam * static_cast<double>(walk_beam());
-      return task_.candidates > kScannedPerWalked * walked;
-    }
+    if (task_.allowed && graph_->has_codes()) return stats_.walk_ns < stats_.scan_ns;
     const double n = task_.entry->rows->size();
     const double wanted = static_cast<double>(std::max(request_.k, request_.ef)) / 10.0;  // the constants were measured at k = 10
     return task_.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
@@ -220,7 +227,7 @@ class EntrySearch {
     const WalkLimits limits = this->limits();
     WalkEnd end = pages_ ? pages_->search(*graph_, queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits)
                          : graph_->search(queries_[i], block, allowed(), ef, found, stats, cancel_, first, limits, layers_, rescoring_);
-    if (end == WalkEnd::opposed && task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()))) {
+    if (end == WalkEnd::opposed && prefers_two_hop()) {
       stats_.strategy = Strategy::two_hop;
       search_two_hop(*graph_, queries_[i], block, allowed(), task_.candidates, kTwoHopBeam * beam, found, stats, cancel_, first, rescoring_, limits.nodes);
       end = WalkEnd::finished;
@@ -233,14 +240,21 @@ class EntrySearch {
     return true;
   }
 
-  /// Under a filter a walk is watched, and costs at most about what the scan costs that would take its place.
+  bool prefers_two_hop() const {
+    if (graph_->has_codes()) return stats_.two_hop_ns < stats_.scan_ns;
+    return task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()));
+  }
+
+  /// Under a filter a walk is watched. It may cost what the scan costs that would take its place, and more only where walks of its beam usually do.
   WalkLimits limits() const {
     WalkLimits limits;
     if (!task_.allowed) return limits;
     limits.nodes = matched_->node_bits(*task_.allowed, *graph_);
     if (!graph_->has_codes()) return limits;
     limits.share = share();
-    limits.scored_max = std::max<std::uint64_t>(kWalkedMin, task_.candidates / kScannedPerWalked);
+    const double usual = graph_->n_entries() + costs_.walked_rows(static_cast<double>(walk_beam()));
+    const double as_scan = stats_.scan_ns / costs_.walked_ns;
+    limits.scored_max = std::max(kWalkedMin, static_cast<std::uint64_t>(std::max(kWalkedTimes * usual, as_scan)));
     return limits;
   }
 
@@ -317,7 +331,9 @@ class EntrySearch {
   std::span<TopK> best_;
   EntryStats& stats_;
   const Cancel& cancel_;
+  const VectorIndex* index_ = nullptr;
   const Graph* graph_ = nullptr;
+  SearchCosts costs_;  // under a filter, of a graph with codes
   const UpperLayers* layers_ = nullptr;
   const PageGraph* pages_ = nullptr;  // of graph_: to be walked instead
   const Ivf* lists_ = nullptr;
@@ -372,6 +388,10 @@ void add_counts(std::span<const EntryStats> part, std::span<EntryStats> counts) 
     counts[i].seconds += part[i].seconds;
     counts[i].strategy = std::max(counts[i].strategy, part[i].strategy);
     if (*part[i].codes) counts[i].codes = part[i].codes;
+    counts[i].walk_ns = part[i].walk_ns;
+    counts[i].scan_ns = part[i].scan_ns;
+    counts[i].two_hop_ns = part[i].two_hop_ns;
+    counts[i].costs_are_measured = part[i].costs_are_measured;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +23,7 @@
 #include "index/page_graph.h"
 #include "ivf/ivf.h"
 #include "ivf/list_plan.h"
+#include "shard/search_costs.h"
 #include "storage/container.h"
 
 namespace vicino {
@@ -46,6 +48,15 @@ class VectorIndex {
   void keep_in_memory() const {
     if (graph_ && !pages_) graph_->keep_in_memory();
   }
+  /// Of searches of the graph, which has codes: as they were measured, or assumed until then. Safe to call from many threads, as is set_costs.
+  SearchCosts costs() const {
+    const std::lock_guard lock(costs_mutex_);
+    return costs_.is_measured ? costs_ : assumed_costs(*graph());
+  }
+  void set_costs(const SearchCosts& costs) const {
+    const std::lock_guard lock(costs_mutex_);
+    costs_ = costs;
+  }
   /// Anonymous memory held.
   std::size_t memory_bytes() const { return (graph_ ? graph_->memory_bytes() : 0) + (pages_ ? pages_->memory_bytes() : 0); }
   /// Reads and checks every byte; what repeats rows is compared with those of the block. Throws CorruptionError.
@@ -59,6 +70,8 @@ class VectorIndex {
   std::optional<FlatCodes> codes_;
   std::string made_;
   std::uint64_t identity_ = 0;
+  mutable std::mutex costs_mutex_;
+  mutable SearchCosts costs_;
 };
 
 /// How an index is built, by the names that users know.
