@@ -3,9 +3,10 @@
 Answers: calibrates many times over, each time with a sample of its own (rows that are held out, as the engine takes them when it knows no
 queries, or real queries), and judges each choice by ten thousand queries that no calibration has seen: the share of calibrations whose true
 recall is below the target, and the cost of searches as a multiple of the cheapest effort that meets the target: in distances computed
-where both walk, in processor time where one of them scans. Without a filter and under random filters that keep 50 to 2 % of the rows. The
-selection itself is the engine's: `vicino.recall.curve` and `bound`.
-Does not answer: how fast searches are (`ann` has the peers), or what filters that correlate with the query do.
+where both walk, in processor time where one of them scans. Without a filter, under random filters that keep 50 to 2 % of the rows,
+and under filters that follow the vectors and keep as many: half of the queries lie within what is kept, half far away. The engine does
+not know of which kind a filter is and takes what both need. The selection itself is the engine's: `vicino.recall.curve` and `bound`.
+Does not answer: how fast searches are (`ann` has the peers).
 
 Every effort is measured once for every query; a calibration then is a choice of queries, so that hundreds of them cost little.
 """
@@ -37,6 +38,7 @@ K = 10
 TARGETS = (0.90, 0.95, 0.99)
 SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)
 SETS = ("debian", "synth768", "l2sift128")
+KINDS = ("random", "clustered")
 BELOW_MAX, COST_MAX = 0.05, 2.0
 RECALL_ENOUGH = 0.998
 SEED = 11
@@ -77,9 +79,9 @@ class Table:
         return float(seconds[chosen] / seconds[cheapest])
 
 
-def table(snapshot: Any, column: Any, sample: Sample, share: float, seed: int) -> Table:
+def table(snapshot: Any, column: Any, sample: Sample, share: float, seed: int, *, clustered: bool) -> Table:
     """Measures until nothing more is to be found, or a scan costs as much."""
-    bench = Bench(snapshot, column, sample, share=share, k_max=K, seed=seed, cancel=_core.Cancel())
+    bench = Bench(snapshot, column, sample, share=share, k_max=K, seed=seed, cancel=_core.Cancel(), clustered=clustered)
     tried, recalls, scored, seconds = [], [], [], []
     start = time.process_time()
     bench.find_truth()
@@ -89,7 +91,7 @@ def table(snapshot: Any, column: Any, sample: Sample, share: float, seed: int) -
         each, cost = bench.each(K, effort, len(sample))
         seconds.append((time.process_time() - start) / len(sample))
         tried.append(effort)
-        recalls.append(each.astype(np.float32))
+        recalls.append(each[np.argsort(bench.numbers)].astype(np.float32))
         scored.append(cost)
         if each.mean() >= RECALL_ENOUGH or cost >= SCAN_SHARE * bench.candidates:
             break
@@ -106,16 +108,22 @@ def choose(calibrating: Table, target: float, queries: npt.NDArray[np.int64]) ->
     return extended(curve, target, measure, cost_max=SCAN_SHARE * calibrating.candidates).chosen(target)
 
 
-def repeats(calibrating: Table, judging: Table, target: float, n: int, random: np.random.Generator, *, is_split: bool) -> dict[str, Any]:
-    """Many calibrations for one target. is_split: both tables are of the same queries; each calibration keeps half of them from judging."""
+def repeats(
+    calibrating: Sequence[Table], judging: Table, target: float, n: int, random: np.random.Generator, *, is_split: bool
+) -> dict[str, Any]:
+    """Many calibrations for one target. calibrating: of every kind of filter, the largest effort of which is taken.
+
+    is_split: all tables are of the same queries, in the same order; each calibration keeps half of them from judging.
+    """
     truth, cost = [], []
     for _ in range(n):
-        order = random.permutation(len(calibrating.recalls))
+        order = random.permutation(len(judging.recalls) if is_split else len(calibrating[0].recalls))
         asked = order[: min(sample_size(target), len(order) // 2 if is_split else len(order))]
         judges = order[len(order) // 2 :] if is_split else slice(None)
         true_recall = np.append(judging.recalls[judges].mean(axis=0), 1.0)
-        step = choose(calibrating, target, asked)
-        at = len(judging.efforts) if step is None else judging.place(step.effort)
+        steps = [choose(one, target, asked) for one in calibrating]
+        chosen = [step.effort for step in steps if step is not None]
+        at = judging.place(max(chosen)) if len(chosen) == len(steps) else len(judging.efforts)
         truth.append(float(true_recall[at]))
         cost.append(judging.costs(at, int(np.argmax(true_recall >= target))))
     return {
@@ -141,13 +149,17 @@ def cases(name: str, n: int, n_queries: int, n_repeats: int, shares: Sequence[fl
         held_out = draw(snapshot, column, np.zeros((0, 1), np.uint8), n_queries, SEED)
         for share in shares:
             random = np.random.default_rng([SEED, round(1000 * share)])
-            judging = table(snapshot, column, given, share, SEED + 1)
-            by_source = {"rows": (table(snapshot, column, held_out, share, SEED + 2), False), "queries": (judging, True)}
-            for source, (calibrating, is_split) in by_source.items():
-                for target in TARGETS:
-                    case = repeats(calibrating, judging, target, n_repeats, random, is_split=is_split)
-                    found.append({"set": name, "share": share, "source": source} | case)
-                    print(found[-1], flush=True)
+            kinds = KINDS if share < 1.0 else KINDS[:1]
+            judges, rows_held_out = (
+                {kind: table(snapshot, column, sample, share, seed, clustered=kind == "clustered") for kind in kinds}
+                for sample, seed in ((given, SEED + 1), (held_out, SEED + 2))
+            )
+            for kind, judging in judges.items():
+                for source, tables in {"rows": rows_held_out, "queries": judges}.items():
+                    for target in TARGETS:
+                        case = repeats([*tables.values()], judging, target, n_repeats, random, is_split=source == "queries")
+                        found.append({"set": name, "share": share, "filters": kind, "source": source} | case)
+                        print(found[-1], flush=True)
     return found
 
 

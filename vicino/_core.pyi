@@ -651,6 +651,22 @@ class Snapshot:
         (identity, rows, live rows) of every segment that has an index over a vector; another index over the same rows has another identity.
         """
 
+    def costs(self, slot: int) -> list[tuple[float, float, float]]:
+        """
+        (ns of a row that a scan of codes scores, ns of one that a walk scores, rows a walk scores for each of its beam) of every segment that has an
+        index over a vector, as they were measured or set; zeros where they were not.
+        """
+
+    def set_costs(self, slot: int, costs: Sequence[tuple[float, float, float]]) -> None:
+        """
+        Sets costs that were measured before, where none are known; in the order of `costs`.
+        """
+
+    def measure_costs(self, column: tuple[int, int, Dtype, Metric], queries: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], clock: Callable, cancel: Cancel) -> None:
+        """
+        Measures by these queries what is not known of `costs`; searches under filters choose by it from now on. clock: tells the time in seconds.
+        """
+
     def find(self, ids: list) -> NDArray[numpy.int64]:
         """Locator of each id, -1 where there is no live record."""
 

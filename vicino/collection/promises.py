@@ -19,7 +19,7 @@ from vicino.collection.jobs import Job
 from vicino.collection.settings import Settings
 from vicino.errors import CorruptionError, Error
 from vicino.recall import file as recall_file
-from vicino.recall.calibration import WIDENING_MAX, Calibration, Choice, Need, Walked, calibrated
+from vicino.recall.calibration import COST_QUERIES, WIDENING_MAX, Calibration, Choice, Need, Walked, calibrated
 from vicino.recall.live import WIDENING_STEP, KeptQueries, Watch
 from vicino.recall.measuring import distances_of, recalls
 from vicino.recall.sampling import SHARES, Sample, draw, sample_size
@@ -27,6 +27,7 @@ from vicino.segment.files import new_file, open_container
 
 UNFILTERED_LEVELS, FILTERED_LEVEL = (1, 10, 100), 10
 """Numbers of neighbors that are measured at a seal without a filter, and under filters; others when a search asks for them."""
+COST_SEED = 0
 CHECKS_WAITING = 32
 """Live queries that may wait to be run again; each holds on to its snapshot. More are let go."""
 _HIT_BYTES = 24
@@ -70,6 +71,7 @@ class Promises:
         self._checks: list[_Check] = []
         self._choices: dict[Any, Choice] = {}
         self._loaded: str | None = None
+        self._priced: dict[int, tuple[int, Walked]] = {}
         self._random: np.random.Generator | None = None
         self.last_error: Error | None = None
 
@@ -87,6 +89,7 @@ class Promises:
         calibration = self._calibration(slot)
         is_known = calibration is not None and calibration.is_of(walked)
         if is_known and calibration is not None:
+            self.price(snapshot, column)
             missing = calibration.missing(k, share, target)
             if not missing:
                 return self._chosen(calibration, slot, k, share, target, cap)
@@ -153,6 +156,37 @@ class Promises:
             self._wanted.setdefault(slot, set()).update(needs)
         assert self._in_background is not None
         self._in_background("recall", "measuring recall", self.measure)
+
+    # ---- costs
+
+    def price(self, snapshot: _core.Snapshot, column: Any) -> None:
+        """Sees to it that what searches under filters cost is known: as it was when recall was measured, else measured in the background.
+
+        A promise holds under the costs it was measured with: by them a search walks or scans.
+        """
+        slot = column[0]
+        known = self._priced.get(slot)
+        if known is not None and known[0] == snapshot.identity:
+            return
+        walked: Walked = snapshot.walked(slot)
+        before, self._priced[slot] = known, (snapshot.identity, walked)
+        if not walked or (before is not None and [entry[:2] for entry in before[1]] == [entry[:2] for entry in walked]):
+            return
+        calibration = self._calibration(slot)
+        if calibration is not None and calibration.is_of(walked):
+            if calibration.costs:
+                snapshot.set_costs(slot, calibration.costs)
+        elif self._in_background is not None and not all(scanned for scanned, _, _ in snapshot.costs(slot)):
+            self._in_background("costs", "measuring what searches cost", lambda job: self._measure_costs(snapshot, column, job))
+
+    def _measure_costs(self, snapshot: _core.Snapshot, column: Any, job: Job) -> None:
+        """Not while recall is measured, which does the same first."""
+        with self._measuring:
+            if column[0] in self._calibrations:
+                return
+            queries = self.sample(snapshot, column, COST_QUERIES, COST_SEED).rows
+            if len(queries):
+                snapshot.measure_costs(column, queries.reshape(-1), self._shard.env.monotonic, job.cancel_token)
 
     # ---- live queries
 
@@ -276,7 +310,8 @@ class Promises:
             needed = n * (column[1] * 4 + 3 * _HIT_BYTES * (k_max + 1)) + snapshot.n_records * 24
             seed = int.from_bytes(self._shard.env.random_bytes(6), "little")
             with self._shard.budget.reserve(needed, "measuring recall", optional=True):
-                found = calibrated(base, snapshot, column, needs, rows, seed=seed, cancel=job.cancel_token, done=_progress(job))
+                clock, cancel = self._shard.env.monotonic, job.cancel_token
+                found = calibrated(base, snapshot, column, needs, rows, seed=seed, cancel=cancel, done=_progress(job), clock=clock)
             with self._lock:
                 self._calibrations[slot], self._choices = found, {}
 

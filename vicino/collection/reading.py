@@ -17,6 +17,7 @@ from vicino.collection.values import from_bytes
 from vicino.env import Env
 from vicino.errors import InvalidArgument, MemoryLimitError
 from vicino.filter.compile import compile_filter
+from vicino.filter.expression import Expression
 from vicino.filter.model import And, Condition, Not, Range
 from vicino.filter.parse import Where, parse_where, spelling_of
 from vicino.filter.paths import check_known_paths, check_path
@@ -43,17 +44,23 @@ class KeptMatches:
         self._young: dict[Condition, _core.Matches] = {}
         self._old: dict[Condition, _core.Matches] = {}
         self._young_bytes = 0
+        self._same: dict[int, tuple[Condition, _core.Matches]] = {}  # by the condition's identity, which costs no look at its parts
 
     def find(self, condition: Condition) -> _core.Matches | None:
+        same = self._same.get(id(condition))
+        if same is not None and same[0] is condition:
+            return same[1]
         matches = self._young.get(condition)
         if matches is None and (matches := self._old.get(condition)) is not None:
             self.keep(condition, matches)
+        if matches is not None and len(self._same) < MATCHES_KEPT:
+            self._same[id(condition)] = (condition, matches)
         return matches
 
     def keep(self, condition: Condition, matches: _core.Matches) -> None:
         size = matches.memory_bytes
         if len(self._young) >= MATCHES_KEPT // 2 or self._young_bytes + size > MATCHES_BYTES // 2:
-            self._old, self._young, self._young_bytes = self._young, {}, 0
+            self._old, self._young, self._young_bytes, self._same = self._young, {}, 0, {}
         self._young[condition] = matches
         self._young_bytes += size
 
@@ -77,6 +84,8 @@ class SnapshotReader:
         if where is None:
             return None
         known = settings.schema.fields if settings.schema.closed else None
+        if type(where) is Expression and known is None and type(where.condition) is not And:
+            return where.condition  # as parse_where would say, sooner
         spelling = spelling_of(where)
         if spelling is None:
             return parse_where(where, known_fields=known)

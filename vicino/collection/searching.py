@@ -389,6 +389,8 @@ class Searcher:
         choice = None
         if (options.recall is not None or target.spec.recall is not None) and not options.exact:
             choice = self.promise(snapshot, target, k, matches, options.recall, options.ef)
+        elif matches is not None:
+            self.promises.price(snapshot, target.column)
         effort, nprobe, exact = target.effort(options.ef, options.nprobe, options.exact, choice)
         rescore = target.rescore(options.rescore, choice)
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0

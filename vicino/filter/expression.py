@@ -106,6 +106,22 @@ class _Comparable:
         raise FilterError(f"{self!r} is a field, not its values, and cannot be iterated; for every element of a list write {self!r}[:]")
 
 
+_PLAIN = frozenset((int, float, str))
+_KEPT = 256
+
+
+# A condition that is written out for every search is one object all the same, and is found by that wherever something is kept for it. By
+# type as well, since 1 and 1.0 are told apart in what users see.
+@lru_cache(_KEPT, typed=True)
+def _equal(path: str, value: object) -> Expression:
+    return Expression(operands.equal(path, value))
+
+
+@lru_cache(_KEPT, typed=True)
+def _beyond(path: str, comparison: operands.Comparison, value: object) -> Expression:
+    return Expression(operands.beyond(path, comparison, value))
+
+
 class Field(_Comparable, _NoNumber):
     """The field at a path. Attributes and brackets go deeper: `F.author.name`, `F.items[0].price`, `F.items[:].price` (every element)."""
 
@@ -142,22 +158,22 @@ class Field(_Comparable, _NoNumber):
         raise FilterError(f"{self!r} is a field and cannot be called.{did_you_mean(name, methods)}")
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
-        return self.equals(value)
+        return _equal(self._path, value) if type(value) in _PLAIN else self.equals(value)
 
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
-        return ~self.equals(value)
+        return ~(self == value)
 
     def __lt__(self, value: object) -> Expression:
-        return self._compared("<", value)
+        return _beyond(self._path, "<", value) if type(value) in _PLAIN else self._compared("<", value)
 
     def __le__(self, value: object) -> Expression:
-        return self._compared("<=", value)
+        return _beyond(self._path, "<=", value) if type(value) in _PLAIN else self._compared("<=", value)
 
     def __gt__(self, value: object) -> Expression:
-        return self._compared(">", value)
+        return _beyond(self._path, ">", value) if type(value) in _PLAIN else self._compared(">", value)
 
     def __ge__(self, value: object) -> Expression:
-        return self._compared(">=", value)
+        return _beyond(self._path, ">=", value) if type(value) in _PLAIN else self._compared(">=", value)
 
     def __repr__(self) -> str:
         from vicino.filter.render import render_path

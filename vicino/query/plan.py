@@ -15,6 +15,7 @@ _BY_CODES = {
     "8bit": "by codes of 8 bits",
     "pq": "by product codes",
 }
+_COSTS = {"walk": "walk_ns", "scan": "scan_ns", "walk of matches": "two_hop_ns"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class SegmentStep:
     rows_scored: distances computed, summed over the queries; rows_read of them from the vectors themselves, the others from codes.
     visited: nodes of the graph whose neighbors were looked at. codes: the finest that were read, "1bit", "4bit", "8bit" or "pq"; empty
     where there are none. keeps_raw: whether vectors are kept as they were written, or in 8 bits a number, to which distances are then.
+    expected_us: under a filter, of a graph with codes, the microseconds that a query was expected to take by "walk", by "scan" and by "walk
+    of matches", beside what all have in common. costs_are_measured: whether that rests on measurements of this segment, or on the length
+    of its codes.
     """
 
     rows: int
@@ -39,6 +43,8 @@ class SegmentStep:
     visited: int = 0
     codes: str = ""
     keeps_raw: bool = True
+    expected_us: Mapping[str, float] | None = None
+    costs_are_measured: bool = False
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> SegmentStep:
@@ -53,6 +59,8 @@ class SegmentStep:
             entry["hops"],
             entry.get("codes", ""),
             not entry.get("rows_are_coded", False),
+            None if "scan_ns" not in entry else {name: entry[key] / 1e3 for name, key in _COSTS.items()},
+            entry.get("costs_are_measured", False),
         )
 
     def line(self, name: str) -> str:
@@ -63,8 +71,15 @@ class SegmentStep:
         visited = f", {self.visited:,} visited" if self.visited else ""
         return (
             f"{name}: {self.rows:,} rows, {self.candidates:,} candidates, {self.strategy}, {self.rows_scored:,} scored{levels}{visited}, "
-            f"{self.took_s * 1e3:.2f} ms"
+            f"{self.took_s * 1e3:.2f} ms{self._expected()}"
         )
+
+    def _expected(self) -> str:
+        """What the choice of strategy rested on."""
+        if self.expected_us is None:
+            return ""
+        ways = ", ".join(f"{name} {us:,.0f} µs" for name, us in self.expected_us.items())
+        return f" (expected: {ways}; {'measured' if self.costs_are_measured else 'assumed'} costs)"
 
 
 # Every search makes a plan, and a frozen dataclass takes three times as long to make as one that is not.

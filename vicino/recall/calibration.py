@@ -1,8 +1,10 @@
 """What is known about the recall of one vector of a collection, and what effort a search takes by it.
 
 A calibration belongs to a state: which segments have an index, and how many of their rows were live. It holds a curve for every number of
-neighbors and every share of a filter that was asked for. A search under a filter between two shares takes the larger effort of both,
-one for a number of neighbors between two levels that of the larger one.
+neighbors and every share of a filter that was asked for, and one more for filters of that share that follow the vectors: nobody can tell
+beforehand which kind a filter is. A search takes the largest effort of these; under a filter between two shares, that of both shares;
+for a number of neighbors between two levels, that of the larger one. And it holds what searches cost when they were measured, since that
+decides where they walk and where they scan.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ LIVE_DRIFT = 0.1
 
 Walked = tuple[tuple[int, int, int], ...]
 """Identity of the index, rows and live rows of every segment that has one."""
+
+
+Costs = tuple[tuple[float, float, float], ...]
+"""Of the same segments, as `_core.Snapshot.costs` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,10 @@ def shares_around(share: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Curves of one vector at one state. pool: queries there were to draw from. widening: what live queries made of the effort."""
+    """Curves of one vector at one state. pool: queries there were to draw from. widening: what live queries made of the effort.
+
+    curves: without a filter and under random ones. clusters: under filters that follow the vectors. costs: empty where none were known.
+    """
 
     walked: Walked
     source: QuerySource
@@ -96,6 +105,8 @@ class Calibration:
     version: int
     curves: Mapping[tuple[int, float], Curve] = field(default_factory=dict)
     widening: float = 1.0
+    clusters: Mapping[tuple[int, float], Curve] = field(default_factory=dict)
+    costs: Costs = ()
 
     def is_of(self, walked: Walked) -> bool:
         """Whether the calibrated segments are the present ones."""
@@ -114,8 +125,17 @@ class Calibration:
         return [Need(level, known, target) for known in shares_around(share) if not self._knows(level, known, target)]
 
     def _knows(self, level: int, share: float, target: float) -> bool:
-        curve = self.curves.get((level, share))
-        return curve is not None and curve.n >= min(sample_size(target), self.pool) and curve.answers(target)
+        curves = self._of(level, share)
+        n = min(sample_size(target), self.pool)
+        return all(curve is not None and curve.n >= n and curve.answers(target) for curve in curves)
+
+    def _of(self, level: int, share: float) -> list[Curve | None]:
+        """The curves that a search of this share must obey."""
+        curves = [self.curves.get((level, share))]
+        return curves if share == 1.0 else [*curves, self.clusters.get((level, share))]
+
+    def _known(self, level: int, share: float) -> list[Curve]:
+        return [curve for curve in self._of(level, share) if curve is not None]
 
     def choose(self, k: int, share: float, target: float, *, cap: int | None = None) -> Choice:
         """How a search of this `k` and share of a filter reaches a target. Nothing may be `missing`.
@@ -126,8 +146,8 @@ class Calibration:
         if level is None or not shares or self.widening >= WIDENING_MAX:
             return self._exact(k, target, cap, None)
         steps = []
-        for known in shares:
-            step = self.curves[level, known].chosen(target)
+        for curve in (curve for known in shares for curve in self._known(level, known)):
+            step = curve.chosen(target)
             if step is None:
                 return self._exact(k, target, cap, self._best(level, shares, cap))
             steps.append(step)
@@ -159,8 +179,8 @@ class Calibration:
     def _best(self, level: int, shares: Sequence[float], cap: int | None) -> Step | None:
         """The safest step within a cap, of the share for which it proves least."""
         best = []
-        for known in shares:
-            steps = [step for step in self.curves[level, known].steps if cap is None or step.effort * self.widening <= cap]
+        for curve in (curve for known in shares for curve in self._known(level, known)):
+            steps = [step for step in curve.steps if cap is None or step.effort * self.widening <= cap]
             if not steps:
                 return None
             best.append(max(steps, key=lambda step: step.low))
@@ -185,6 +205,8 @@ class Calibration:
             "version": self.version,
             "widening": self.widening,
             "curves": [curve.to_json() for curve in self.curves.values()],
+            "clusters": [curve.to_json() for curve in self.clusters.values()],
+            "costs": [list(costs) for costs in self.costs],
         }
 
     @classmethod
@@ -192,8 +214,13 @@ class Calibration:
         """Reads `to_json`'s form. Raises CorruptionError naming the place."""
         shape = {"walked": [[int]], "source": str, "pool": int, "seed": int, "version": int, "widening": float, "curves": [{}]}
         expect_shape(parts, shape, place)
+        # Written since filters that follow the vectors are measured as well.
+        newer = {"clusters": parts.get("clusters", []), "costs": parts.get("costs", [])}
+        expect_shape(newer, {"clusters": [{}], "costs": [[float]]}, place)
         try:
             curves = [Curve.from_json(curve, place) for curve in parts["curves"]]
+            clusters = [Curve.from_json(curve, place) for curve in newer["clusters"]]
+            costs = tuple((scanned, walked_row, beam_rows) for scanned, walked_row, beam_rows in newer["costs"])
             walked = tuple((key, rows, live) for key, rows, live in parts["walked"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise CorruptionError(f"{place}: {error}; restore the folder from a snapshot or a copy") from error
@@ -209,9 +236,13 @@ class Calibration:
             version=parts["version"],
             curves={(curve.k, curve.share): curve for curve in curves},
             widening=parts["widening"],
+            clusters={(curve.k, curve.share): curve for curve in clusters},
+            costs=costs if len(costs) == len(walked) else (),
         )
 
 
+COST_QUERIES = 16
+"""Queries by which costs are measured, in about a tenth of a second for each segment."""
 WIDENING_MAX = 64.0
 """Beyond this an exact scan is what helps."""
 
@@ -226,10 +257,12 @@ def calibrated(
     seed: int,
     cancel: _core.Cancel,
     done: Callable[[float], None] = lambda share: None,
+    clock: Callable[[], float] | None = None,
 ) -> Calibration:
     """A calibration of this snapshot that has what is needed. base: one of the same segments, whose curves are kept.
 
-    kept: real queries, see `sampling.draw`. done: is told the share of the work done. Raises KeyboardInterrupt when cancelled.
+    kept: real queries, see `sampling.draw`. done: is told the share of the work done. clock: tells the seconds by which costs are measured;
+    None: they are assumed, unless they are known. Raises KeyboardInterrupt when cancelled.
     """
     walked = tuple(snapshot.walked(column[0]))
     wanted = list(needs)
@@ -239,22 +272,31 @@ def calibrated(
         # Live queries that found less than rows do will go on to do so; real queries are measured as they are.
         widening = base.widening if base is not None and sample.source == "rows" else 1.0
         base = Calibration(walked=walked, source=sample.source, pool=0, seed=seed, version=snapshot.version, widening=widening)
+        if clock is not None and len(sample):
+            snapshot.measure_costs(column, sample.rows[:COST_QUERIES].reshape(-1), clock, cancel)
+        base = replace(base, costs=tuple(snapshot.costs(column[0])))
     pool = max(base.pool, len(sample))
-    curves = dict(base.curves)
-    for number, (share, of_share) in enumerate(_by_share(wanted).items()):
-        done(number / max(1, len({need.share for need in wanted})))
-        bench = Bench(snapshot, column, sample, share=share, k_max=max(need.k for need in of_share), seed=seed, cancel=cancel)
+    curves, clusters = dict(base.curves), dict(base.clusters)
+    work = [
+        (share, of_share, kind)
+        for share, of_share in _by_share(wanted).items()
+        for kind in ((curves,) if share == 1.0 else (curves, clusters))
+    ]
+    for number, (share, of_share, kind) in enumerate(work):
+        done(number / len(work))
+        k_max = max(need.k for need in of_share)
+        bench = Bench(snapshot, column, sample, share=share, k_max=k_max, seed=seed, cancel=cancel, clustered=kind is clusters)
         for need in sorted(of_share, key=lambda need: (need.k, -need.target)):
             n = min(sample_size(need.target), len(sample))
-            curve = curves.get((need.k, share))
+            curve = kind.get((need.k, share))
             if curve is None or curve.n < n:
                 curve = Curve(need.k, share, n)
             if not n:
                 curve = replace(curve, exact_above=True)  # nothing to ask, and next to nothing to scan
             else:
                 curve = extended(curve, need.target, _measure(bench, need.k, cancel), cost_max=SCAN_SHARE * bench.candidates)
-            curves[need.k, share] = curve
-    return replace(base, curves=curves, pool=pool, version=snapshot.version)
+            kind[need.k, share] = curve
+    return replace(base, curves=curves, clusters=clusters, pool=pool, version=snapshot.version)
 
 
 def _measure(bench: Bench, k: int, cancel: _core.Cancel) -> Callable[[int, int], Step]:

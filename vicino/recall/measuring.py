@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vicino import _core
 from vicino.recall.bound import histogram
 from vicino.recall.curve import Step
-from vicino.recall.sampling import Sample, masks
+from vicino.recall.sampling import Sample, under_clusters, under_random_filters
 
 AT_ONCE = 250
 """Queries of one core call, so that a job that is cancelled ends soon and hits take little room."""
@@ -76,15 +76,33 @@ class _Group:
 
 
 class Bench:
-    """Measures one sample of queries on one snapshot under filters of one share. The truth is computed once, for the largest `k`."""
+    """Measures one sample of queries on one snapshot under filters of one share. The truth is computed once, for the largest `k`.
+
+    clustered: filters that follow the vectors, instead of random ones. `numbers`: those of the queries, in the order in which `each` has
+    them when all are asked.
+    """
 
     def __init__(
-        self, snapshot: _core.Snapshot, column: Any, sample: Sample, *, share: float, k_max: int, seed: int, cancel: _core.Cancel
+        self,
+        snapshot: _core.Snapshot,
+        column: Any,
+        sample: Sample,
+        *,
+        share: float,
+        k_max: int,
+        seed: int,
+        cancel: _core.Cancel,
+        clustered: bool = False,
     ) -> None:
         self._snapshot, self._column, self._k_max, self._cancel = snapshot, column, k_max, cancel
-        drawn = masks(snapshot, share, seed)
-        self._groups = [_Group(matches, sample.every(len(drawn), number)) for number, matches in enumerate(drawn)]
-        self.candidates = snapshot.n_records if drawn[0] is None else drawn[0].count
+        asked = (
+            under_clusters(snapshot, column, sample, share, seed, cancel)
+            if clustered
+            else under_random_filters(snapshot, sample, share, seed)
+        )
+        self._groups = [_Group(matches, sample.at(numbers)) for matches, numbers in asked]
+        self.numbers = np.concatenate([np.zeros(0, np.int64), *(numbers for _, numbers in asked)])
+        self.candidates = max((snapshot.n_records if matches is None else matches.count for matches, _ in asked), default=0)
 
     def step(self, k: int, effort: int, n: int) -> Step:
         """What about the first `n` queries find with an effort; all of them where `n` is the size of the sample."""
@@ -93,10 +111,9 @@ class Bench:
 
     def each(self, k: int, effort: int, n: int) -> tuple[npt.NDArray[np.float64], float]:
         """The recall of each of those queries, and the distances computed per query."""
-        per_group = -(-n // len(self._groups))
-        every, scored = [], 0.0
+        every, scored = [np.zeros(0)], 0.0
         for group in self._groups:
-            asked = group.sample.part(0, per_group)
+            asked = group.sample.part(0, -(-len(group.sample) * n // len(self.numbers)))
             found, of_group = distances_of(
                 self._snapshot, self._column, asked, k, effort=effort, matches=group.matches, cancel=self._cancel
             )

@@ -45,10 +45,10 @@ class Sample:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def every(self, step: int, start: int) -> Sample:
-        """Each `step`-th query, from `start` on."""
-        held_out = None if self.held_out is None else np.ascontiguousarray(self.held_out[start::step])
-        return Sample(np.ascontiguousarray(self.rows[start::step]), self.source, held_out)
+    def at(self, numbers: npt.NDArray[np.int64]) -> Sample:
+        """Some of the queries, in this order."""
+        held_out = None if self.held_out is None else np.ascontiguousarray(self.held_out[numbers])
+        return Sample(np.ascontiguousarray(self.rows[numbers]), self.source, held_out)
 
     def part(self, first: int, end: int) -> Sample:
         return Sample(self.rows[first:end], self.source, None if self.held_out is None else self.held_out[first:end])
@@ -101,3 +101,35 @@ def masks(snapshot: _core.Snapshot, share: float, seed: int) -> list[_core.Match
     random = np.random.default_rng([seed, round(share * 1000)])
     size = max(1, round(share * len(live)))
     return [snapshot.matches_of(np.sort(random.choice(live, size, replace=False))) for _ in range(MASKS)]
+
+
+Asked = tuple[_core.Matches | None, npt.NDArray[np.int64]]
+"""A filter, and the numbers of the queries that are asked under it."""
+
+
+def under_random_filters(snapshot: _core.Snapshot, sample: Sample, share: float, seed: int) -> list[Asked]:
+    """The queries, shared among a few random filters."""
+    drawn = masks(snapshot, share, seed)
+    return [(matches, np.arange(number, len(sample), len(drawn))) for number, matches in enumerate(drawn)]
+
+
+def under_clusters(snapshot: _core.Snapshot, column: Any, sample: Sample, share: float, seed: int, cancel: _core.Cancel) -> list[Asked]:
+    """The queries under filters that follow the vectors: each keeps a share of the rows, those nearest to a row drawn at random.
+
+    Every second query is asked under the filter whose row is nearest to it, so that its neighbors match, the others under the one farthest
+    away, where nothing near the query matches.
+    """
+    random = np.random.default_rng([seed, round(share * 1000)])
+    centers = np.sort(_some_rows(snapshot, column, MASKS, random))
+    if not len(centers) or not len(sample):
+        return []
+    size = max(1, round(share * snapshot.n_records))
+    at_centers = stored_queries(snapshot, column, centers)
+    clusters, _ = snapshot.search_rows(column, at_centers.reshape(-1), size, 0, True, None, cancel, None)
+    orders, _ = snapshot.search_rows(column, sample.rows.reshape(-1), len(centers), 0, True, snapshot.matches_of(centers), cancel, None)
+    chosen = np.array([locators[-1] if number % 2 else locators[0] for number, (locators, _) in enumerate(orders)], np.int64)
+    return [
+        (snapshot.matches_of(np.sort(locators)), np.flatnonzero(chosen == center))
+        for center, (locators, _) in zip(centers, clusters, strict=True)
+        if (chosen == center).any()
+    ]

@@ -225,3 +225,14 @@ def test_fields_and_expressions_can_be_copied(duplicate: Any) -> None:
     assert duplicate(F.a.b < 5) == (F.a.b < 5)
     assert repr(duplicate(F.a.b)) == "F.a.b"
     assert isinstance(duplicate(F).x, Field)
+
+
+@pytest.mark.parametrize("value", [15, 1.5, "acme"], ids=str)
+def test_a_comparison_written_out_again_is_the_same_object(value: Any) -> None:
+    assert (F["price"] < value) is (F["price"] < value)
+    assert (F["price"] == value) is (F["price"] == value)
+
+
+def test_a_whole_number_and_a_float_are_kept_apart() -> None:
+    assert repr(F["price"] < 1) == "F.price < 1"
+    assert repr(F["price"] < 1.0) == "F.price < 1.0"

@@ -111,3 +111,38 @@ BEYOND_K = {**PLAIN.to_json(), "steps": [{"effort": 1, "scored": 2.0, "found": [
 def test_a_damaged_calibration_is_refused(change):
     with pytest.raises(CorruptionError, match="here"):
         Calibration.from_json({**calibration(PLAIN).to_json(), **change}, "here")
+
+
+def test_a_search_takes_what_filters_that_follow_the_vectors_need():
+    random, clustered = curve(0.5, (24, 0.96), (48, 0.99)), curve(0.5, (24, 0.8), (48, 0.97))
+    known = calibration(random, clusters={(10, 0.5): clustered})
+    assert known.choose(10, 0.5, 0.93).effort == 48
+
+
+def test_where_no_effort_is_enough_for_them_everything_is_scanned():
+    known = calibration(curve(0.5, (24, 0.96)), clusters={(10, 0.5): curve(0.5, (24, 0.6))})
+    assert known.choose(10, 0.5, 0.93).exact
+
+
+def test_a_filter_is_known_only_when_both_kinds_were_measured():
+    random = curve(0.5, (24, 0.96))
+    assert calibration(random).missing(10, 0.5, 0.93) == [Need(10, 0.5, 0.93)]
+    assert calibration(random, clusters={(10, 0.5): random}).missing(10, 0.5, 0.93) == []
+
+
+def test_clusters_and_costs_survive_json():
+    known = calibration(PLAIN, clusters={(10, 0.5): curve(0.5, (24, 0.9))}, costs=((5.0, 30.0, 14.0),))
+    again = Calibration.from_json(json.loads(json.dumps(known.to_json())), "here")
+    assert (again.costs, again.to_json()) == (known.costs, known.to_json())
+
+
+def test_a_calibration_written_before_there_were_clusters_is_read():
+    parts = calibration(PLAIN).to_json()
+    del parts["clusters"], parts["costs"]
+    assert Calibration.from_json(parts, "here").choose(10, 1.0, 0.93).effort == 24
+
+
+@pytest.mark.parametrize("change", [{"clusters": [{}]}, {"costs": [[1.0]]}, {"costs": ["fast"]}], ids=["cluster", "few costs", "words"])
+def test_damaged_clusters_and_costs_are_refused(change):
+    with pytest.raises(CorruptionError, match="here"):
+        Calibration.from_json({**calibration(PLAIN).to_json(), **change}, "here")

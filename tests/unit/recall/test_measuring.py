@@ -6,8 +6,8 @@ from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.limits import Limits
 from vicino.recall.calibration import Need, calibrated
-from vicino.recall.measuring import distances_of, recalls
-from vicino.recall.sampling import draw, masks
+from vicino.recall.measuring import Bench, distances_of, recalls
+from vicino.recall.sampling import draw, masks, under_clusters
 
 INF = np.inf
 
@@ -110,3 +110,31 @@ def test_a_calibration_keeps_what_it_knows_of_the_same_segments(walked):
     second = calibrated(first, snapshot, column, [Need(1, 1.0, 0.9)], none, seed=5, cancel=_core.Cancel())
     assert second.curves[10, 1.0] is not None
     assert second.curves[10, 1.0].to_json() == first.curves[10, 1.0].to_json()
+
+
+def test_filters_that_follow_the_vectors_keep_a_share_near_half_of_the_queries(walked):
+    snapshot, column = walked
+    sample = draw(snapshot, column, np.zeros((0, 1), np.uint8), 200, 1)
+    asked = under_clusters(snapshot, column, sample, 0.1, 3, _core.Cancel())
+    assert sorted(np.concatenate([numbers for _, numbers in asked])) == list(range(200))
+    assert {matches.count for matches, _ in asked} == {400}
+
+    def nearest(number, matches):
+        (_, distances), *_ = snapshot.search_rows(column, sample.rows[number], 1, 0, True, matches, _core.Cancel())[0]
+        return distances[0]
+
+    near, far = [], []
+    for matches, numbers in asked:
+        for number in numbers:
+            (far if number % 2 else near).append(nearest(number, matches))
+    assert np.mean(near) < 0.92 * np.mean(far)
+
+
+def test_a_bench_under_clusters_knows_the_order_of_its_queries(walked):
+    snapshot, column = walked
+    sample = draw(snapshot, column, np.zeros((0, 1), np.uint8), 30, 1)
+    options = {"share": 0.2, "k_max": 10, "seed": 3, "cancel": _core.Cancel(), "clustered": True}
+    bench = Bench(snapshot, column, sample, **options)
+    each, _ = bench.each(10, 4000, len(sample))
+    assert (len(each), sorted(bench.numbers)) == (30, list(range(30)))
+    assert each.mean() > 0.99
