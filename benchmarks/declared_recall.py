@@ -174,20 +174,27 @@ def _rows_and_queries(name: str, n: int, n_queries: int) -> tuple[Any, Any]:
 
 
 def figures(found: Sequence[dict[str, Any]]) -> list[report.Figure]:
+    """Of every set, kind of queries and target, the worst filter.
+
+    What filters that follow the vectors cost beyond the cheapest is shown, not judged: where random ones are harder, it is these that
+    set the effort.
+    """
+    groups: dict[tuple[str, str, str, float], list[dict[str, Any]]] = {}
+    for case in found:
+        groups.setdefault((case["set"], case["source"], case["filters"], case["target"]), []).append(case)
     lines = []
-    for name in dict.fromkeys(case["set"] for case in found):
-        for source in ("rows", "queries"):
-            for target in TARGETS:
-                own = [case for case in found if (case["set"], case["source"], case["target"]) == (name, source, target)]
-                below, cost = max(case["below"] for case in own), max(case["cost"]["median"] for case in own)
-                lines.append(
-                    report.Figure(
-                        f"declared recall {target:g}, {name}, calibrated with {source}",
-                        f"below in <= {BELOW_MAX:.0%}, cost <= {COST_MAX:g}x",
-                        f"below in {below:.0%}, cost {cost:.2f}x (worst of {len(own)} filters)",
-                        below <= BELOW_MAX and cost <= COST_MAX,
-                    )
-                )
+    for (name, source, kind, target), own in groups.items():
+        below, cost = max(case["below"] for case in own), max(case["cost"]["median"] for case in own)
+        is_judged = kind == "random"
+        lines.append(
+            report.Figure(
+                f"declared recall {target:g}, {name}, calibrated with {source}"
+                + ("" if is_judged else ", filters that follow the vectors"),
+                f"below in <= {BELOW_MAX:.0%}" + (f", cost <= {COST_MAX:g}x" if is_judged else ""),
+                f"below in {below:.0%}, cost {cost:.2f}x (worst of {len(own)} filters)",
+                below <= BELOW_MAX and (not is_judged or cost <= COST_MAX),
+            )
+        )
     return lines
 
 
