@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "index/entry_groups.h"
 #include "index/graph.h"
 #include "index/graph_layout.h"
 #include "util/errors.h"
@@ -102,6 +103,7 @@ Graph Graph::in_memory() const {
   if (codes_) copy.codes_ = GraphCodes::open(copy.codes_bytes_, n_nodes_);
   copy.memory_ = memory;
   copy.memory_bytes_ = size;
+  if (codes_ && EntryGroups::are_worthwhile(*codes_, n_entries_)) copy.entry_groups_ = std::make_shared<const EntryGroups>(*codes_, n_entries_);
   return copy;
 }
 

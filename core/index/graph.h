@@ -80,6 +80,7 @@ struct WalkLimits {
 /// How a walk ended. Only one that finished has offered anything.
 enum class WalkEnd : std::uint8_t { finished, opposed, over_budget };
 
+class EntryGroups;
 class UpperLayers;
 
 class Graph {
@@ -143,6 +144,8 @@ class Graph {
 
   /// Null for a graph without codes.
   const GraphCodes* codes() const { return codes_.get(); }
+  /// The entries in groups, of a graph in memory that has codes; null where all entries are asked.
+  const EntryGroups* entry_groups() const { return entry_groups_.get(); }
   VICINO_PREFETCHES void prefetch_links(std::uint32_t node) const {
     // To the second cache only, as codes: there more lines may be on their way at once.
     for (std::size_t line = 0; line < link_stride_; line += 64) __builtin_prefetch(link_block(node) + line, 0, 2);
@@ -179,6 +182,7 @@ class Graph {
   std::span<const std::uint64_t> has_group_;
   Bytes codes_bytes_;
   std::shared_ptr<const GraphCodes> codes_;  // null: walks go by rows
+  std::shared_ptr<const EntryGroups> entry_groups_;
   std::shared_ptr<const std::uint8_t[]> memory_;
   std::size_t memory_bytes_ = 0;
 };

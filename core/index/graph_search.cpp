@@ -3,6 +3,7 @@
 #include <bit>
 #include <string>
 
+#include "index/entry_groups.h"
 #include "index/graph_walk.h"
 #include "index/hidden_node.h"
 #include "index/upper_layers.h"
@@ -20,6 +21,9 @@ constexpr std::size_t kHopsPerCheck = 64;
 constexpr std::size_t kDescent = 8;
 // A walk begins at this share of its beam, but at so many entries at least.
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
+// Of entries in groups this share is scored, but so many at least.
+constexpr std::size_t kMembersShare = 6, kMembersMin = 32;
+constexpr std::size_t kMembersPerBeginning = 4;  // at least, or all entries are scored
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
 constexpr std::size_t kSlackMin = 10;
 
@@ -121,19 +125,45 @@ class GraphSearch {
   template <class Scorer>
   void score_entries(const Scorer& scorer) {
     auto& [pool, accepted, met, rows, survivors, keys, distances, state] = memory_;
-    const std::uint32_t count = graph_.n_entries();
+    const EntryGroups* groups = graph_.entry_groups();
+    const std::size_t n_beginnings = std::min(ef_, std::max(kBeginningsMin, ef_ / kBeginningsShare));
+    // Under a filter the nearest entries may be of no use. A wide beam begins at many of them, one as wide as the graph at all.
+    const bool by_groups = groups && !allowed_ && kMembersPerBeginning * n_beginnings <= members_wanted();
+    const std::uint32_t count = by_groups ? score_groups(*groups, scorer) : graph_.n_entries();
     if (distances.size() < count) distances.resize(count);
-    scorer.score_first(count, distances.data());
+    if (by_groups) scorer.score(survivors, distances.data());
+    else scorer.score_first(count, distances.data());
     stats_.rows_scored += count;
-    pool.reset(std::min(ef_, std::max(kBeginningsMin, ef_ / kBeginningsShare)));
-    for (std::uint32_t node = 0; node < count; ++node)
-      if (node != HiddenNode::of_thread()) pool.insert(walk_key(distances[node], node));
+    pool.reset(n_beginnings);
+    for (std::uint32_t i = 0; i < count; ++i)
+      if (const std::uint32_t node = by_groups ? survivors[i] : i; node != HiddenNode::of_thread()) pool.insert(walk_key(distances[i], node));
     for (const WalkKey key : pool.keys()) {
       met.insert(walk_node(key));
       if (allowed_ && hits_.may_be_allowed(walk_node(key))) accepted.insert(key);
     }
     pool.widen(reach_.width);
     scored_ = met.size();
+  }
+
+  std::size_t members_wanted() const { return std::max<std::size_t>(kMembersMin, graph_.n_entries() / kMembersShare); }
+
+  /// Writes the members of the nearest groups of entries to memory_.survivors, and returns how many these are.
+  template <class Scorer>
+  std::uint32_t score_groups(const EntryGroups& groups, const Scorer& scorer) {
+    auto& [pool, accepted, met, rows, survivors, keys, distances, state] = memory_;
+    const auto heads = groups.heads();
+    if (distances.size() < heads.size()) distances.resize(heads.size());
+    scorer.score(heads, distances.data());
+    stats_.rows_scored += heads.size();
+    pool.reset(heads.size());
+    for (std::uint32_t group = 0; group < heads.size(); ++group) pool.insert(walk_key(distances[group], group));
+    survivors.clear();
+    for (const WalkKey key : pool.keys()) {
+      const auto members = groups.members(walk_node(key));
+      survivors.insert(survivors.end(), members.begin(), members.end());
+      if (survivors.size() >= members_wanted()) break;
+    }
+    return static_cast<std::uint32_t>(survivors.size());
   }
 
   /// From the nodes met so far, those scored being in the pool.
