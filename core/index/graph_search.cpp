@@ -47,7 +47,10 @@ class GraphSearch {
   /// Whether codes cannot tell what was found apart: in a crowd of rows that are nearly the same, all lie within the error of one.
   bool is_undecided(const CodeScorer& scorer) const {
     const auto keys = found_in_beam();
-    return keys.size() > k_ && walk_distance(keys.back()) - walk_distance(keys.front()) < scorer.error_of(walk_node(keys.front()));
+    if (keys.size() <= k_) return false;
+    // The error of one node has to be fetched from memory, which is seldom needed.
+    const float spread = walk_distance(keys.back()) - walk_distance(keys.front());
+    return spread < scorer.largest_error() && spread < scorer.error_of(walk_node(keys.front()));
   }
 
   WalkEnd walk_by_codes(std::size_t ef) {

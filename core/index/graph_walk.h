@@ -28,6 +28,7 @@ class RowScorer {
     query_.distances_at(block_, rows_, out);
   }
   static constexpr float error_of(std::uint32_t) { return 0; }
+  static constexpr float largest_error() { return 0; }
   /// out[i] = distance of node i.
   void score_first(std::uint32_t count, float* out) const {
     rows_.clear();
@@ -70,7 +71,7 @@ class CodeScorer {
   /// out[i] = distance of node i.
   void score_first(std::uint32_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), 0, count, out); }
   /// The largest bound of the error of any node's estimate, infinite where that is not known.
-  float largest_error(CodeLevel level) const {
+  float largest_error(CodeLevel level = CodeLevel::bits4) const {
     const PackedFactors& packing = codes_.packing();
     return level == CodeLevel::bits4 && packing.bytes == 2 ? query_.error_of(CodeLevel::bits4, packing.low.scale + 255 * packing.step.scale) : __builtin_inff();
   }
