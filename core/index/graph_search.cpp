@@ -23,6 +23,7 @@ constexpr std::size_t kDescent = 8;
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
 // Of entries in groups this share is scored, but so many at least.
 constexpr std::size_t kMembersShare = 6, kMembersMin = 32;
+constexpr std::uint32_t kKeptAtOnce = 32;
 constexpr std::size_t kMembersPerBeginning = 4;  // at least, or all entries are scored
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
 constexpr std::size_t kSlackMin = 10;
@@ -138,14 +139,28 @@ class GraphSearch {
     else scorer.score_first(count, distances.data());
     stats_.rows_scored += count;
     pool.reset(n_beginnings);
-    for (std::uint32_t i = 0; i < count; ++i)
-      if (const std::uint32_t node = by_groups ? survivors[i] : i; node != HiddenNode::of_thread()) pool.insert(walk_key(distances[i], node));
+    keep_nearest(by_groups ? survivors.data() : nullptr, count);
     for (const WalkKey key : pool.keys()) {
       met.insert(walk_node(key));
       if (allowed_ && hits_.may_be_allowed(walk_node(key))) accepted.insert(key);
     }
     pool.widen(reach_.width);
     scored_ = met.size();
+  }
+
+  /// Puts the nearest of so many scored nodes into the pool: nodes[i], or i where that is null.
+  void keep_nearest(const std::uint32_t* nodes, std::uint32_t count) {
+    auto& places = memory_.rows;
+    places.resize(kKeptAtOnce + kCollectSlack);
+    const std::uint32_t hidden = HiddenNode::of_thread();
+    for (std::uint32_t start = 0; start < count; start += kKeptAtOnce) {
+      const float* distances = memory_.distances.data() + start;
+      // Of all but the first few, hardly any is nearer than what is there.
+      const std::size_t n = kernels().collect_at_most(distances, std::min(kKeptAtOnce, count - start), memory_.pool.bound_distance(), places.data());
+      for (std::size_t i = 0; i < n; ++i)
+        if (const std::uint32_t node = nodes ? nodes[start + places[i]] : start + places[i]; node != hidden)
+          memory_.pool.insert(walk_key(distances[places[i]], node));
+    }
   }
 
   std::size_t members_wanted() const { return std::max<std::size_t>(kMembersMin, graph_.n_entries() / kMembersShare); }
