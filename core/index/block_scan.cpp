@@ -4,7 +4,7 @@
 #include <bit>
 #include <limits>
 
-#include "kernels/sorting.h"
+#include "kernels/dispatch.h"
 
 namespace vicino {
 
@@ -120,7 +120,7 @@ void BlockScan::take_seeds(const float* most, std::uint32_t count, std::uint32_t
 void BlockScan::cut_seeds() {
   auto& seeds = memory_.seeds;
   if (seeds.size() <= n_seeds_) return;
-  sort_keys_of(kernels())(seeds.data(), seeds.size());
+  kernels().sort_keys(seeds.data(), seeds.size());
   seeds.resize(n_seeds_);
   seeds_bound_ = seed_distance(seeds.back());
 }

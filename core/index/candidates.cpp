@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/sorting.h"
+#include "kernels/dispatch.h"
 #include "util/thread_pool.h"
 
 namespace vicino {
@@ -163,7 +163,7 @@ std::span<const CandidateKey> Candidates::nearest(std::size_t i) {
 void Candidates::compact(std::size_t i) {
   const auto begin = keys_.begin() + static_cast<std::ptrdiff_t>(i * kRoom);
   const auto end = begin + counts_[i];
-  sort_keys_of(kernels())(&*begin, counts_[i]);
+  kernels().sort_keys(&*begin, counts_[i]);
   // The distance of two nodes is the same in every leaf, so the same candidate has the same key.
   const auto distinct = static_cast<std::uint32_t>(std::unique(begin, end) - begin);
   counts_[i] = std::min(distinct, kKept);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/sorting.h"
+#include "kernels/dispatch.h"
 
 namespace vicino {
 
@@ -69,7 +69,7 @@ std::span<const CandidateKey> Pruner::rank(std::uint32_t node, std::vector<std::
   space_.distances_at(node, others, distances_.data());
   keys_.clear();
   for (std::size_t i = 0; i < others.size(); ++i) keys_.push_back(candidate_key(distances_[i], node, others[i]));
-  sort_keys_of(kernels())(keys_.data(), keys_.size());
+  kernels().sort_keys(keys_.data(), keys_.size());
   if (keys_.size() > limit) keys_.resize(limit);
   return keys_;
 }

@@ -8,6 +8,7 @@
 #include "kernels/maxsim.h"
 #include "kernels/postings.h"
 #include "kernels/products.h"
+#include "kernels/sorting.h"
 #include "util/errors.h"
 
 namespace vicino {
@@ -50,10 +51,12 @@ Kernels with() {
 
 // Simplest first; a later set is preferred where it has a kernel.
 const KernelSet kSets[] = {
-    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar, add_postings_scalar, add_links_scalar>},
+    {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar, add_postings_scalar, add_links_scalar,
+                                       add_sorting_scalar>},
 #if defined(__x86_64__)
     {"avx2", has_avx2, with<avx2_kernels, add_links_avx2, add_maxsim_avx2, add_codes_avx2, add_postings_avx2>},
-    {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512>},
+    {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512,
+                                  add_sorting_avx512>},
 #elif defined(__aarch64__)
     {"neon", [] { return true; }, with<neon_kernels, add_codes_neon>},
 #endif
@@ -77,6 +80,7 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("code_distances"), table.code_distances, source.code_distances);
   visit(std::string("count_at_most"), table.count_at_most, source.count_at_most);
   visit(std::string("collect_at_most"), table.collect_at_most, source.collect_at_most);
+  visit(std::string("sort_keys"), table.sort_keys, source.sort_keys);
   visit(std::string("maxsim_codes"), table.maxsim_codes, source.maxsim_codes);
   visit(std::string("maxsim_floats"), table.maxsim_floats, source.maxsim_floats);
   visit(std::string("widen_halves"), table.widen_halves, source.widen_halves);

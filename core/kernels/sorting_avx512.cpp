@@ -77,8 +77,6 @@ void sort_in_registers(std::uint64_t* keys, std::size_t count) {
   for (int i = 0; i < N; ++i) _mm512_mask_storeu_epi64(keys + static_cast<std::size_t>(i) * kLanes, used[i], registers[i]);
 }
 
-}  // namespace
-
 void sort_keys_avx512(std::uint64_t* keys, std::size_t count) {
   if (count > kKeysMax) sort_keys_scalar(keys, count);
   else if (count > 64) sort_in_registers<16>(keys, count);
@@ -86,5 +84,9 @@ void sort_keys_avx512(std::uint64_t* keys, std::size_t count) {
   else if (count > 16) sort_in_registers<4>(keys, count);
   else sort_in_registers<2>(keys, count);
 }
+
+}  // namespace
+
+void add_sorting_avx512(Kernels& table) { table.sort_keys = sort_keys_avx512; }
 
 }  // namespace vicino

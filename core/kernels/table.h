@@ -52,6 +52,8 @@ using MaxSimCodes = void (*)(const std::int8_t* tokens, std::size_t n_tokens, st
 /// The same over floats with factors[t] for a scale; best_token[lane] becomes the first token that gives the maximum.
 using MaxSimFloats = void (*)(const float* tokens, std::size_t n_tokens, std::size_t dim, const float* factors, const float* query,
                               std::size_t n_groups, float* best, std::uint32_t* best_token);
+/// Sorts keys, smallest first. A few dozen at a time, millions of times in a build.
+using SortKeys = void (*)(std::uint64_t* keys, std::size_t count);
 /// IEEE 754 binary16 to float.
 using WidenHalves = void (*)(const std::uint8_t* halves, std::size_t count, float* out);
 
@@ -176,6 +178,7 @@ struct Kernels {
   CodeDistances code_distances = nullptr;
   CountAtMost count_at_most = nullptr;
   CollectAtMost collect_at_most = nullptr;
+  SortKeys sort_keys = nullptr;
   MaxSimCodes maxsim_codes = nullptr;
   MaxSimFloats maxsim_floats = nullptr;
   WidenHalves widen_halves = nullptr;

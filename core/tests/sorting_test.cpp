@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "kernels/dispatch.h"
-#include "kernels/sorting.h"
 #include "tests/check.h"
 #include "util/random.h"
 
@@ -17,7 +16,7 @@ void check_sorted(const std::vector<std::uint64_t>& keys) {
   for (const std::string& set : supported_kernel_sets()) {
     std::vector<std::uint64_t> found = keys;
     found.push_back(7);  // behind the last key, not to be touched
-    sort_keys_of(kernels_of(set))(found.data(), keys.size());
+    kernels_of(set).sort_keys(found.data(), keys.size());
     CHECK(found.back() == 7);
     found.pop_back();
     CHECK(found == expected);
