@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from vicino import errors
-from vicino.collection import catalog, maintenance
-from vicino.collection.maintenance import Maintenance
+from vicino.collection import catalog, steps
 from vicino.collection.replaying import ALL_VERSIONS
 from vicino.collection.settings import Settings
 from vicino.collection.shard import Shard
+from vicino.collection.steps import Steps
 from vicino.database import database
 from vicino.storage import backup, journal
 from vicino.storage.files import remove_tree
@@ -146,12 +146,12 @@ def plant_manifest_says_a_newer_version_than_it_holds(patch: pytest.MonkeyPatch)
 
 @_fault
 def plant_tombstones_are_not_written(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(maintenance, "write_tombstones", lambda journal, words: None)
+    patch.setattr(steps, "write_tombstones", lambda journal, words: None)
 
 
 @_fault
 def plant_patches_are_not_written(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(maintenance, "write_patch", lambda journal, patch: None)
+    patch.setattr(steps, "write_patch", lambda journal, patch: None)
 
 
 @_fault
@@ -171,13 +171,13 @@ def plant_manifest_leaves_out_a_patch_file(patch: pytest.MonkeyPatch) -> None:
 @_fault
 def plant_settings_of_now_in_the_manifest_of_then(patch: pytest.MonkeyPatch) -> None:
     """The base is older than the current settings, so `at` of a version between them shows what was not yet."""
-    write = Maintenance._write_manifest
+    write = Steps._write_manifest
 
-    def newest(self: Maintenance) -> None:
+    def newest(self: Steps) -> None:
         self.shard.manifest = replace(self.shard.manifest, settings=self.shard.settings)
         write(self)
 
-    patch.setattr(Maintenance, "_write_manifest", newest)
+    patch.setattr(Steps, "_write_manifest", newest)
 
 
 @_fault
@@ -200,7 +200,7 @@ def plant_replay_forgets_the_settings(patch: pytest.MonkeyPatch) -> None:
 
 @_fault
 def plant_history_is_dropped_too_early(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Maintenance, "_keeps", lambda self, entry: entry.until > self.shard.state.snapshot().version)
+    patch.setattr(Steps, "_keeps", lambda self, entry: entry.until > self.shard.state.snapshot().version)
 
 
 @_fault
@@ -250,12 +250,12 @@ def plant_manifest_leaves_out_files_of_values(patch: pytest.MonkeyPatch) -> None
 
 @_fault
 def plant_segments_are_written_without_values(patch: pytest.MonkeyPatch) -> None:
-    write = maintenance.write_segment
+    write = steps.write_segment
 
     def without(journal: Any, rewrite: Any, key: int, columns: Any, _values: Any, cancel: Any, **how: Any) -> Any:
         return write(journal, rewrite, key, columns, [], cancel, **how)
 
-    patch.setattr(maintenance, "write_segment", without)
+    patch.setattr(steps, "write_segment", without)
 
 
 @_fault
