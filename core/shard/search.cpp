@@ -26,6 +26,7 @@ namespace {
 constexpr std::size_t kDefaultEf = 64;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
+constexpr double kTwoHopGain = 2.0;          // so many times cheaper than a scan, which finds everything, it has to be
 constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less, where there are no codes
 constexpr double kWalkedTimes = 2;           // rows that a walk may score, times those it is expected to: few walks take more
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
@@ -241,7 +242,7 @@ class EntrySearch {
   }
 
   bool prefers_two_hop() const {
-    if (graph_->has_codes()) return stats_.two_hop_ns < stats_.scan_ns;
+    if (graph_->has_codes()) return kTwoHopGain * stats_.two_hop_ns < stats_.scan_ns;
     return task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()));
   }
 

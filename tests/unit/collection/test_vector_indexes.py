@@ -137,6 +137,7 @@ def test_a_walk_under_a_filter_opposed_to_the_query_goes_over_the_matching_rows(
         docs = db.create_collection("docs", dim=64)
         docs.upsert(ids=range(len(rows)), vectors=rows, fields=[{"group": int(g)} for g in group])
         docs.optimize()
+        docs._shard.snapshot().set_costs(0, [(30.0, 50.0, 5.0)])  # as if rows were dear to scan
         queries = centers[:10] + 0.7 * chance.standard_normal((10, 64), dtype=np.float32)
         found = docs.search_many(queries, where="group >= 10")
         truth = docs.search_many(queries, where="group >= 10", exact=True)
