@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vicino import _core
 from vicino.env import Env, MemoryEnv, RealEnv, is_missing, recording
 from vicino.env import real as real_module
 from vicino.env.recording import RecordingEnv
@@ -139,6 +140,21 @@ def test_refusal_names_path_and_errno(place: tuple[Env, str], call, number: int)
     assert errno.errorcode[number] in str(caught.value)
     assert isinstance(caught.value, Error)
     assert is_missing(caught.value) == (number == errno.ENOENT)
+
+
+def test_a_file_that_another_process_removes_just_before_it_is_mapped_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"a record")
+    map_file = _core.map_file
+
+    def map_too_late(name: str) -> object:
+        path.unlink()
+        return map_file(name)
+
+    monkeypatch.setattr(_core, "map_file", map_too_late)
+    with pytest.raises(StorageError) as caught:
+        RealEnv().files.map(str(path))
+    assert is_missing(caught.value)
 
 
 def test_second_lock_is_refused_until_the_first_is_released(place: tuple[Env, str]) -> None:

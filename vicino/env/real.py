@@ -190,8 +190,11 @@ class RealFiles:
     def map(self, path: str) -> Blob:
         from vicino import _core
 
-        self.size(path)  # a missing file is reported with its errno, which the core's errors do not carry
-        return _core.map_file(path)
+        try:
+            return _core.map_file(path)
+        except StorageError:
+            self.size(path)  # a missing file is reported with its errno, which the core's errors do not carry
+            raise
 
     def size(self, path: str) -> int:
         try:
