@@ -54,7 +54,7 @@ const KernelSet kSets[] = {
     {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar, add_postings_scalar, add_links_scalar,
                                        add_sorting_scalar>},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, with<avx2_kernels, add_links_avx2, add_maxsim_avx2, add_codes_avx2, add_postings_avx2>},
+    {"avx2", has_avx2, with<avx2_kernels, add_links_avx2, add_maxsim_avx2, add_codes_avx2, add_postings_avx2, add_sorting_scalar>},
     {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512,
                                   add_sorting_avx512>},
 #elif defined(__aarch64__)
