@@ -39,7 +39,7 @@ Bytes Head::keep(Bytes bytes) {
     arena_left_ = block;
     memory_bytes_ += block;
   }
-  std::memcpy(arena_at_, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(arena_at_, bytes.data(), bytes.size());
   const Bytes kept{arena_at_, bytes.size()};
   arena_at_ += bytes.size();
   arena_left_ -= bytes.size();
