@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,8 +39,9 @@ class _Rabitqlib(Peer):
         self._index.save(path)
         self._saved_bytes = os.path.getsize(path)
 
+    @abstractmethod
     def _loaded(self, path: str) -> Any:
-        raise NotImplementedError
+        """The index in a file."""
 
     def restore(self, path: str, rows: Rows) -> None:
         self._index = self._loaded(path)
