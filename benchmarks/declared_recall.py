@@ -3,7 +3,8 @@
 Answers: calibrates many times over, each time with a sample of its own (rows that are held out, as the engine takes them when it knows no
 queries, or real queries), and judges each choice by ten thousand queries that no calibration has seen: the share of calibrations whose true
 recall is below the target, and the cost of searches as a multiple of the cheapest effort that meets the target: in distances computed
-where both walk, in processor time where one of them scans. Without a filter, under random filters that keep 50 to 2 % of the rows,
+where both walk, which can be repeated exactly; in processor time where one of them scans more than a few rows, vectors or codes, since a
+distance costs a scan a fraction of what it costs a walk. Without a filter, under random filters that keep 50 to 2 % of the rows,
 and under filters that follow the vectors and keep as many: half of the queries lie within what is kept, half far away. The engine does
 not know of which kind a filter is and takes what both need. The selection itself is the engine's: `vicino.recall.curve` and `bound`.
 Does not answer: how fast searches are (`ann` has the peers).
@@ -31,7 +32,7 @@ from vicino.collection.core_columns import core_column
 from vicino.recall.bound import histogram
 from vicino.recall.calibration import SCAN_SHARE
 from vicino.recall.curve import Curve, Step, efforts, extended
-from vicino.recall.measuring import Bench
+from vicino.recall.measuring import Bench, Work
 from vicino.recall.sampling import Sample, draw, sample_size
 
 K = 10
@@ -41,19 +42,21 @@ SETS = ("debian", "synth768", "l2sift128")
 KINDS = ("random", "clustered")
 BELOW_MAX, COST_MAX = 0.05, 2.0
 RECALL_ENOUGH = 0.998
+SCANNED_MAX = 0.1
+"""A search that scans a smaller share of what it scores is one that walks."""
 SEED = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Recall of every query at every effort: recalls (queries, efforts). scored, seconds: distances and processor time of a query.
+    """Recall of every query at every effort: recalls (queries, efforts). works, seconds: distances and processor time of a query.
 
     scan_seconds: time of a query that is answered by an exact scan.
     """
 
     efforts: list[int]
     recalls: npt.NDArray[np.float32]
-    scored: npt.NDArray[np.float64]
+    works: list[Work]
     seconds: npt.NDArray[np.float64]
     candidates: int
     scan_seconds: float
@@ -61,20 +64,18 @@ class Table:
     def step(self, effort: int, queries: npt.NDArray[np.int64]) -> Step:
         """As the engine measures a step, from the queries of one calibration; the last effort stands for every larger one."""
         at = self.place(effort)
-        return Step(effort, histogram(self.recalls[queries, at], K), float(self.scored[at]))
+        return Step(effort, histogram(self.recalls[queries, at], K), self.works[at].cost)
 
     def place(self, effort: int) -> int:
         """Where in the table an effort is, or the next larger one."""
         return next((place for place, known in enumerate(self.efforts) if known >= effort), len(self.efforts) - 1)
 
     def costs(self, chosen: int, cheapest: int) -> float:
-        """How many times as much one setting costs as another; the last place is the exact scan.
-
-        Counted in distances where both walk, which is exact; in processor time where one scans, since a distance costs a scan less.
-        """
-        walks = np.append(self.scored < SCAN_SHARE * self.candidates, False)
-        if walks[chosen] and walks[cheapest]:
-            return float(self.scored[chosen] / self.scored[cheapest])
+        """How many times as much one setting costs as another; the last place is the exact scan."""
+        if max(chosen, cheapest) < len(self.works):
+            one, other = self.works[chosen], self.works[cheapest]
+            if all(work.scanned < SCANNED_MAX * work.scored for work in (one, other)):
+                return one.scored / other.scored
         seconds = np.append(self.seconds, self.scan_seconds)
         return float(seconds[chosen] / seconds[cheapest])
 
@@ -82,20 +83,20 @@ class Table:
 def table(snapshot: Any, column: Any, sample: Sample, share: float, seed: int, *, clustered: bool) -> Table:
     """Measures until nothing more is to be found, or a scan costs as much."""
     bench = Bench(snapshot, column, sample, share=share, k_max=K, seed=seed, cancel=_core.Cancel(), clustered=clustered)
-    tried, recalls, scored, seconds = [], [], [], []
+    tried, recalls, works, seconds = [], [], [], []
     start = time.process_time()
     bench.find_truth()
     scan_seconds = (time.process_time() - start) / len(sample)
     for effort in islice(efforts(K), 60):
         start = time.process_time()
-        each, cost = bench.each(K, effort, len(sample))
+        each, work = bench.each(K, effort, len(sample))
         seconds.append((time.process_time() - start) / len(sample))
         tried.append(effort)
         recalls.append(each[np.argsort(bench.numbers)].astype(np.float32))
-        scored.append(cost)
-        if each.mean() >= RECALL_ENOUGH or cost >= SCAN_SHARE * bench.candidates:
+        works.append(work)
+        if each.mean() >= RECALL_ENOUGH or work.cost >= SCAN_SHARE * bench.candidates:
             break
-    return Table(tried, np.stack(recalls, axis=1), np.array(scored), np.array(seconds), bench.candidates, scan_seconds)
+    return Table(tried, np.stack(recalls, axis=1), works, np.array(seconds), bench.candidates, scan_seconds)
 
 
 def choose(calibrating: Table, target: float, queries: npt.NDArray[np.int64]) -> Step | None:

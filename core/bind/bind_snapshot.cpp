@@ -50,6 +50,7 @@ nb::dict to_dict(const EntryStats& stats) {
   out["strategy"] = name_of(stats.strategy);
   out["rows_scored"] = stats.rows_scored;
   out["rows_read"] = stats.rows_read;
+  out["codes_scanned"] = stats.codes_scanned;
   out["hops"] = stats.hops;
   out["codes"] = stats.codes;
   out["rows_are_coded"] = stats.rows_are_coded;

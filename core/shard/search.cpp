@@ -26,7 +26,7 @@ namespace {
 constexpr std::size_t kDefaultEf = 64;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
-constexpr double kTwoHopGain = 2.0;          // so many times cheaper than a scan, which finds everything, it has to be
+constexpr double kSureTimes = 4.0;           // a scan, which finds everything, is preferred to it unless it takes more than so many times as long
 constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less, where there are no codes
 constexpr double kWalkedTimes = 2;           // rows that a walk may score, times those it is expected to: few walks take more
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
@@ -80,6 +80,12 @@ void count(const SearchStats& stats, bool by_codes, EntryStats& entry) {
   entry.hops += stats.hops;
 }
 
+/// The same of a scan of codes.
+void count_scan(const SearchStats& stats, EntryStats& entry) {
+  count(stats, true, entry);
+  entry.codes_scanned += stats.rows_scored - stats.rescored;
+}
+
 void count_rows(std::uint64_t rows, EntryStats& entry) {
   entry.rows_scored += rows;
   entry.rows_read += rows;
@@ -105,7 +111,7 @@ void scan_blocks(const Task& task, std::span<const PreparedQuery> queries, std::
   BlockScan scan(task.chunks, task.allowed ? task.allowed->words() : nullptr, static_cast<std::uint64_t>(locator(task.position, 0)));
   SearchStats stats;
   for (std::size_t i = 0; i < queries.size(); ++i) scan.search(queries[i], best[i], stats, cancel);
-  count(stats, true, entry);
+  count_scan(stats, entry);
 }
 
 /// Beam of a walk over an entry that holds this share of all candidates.
@@ -242,7 +248,7 @@ class EntrySearch {
   }
 
   bool prefers_two_hop() const {
-    if (graph_->has_codes()) return kTwoHopGain * stats_.two_hop_ns < stats_.scan_ns;
+    if (graph_->has_codes()) return kSureTimes * stats_.two_hop_ns < stats_.scan_ns;
     return task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()));
   }
 
@@ -289,7 +295,7 @@ class EntrySearch {
     SearchStats stats;
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
     codes_->search(queries_[i], task_.chunks[0].block, allowed(), rescoring_, best_[i], stats, cancel_, first);
-    count(stats, true, stats_);
+    count_scan(stats, stats_);
   }
 
   /// Scores the rows that match by their codes and the nearest of them exactly.
@@ -298,7 +304,7 @@ class EntrySearch {
     const auto nodes = matched_ ? matched_->nodes(*task_.allowed, *graph_) : std::span<const std::uint32_t>{};
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
     graph_->scan(queries_[i], task_.chunks[0].block, allowed(), task_.candidates, best_[i], stats, cancel_, first, rescoring_, nodes);
-    count(stats, true, stats_);
+    count_scan(stats, stats_);
   }
 
   /// A handful of rows of many: looking for their bits would take longer than scoring them.
@@ -313,7 +319,8 @@ class EntrySearch {
     count_rows(std::uint64_t{rows.size()} * queries_.size(), stats_);
   }
 
-  /// The rows that match are scanned: the walk starved under the filter, and `limit` is honoured, or it cost more than the scan will.
+  /// The rows that match are scanned: the filter is opposed to the query, or the walk starved under it, and `limit` is honoured, or it cost more
+  /// than the scan will.
   void scan_instead(std::size_t i) {
     stats_.strategy = Strategy::walk_then_scan;
     if (graph_->has_codes()) {
@@ -385,6 +392,7 @@ void add_counts(std::span<const EntryStats> part, std::span<EntryStats> counts) 
   for (std::size_t i = 0; i < part.size(); ++i) {
     counts[i].rows_scored += part[i].rows_scored;
     counts[i].rows_read += part[i].rows_read;
+    counts[i].codes_scanned += part[i].codes_scanned;
     counts[i].hops += part[i].hops;
     counts[i].seconds += part[i].seconds;
     counts[i].strategy = std::max(counts[i].strategy, part[i].strategy);

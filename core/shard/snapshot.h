@@ -60,6 +60,7 @@ struct EntryStats {
   std::uint64_t rows_scored = 0;  // distances computed, by codes or by rows
   double seconds = 0;
   std::uint64_t rows_read = 0;    // of these, by rows
+  std::uint64_t codes_scanned = 0;  // of rows_scored, those that scans of codes scored, which is cheaper than walking to them
   std::uint64_t hops = 0;         // nodes of a graph whose neighbors were looked at
   const char* codes = "";         // by which rows were scored: 1bit, 4bit, 8bit, pq; empty: by none
   bool rows_are_coded = false;    // rows are kept in 8 bits a number

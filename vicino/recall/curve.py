@@ -48,11 +48,11 @@ def efforts(k: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Step:
-    """One effort: the queries by recall (`bound.histogram`), and the distances computed, per query."""
+    """One effort: the queries by recall (`bound.histogram`), and what a query cost, in distances of a walk."""
 
     effort: int
     counts: Counts
-    scored: float
+    cost: float
 
     @cached_property
     def recall(self) -> float:
@@ -72,7 +72,7 @@ class Step:
     def to_json(self) -> dict[str, Any]:
         """Of the counts, only those that are not zero: how many neighbors were found, by how many queries."""
         used = np.flatnonzero(self.counts).tolist()
-        return {"effort": self.effort, "scored": round(self.scored, 1), "found": used, "queries": self.counts[used].tolist()}
+        return {"effort": self.effort, "scored": round(self.cost, 1), "found": used, "queries": self.counts[used].tolist()}
 
     @classmethod
     def from_json(cls, parts: Mapping[str, Any], k: int) -> Step:
@@ -134,19 +134,24 @@ class Curve:
 
 
 def extended(curve: Curve, target: float, measure: Measure, *, cost_max: float) -> Curve:
-    """The curve with the steps that a target needs. cost_max: distances of a query above which a scan is preferred to more effort."""
+    """The curve with the steps that a target needs. cost_max: of a query, above which an exact scan is preferred to more effort."""
     steps = list(curve.steps) or _first(curve, target, measure, cost_max)
     grid = _grid(curve.k, steps[-1].effort)
     is_flat = curve.flat or _is_flat(curve, steps, measure)
     if is_flat:
         return replace(curve, steps=tuple(steps[-1:]), flat=True)
-    exact_above = curve.exact_above or steps[-1].scored >= cost_max
+    exact_above = curve.exact_above or steps[-1].cost >= cost_max
     while not exact_above and not all(step.low >= target for step in _last(steps)):
         effort = next(grid)
         exact_above = effort > cost_max  # a beam of so many candidates cannot compute fewer distances than that
-        if not exact_above and not _is_same(steps[-1].effort, effort, curve, measure):
+        if exact_above:
+            break
+        if not _is_same(steps[-1].effort, effort, curve, measure):
             steps.append(measure(effort, curve.n))
-            exact_above = steps[-1].scored >= cost_max
+            exact_above = steps[-1].cost >= cost_max
+        else:
+            # Either the filter asks for a wider beam than both of them, or walks have become so wide that codes are scanned from here on.
+            exact_above = _is_same(effort, FLAT_UP_TO * effort, curve, measure)
     below = [effort for effort in _up_to(curve.k, steps[0].effort) if effort < steps[0].effort]
     while below and steps[0].low >= target:
         steps.insert(0, measure(below.pop(), curve.n))
@@ -159,7 +164,7 @@ def _first(curve: Curve, target: float, measure: Measure, cost_max: float) -> li
         if number % 2:
             continue
         seen = measure(effort, min(SCREENED, curve.n))
-        if seen.recall >= target - SCREEN_MARGIN or seen.scored >= cost_max or effort > cost_max:
+        if seen.recall >= target - SCREEN_MARGIN or seen.cost >= cost_max or effort > cost_max:
             return [measure(effort, curve.n)]
     raise AssertionError("the grid has no end")
 
@@ -172,7 +177,7 @@ def _is_flat(curve: Curve, steps: Sequence[Step], measure: Measure) -> bool:
 def _is_same(effort: int, other: int, curve: Curve, measure: Measure) -> bool:
     """Whether two efforts compute the very same distances: a filter may ask for a wider beam than either."""
     one, two = (measure(tried, min(SCREENED, curve.n)) for tried in (effort, other))
-    return one.scored == two.scored and one.recall == two.recall
+    return one.cost == two.cost and one.recall == two.recall
 
 
 def _last(steps: Sequence[Step]) -> list[Step | _Missing]:

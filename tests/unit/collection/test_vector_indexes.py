@@ -128,7 +128,9 @@ def test_lists_honour_the_limit_under_a_filter_that_leaves_few():
         assert len(docs.search(clusters(1, 2)[0], limit=50, where="n >= 1000", nprobe=1)) == 50
 
 
-def test_a_walk_under_a_filter_opposed_to_the_query_goes_over_the_matching_rows():
+@pytest.fixture(scope="module")
+def far_apart():
+    """Records in 40 clusters far apart, and queries near the first ten of them."""
     chance = np.random.default_rng(3)
     centers = chance.standard_normal((40, 64), dtype=np.float32)
     group = chance.integers(0, 40, 20_000)
@@ -137,12 +139,28 @@ def test_a_walk_under_a_filter_opposed_to_the_query_goes_over_the_matching_rows(
         docs = db.create_collection("docs", dim=64)
         docs.upsert(ids=range(len(rows)), vectors=rows, fields=[{"group": int(g)} for g in group])
         docs.optimize()
-        docs._shard.snapshot().set_costs(0, [(30.0, 50.0, 5.0)])  # as if rows were dear to scan
-        queries = centers[:10] + 0.7 * chance.standard_normal((10, 64), dtype=np.float32)
-        found = docs.search_many(queries, where="group >= 10")
-        truth = docs.search_many(queries, where="group >= 10", exact=True)
-    assert {step.strategy for step in found[0].plan.segments} == {"graph of matches", "none"}
-    assert np.mean([len({*a.ids} & {*b.ids}) / 10 for a, b in zip(found, truth, strict=True)]) > 0.9
+        yield docs, centers[:10] + 0.7 * chance.standard_normal((10, 64), dtype=np.float32)
+
+
+def under_opposed_filters(docs, queries):
+    """The strategies of searches for groups that no query is near to, and their recall."""
+    found, truth = (docs.search_many(queries, where="group >= 10", exact=exact) for exact in (False, True))
+    strategies = {step.strategy for step in found[0].plan.segments} - {"none"}
+    return strategies, np.mean([len({*a.ids} & {*b.ids}) / 10 for a, b in zip(found, truth, strict=True)])
+
+
+def test_a_walk_under_a_filter_opposed_to_the_query_ends_and_what_matches_is_scanned(far_apart):
+    strategies, found = under_opposed_filters(*far_apart)
+    assert strategies == {"graph, then scan"}
+    assert found >= 0.99
+
+
+def test_where_a_scan_would_take_far_longer_the_walk_goes_on_over_the_matching_rows(far_apart):
+    docs, _ = far_apart
+    docs._shard.snapshot().set_costs(0, [(330.0, 500.0, 4.1)])  # as if rows were dear to scan
+    strategies, found = under_opposed_filters(*far_apart)
+    assert strategies == {"graph of matches"}
+    assert found > 0.9
 
 
 def lists_of(docs) -> list[dict]:

@@ -7,7 +7,7 @@ from vicino.errors import CorruptionError
 from vicino.recall.curve import Curve, Step, efforts, extended
 
 
-def measured(recall_of, *, k=10, n=1000, scored=lambda effort: 10.0 * effort):
+def measured(recall_of, *, k=10, n=1000, cost=lambda effort: 10.0 * effort):
     """A measurement without chance: the recall of an effort, in n queries that find either all or nothing."""
     asked = []
 
@@ -16,7 +16,7 @@ def measured(recall_of, *, k=10, n=1000, scored=lambda effort: 10.0 * effort):
         counts = np.zeros(k + 1, np.int64)
         counts[k] = round(size * recall_of(effort))
         counts[0] = size - counts[k]
-        return Step(effort, counts, scored(effort))
+        return Step(effort, counts, cost(effort))
 
     return measure, asked
 
@@ -74,14 +74,14 @@ def test_beyond_the_cost_of_a_scan_nothing_is_chosen():
 
 def test_a_walk_that_has_seen_all_it_can_is_given_up():
     """Nodes that nothing leads to are not found by the widest beam."""
-    measure, _ = measured(lambda effort: min(0.94, halving(effort)), scored=lambda effort: min(500.0, 10.0 * effort))
+    measure, _ = measured(lambda effort: min(0.94, halving(effort)), cost=lambda effort: min(500.0, 10.0 * effort))
     curve = extended(Curve(10, 1.0, 1000), 0.95, measure, cost_max=1000.0)
     assert curve.exact_above
     assert curve.chosen(0.95) is None
 
 
 def test_a_curve_that_effort_does_not_change_is_flat():
-    measure, _ = measured(lambda _effort: 1.0, scored=lambda _effort: 500.0)
+    measure, _ = measured(lambda _effort: 1.0, cost=lambda _effort: 500.0)
     curve = extended(Curve(10, 0.01, 1000), 0.95, measure, cost_max=1e9)
     assert curve.flat
     assert len(curve.steps) == 1
@@ -89,9 +89,28 @@ def test_a_curve_that_effort_does_not_change_is_flat():
 
 def test_efforts_that_change_nothing_are_not_measured_in_full():
     """Under a filter the engine takes a wider beam than asked for, up to some effort."""
-    measure, asked = measured(lambda effort: halving(max(effort, 50)), scored=lambda effort: 10.0 * max(effort, 50))
+    measure, asked = measured(lambda effort: halving(max(effort, 50)), cost=lambda effort: 10.0 * max(effort, 50))
     extended(Curve(10, 0.2, 1000), 0.96, measure, cost_max=1e9)
     assert len([effort for effort, size in asked if size == 1000 and effort < 50]) <= 1
+
+
+def scanned_from(effort):
+    """Walks up to an effort, scans of codes from there on: what these find and cost no longer depends on effort."""
+    return measured(lambda asked: 1.0 if asked >= effort else min(0.97, halving(asked)), cost=lambda asked: 10.0 * min(asked, effort))
+
+
+def test_where_walks_end_a_scan_of_codes_keeps_a_target():
+    measure, _ = scanned_from(300)
+    curve = extended(Curve(10, 0.2, 4000), 0.99, measure, cost_max=1e9)
+    assert curve.chosen(0.99).effort == next(effort for effort in efforts(10) if effort >= 300)
+
+
+def test_nothing_is_tried_beyond_a_scan_of_codes():
+    measure, asked = scanned_from(300)
+    curve = extended(Curve(10, 0.2, 4000), 0.99, measure, cost_max=1e9)
+    assert curve.answers(0.99)
+    assert len([effort for effort, size in asked if size == 4000 and effort >= 300]) == 1
+    assert curve == extended(curve, 0.999, measure, cost_max=1e9)
 
 
 def test_a_curve_survives_json():

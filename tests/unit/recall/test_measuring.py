@@ -6,7 +6,7 @@ from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.limits import Limits
 from vicino.recall.calibration import Need, calibrated
-from vicino.recall.measuring import Bench, distances_of, recalls
+from vicino.recall.measuring import SCANNED_COST, Bench, Work, distances_of, recalls
 from vicino.recall.sampling import draw, masks, under_clusters
 
 INF = np.inf
@@ -27,6 +27,10 @@ INF = np.inf
 def test_recall_is_counted_by_distance(found, truth, recall):
     given = recalls(np.array([found], np.float32), np.array([truth], np.float32))
     assert given[0] == pytest.approx(recall)
+
+
+def test_codes_that_are_scanned_cost_a_part_of_what_a_walk_pays():
+    assert Work(scored=100.0, scanned=80.0).cost == pytest.approx(20.0 + 80.0 * SCANNED_COST)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,46 @@ def test_filters_that_follow_the_vectors_keep_a_share_near_half_of_the_queries(w
         for number in numbers:
             (far if number % 2 else near).append(nearest(number, matches))
     assert np.mean(near) < 0.92 * np.mean(far)
+
+
+@pytest.fixture(scope="module")
+def coded():
+    """The same in 64 dimensions, whose graph has codes."""
+    random = np.random.default_rng(5)
+    with vicino.open(limits=Limits(graph_rows_min=256)) as db:
+        collection = db.create_collection("rows", dim=64)
+        collection.upsert(ids=list(range(8000)), vectors=random.normal(size=(8000, 64)).astype(np.float32))
+        collection.optimize()
+        yield collection._shard.snapshot(), core_column(collection.settings, "vector")
+
+
+def work_of(parts, *, effort, share):
+    snapshot, column = parts
+    sample = draw(snapshot, column, np.zeros((0, 1), np.uint8), 20, 1)
+    (mask, *_) = masks(snapshot, share, 1)
+    _, work = distances_of(snapshot, column, sample, 10, effort=effort, matches=mask, cancel=_core.Cancel())
+    return work
+
+
+def test_a_scan_of_codes_is_counted_as_one(coded):
+    work = work_of(coded, effort=400, share=0.2)
+    assert work.scanned == pytest.approx(1600, abs=1)
+    assert work.scored > work.scanned  # some are scored by their vectors too
+
+
+def test_a_walk_scans_no_codes(coded):
+    work = work_of(coded, effort=12, share=1.0)
+    assert (work.scanned, work.cost) == (0.0, work.scored)
+
+
+def test_what_no_walk_reaches_is_promised_with_a_scan_of_codes(coded):
+    """Random rows in so many dimensions have no neighborhoods: walks find little of them."""
+    snapshot, column = coded
+    known = calibrated(None, snapshot, column, [Need(10, 0.2, 0.99)], np.zeros((0, 1), np.uint8), seed=4, cancel=_core.Cancel())
+    choice = known.choose(10, 0.2, 0.99)
+    assert not choice.exact
+    assert choice.low >= 0.99
+    assert work_of(coded, effort=choice.effort, share=0.2).scanned > 0
 
 
 def test_a_bench_under_clusters_knows_the_order_of_its_queries(walked):
