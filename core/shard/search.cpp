@@ -27,7 +27,7 @@ constexpr std::size_t kDefaultEf = 64;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
 constexpr double kSureTimes = 4.0;           // a scan, which finds everything, is preferred to it unless it takes more than so many times as long
-constexpr double kTwoHopMin = 80.0;          // times sqrt(n): of fewer rows under an opposed filter a scan costs less, where there are no codes
+constexpr SearchCosts kCostsByRows{1, 2, 16};  // without codes, in rows of a scan: walks come to rows in no order
 constexpr double kWalkedTimes = 2;           // rows that a walk may score, times those it is expected to: few walks take more
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
@@ -247,18 +247,20 @@ class EntrySearch {
     return true;
   }
 
+  /// Under a filter that is opposed to the query: a scan is sure to find what there is, a walk over matching rows is not.
   bool prefers_two_hop() const {
-    if (graph_->has_codes()) return kSureTimes * stats_.two_hop_ns < stats_.scan_ns;
-    return task_.candidates > kTwoHopMin * std::sqrt(static_cast<double>(task_.entry->rows->size()));
+    const SearchCosts& costs = graph_->has_codes() ? costs_ : kCostsByRows;
+    return kSureTimes * costs.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam())) < costs.scan_ns(task_.candidates);
   }
 
-  /// Under a filter a walk is watched. It may cost what the scan costs that would take its place, and more only where walks of its beam usually do.
+  /// Under a filter a walk is watched. By codes it may cost what the scan costs that would take its place, and more only where walks of its beam
+  /// usually do.
   WalkLimits limits() const {
     WalkLimits limits;
     if (!task_.allowed) return limits;
     limits.nodes = matched_->node_bits(*task_.allowed, *graph_);
-    if (!graph_->has_codes()) return limits;
     limits.share = share();
+    if (!graph_->has_codes()) return limits;
     const double usual = graph_->n_entries() + costs_.walked_rows(static_cast<double>(walk_beam()));
     const double as_scan = stats_.scan_ns / costs_.walked_ns;
     limits.scored_max = std::max(kWalkedMin, static_cast<std::uint64_t>(std::max(kWalkedTimes * usual, as_scan)));

@@ -129,14 +129,14 @@ def test_lists_honour_the_limit_under_a_filter_that_leaves_few():
 
 
 @pytest.fixture(scope="module")
-def far_apart():
-    """Records in 40 clusters far apart, and queries near the first ten of them."""
+def far_apart(request):
+    """Records, with codes and without, in 40 clusters far apart, and queries near the first ten of them."""
     chance = np.random.default_rng(3)
     centers = chance.standard_normal((40, 64), dtype=np.float32)
     group = chance.integers(0, 40, 20_000)
     rows = centers[group] + 0.7 * chance.standard_normal((20_000, 64), dtype=np.float32)
     with vicino.open() as db:
-        docs = db.create_collection("docs", dim=64)
+        docs = db.create_collection("docs", dim=64, index=IndexSpec("graph", codes=request.param))
         docs.upsert(ids=range(len(rows)), vectors=rows, fields=[{"group": int(g)} for g in group])
         docs.optimize()
         yield docs, centers[:10] + 0.7 * chance.standard_normal((10, 64), dtype=np.float32)
@@ -149,12 +149,14 @@ def under_opposed_filters(docs, queries):
     return strategies, np.mean([len({*a.ids} & {*b.ids}) / 10 for a, b in zip(found, truth, strict=True)])
 
 
+@pytest.mark.parametrize("far_apart", ["auto", "none"], indirect=True)
 def test_a_walk_under_a_filter_opposed_to_the_query_ends_and_what_matches_is_scanned(far_apart):
     strategies, found = under_opposed_filters(*far_apart)
     assert strategies == {"graph, then scan"}
     assert found >= 0.99
 
 
+@pytest.mark.parametrize("far_apart", ["auto"], indirect=True)
 def test_where_a_scan_would_take_far_longer_the_walk_goes_on_over_the_matching_rows(far_apart):
     docs, _ = far_apart
     docs._shard.snapshot().set_costs(0, [(330.0, 500.0, 4.1)])  # as if rows were dear to scan
