@@ -6,7 +6,8 @@
 // lies elsewhere may not be reachable by matching rows at all.
 //
 // After ACORN (Patel et al. 2024) and its descendants. Measured in docs/design/0010-filters.md: worth its while where the share of
-// matching rows near the query is far below that in the whole graph; elsewhere the plain walk, or a scan, costs less.
+// matching rows near the query is far below that in the whole graph, and these are so many that a scan takes far longer; elsewhere the plain
+// walk costs less, or a scan finds more.
 #pragma once
 #include <cstdint>
 

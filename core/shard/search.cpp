@@ -2,7 +2,8 @@
 //
 // Scanning m matching rows costs about m, walking the graph under a filter of share s about 1/s, as a walk that filters at result insertion
 // needs a beam of about 9/s to keep its recall. Where the two meet is computed from what rows cost in this segment (search_costs.h); without
-// codes it is near m = 25 * sqrt(n) (docs/design/0001-spine.md).
+// codes it is near m = 25 * sqrt(n) (docs/design/0001-spine.md). That holds for filters that have nothing to do with the query. A walk that
+// comes upon one that is opposed to it ends, and the matching rows are scanned, or walked over where they are very many (0010-filters.md).
 //
 // Neighbors of a query lie in all segments, so each of several walks may look less far than one walk over everything would. A beam of
 // 64 * cbrt(share of the candidates) keeps recall@10 near that of one segment (vectors-debian, 100,000 rows: 0.976 over 3 segments, 0.983

@@ -23,9 +23,10 @@ class SegmentStep:
     """What happened in one segment or head.
 
     strategy: "graph" (walked), "graph on disk" (walked by the blocks of `layout="disk"`), "graph of matches" (walked over matching rows, as
-    the filter is opposed to the query), "graph, then scan" (walked until the filter turned out to be opposed to the query, or too few were
-    found under it, or it took too long; then every candidate scored, by its code where there are codes), "lists" (the nearest inverted
-    lists), "scan" (every candidate scored), "scan of codes" (every candidate, by its code), "none" (nothing to search).
+    the filter is opposed to the query and a scan would take far longer), "graph, then scan" (walked until the filter turned out to be
+    opposed to the query, or too few were found under it, or it took too long; then every candidate scored, by its code where there are
+    codes), "lists" (the nearest inverted lists), "scan" (every candidate scored), "scan of codes" (every candidate, by its code), "none"
+    (nothing to search).
     candidates: live rows that match the filter and have the vector.
     rows_scored: distances computed, summed over the queries; rows_read of them from the vectors themselves, the others from codes.
     visited: nodes of the graph whose neighbors were looked at. codes: the finest that were read, "1bit", "4bit", "8bit" or "pq"; empty
