@@ -809,6 +809,11 @@ class Rewrite:
         Calls `write` with the bytes of the index of these lists over the segment that was written, piece by piece.
         """
 
+    def carry_codes(self, written: Segment, slots: Sequence[int]) -> None:
+        """
+        Codes of the one head that was sealed serve the segment that was written of it too.
+        """
+
     def working_bytes(self, slice_bytes: int) -> int:
         """
         Upper bound of the memory that writing it takes, in slices of this size or one row.
@@ -854,6 +859,9 @@ class Rewrite:
 
 class Segment:
     """A sealed segment, opened from its containers."""
+
+    def finish_codes(self, cancel: Cancel) -> None:
+        """Makes those of rows that codes which were carried over do not reach."""
 
 def open_segment(key: int, ids: Container, fields: Container, vectors: Sequence[Container], graphs: Sequence[Container], indexes: Sequence[Container], values: Sequence[Container] = [], terms: Sequence[Container] = [], multis: Sequence[Container] = []) -> Segment: ...
 
@@ -914,6 +922,19 @@ class ShardState:
     def next_key(self) -> int: ...
 
     def keep_graphs_in_memory(self) -> None: ...
+
+    def ask_for_codes(self, has_room: Callable) -> None:
+        """
+        Who says whether there is room for codes of segments without an index, which are counted by then.
+        """
+
+    def give_up_codes(self, slot: int | None = None) -> None:
+        """Frees the codes of segments without an index."""
+
+    def take_codes(self, before: ShardState) -> None:
+        """
+        Goes on from codes of segments that a state of the same shard had opened before.
+        """
 
     @property
     def memory_bytes(self) -> int: ...

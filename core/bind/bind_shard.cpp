@@ -123,6 +123,10 @@ void bind_rewrite(nb::module_& m) {
         r.write_lists(written, spec_of(c), lists_params(kind, nlist, subvectors, bits, copies, codes), threads, cancel, out);
       }, "written"_a, "column"_a, "threads"_a, "cancel"_a, "write"_a, "kind"_a, "nlist"_a = 0, "subvectors"_a = 0, "bits"_a = 4, "copies"_a = false,
            "codes"_a = "auto", "Calls `write` with the bytes of the index of these lists over the segment that was written, piece by piece.")
+      .def("carry_codes", [](const Rewrite& r, const Segment& written, const std::vector<std::uint32_t>& slots) {
+        nb::gil_scoped_release unlocked;
+        r.carry_codes(written, slots);
+      }, "written"_a, "slots"_a, "Codes of the one head that was sealed serve the segment that was written of it too.")
       .def("working_bytes", [](const Rewrite& r, std::size_t slice_bytes) {
         nb::gil_scoped_release unlocked;
         return r.working_bytes(slice_bytes);
@@ -181,7 +185,11 @@ void bind_rewrite(nb::module_& m) {
 }
 
 void bind_state(nb::module_& m) {
-  nb::class_<Segment>(m, "Segment", "A sealed segment, opened from its containers.");
+  nb::class_<Segment>(m, "Segment", "A sealed segment, opened from its containers.")
+      .def("finish_codes", [](const Segment& s, const Cancel& cancel) {
+        nb::gil_scoped_release unlocked;
+        s.finish_codes(cancel);
+      }, "cancel"_a, "Makes those of rows that codes which were carried over do not reach.");
   m.def("open_segment", &open_segment, "key"_a, "ids"_a, "fields"_a, "vectors"_a, "graphs"_a, "indexes"_a,
         "values"_a = std::vector<Container>{}, "terms"_a = std::vector<Container>{}, "multis"_a = std::vector<Container>{});
 
@@ -252,6 +260,26 @@ void bind_state(nb::module_& m) {
         nb::gil_scoped_release unlocked;
         s.keep_graphs_in_memory();
       })
+      .def("ask_for_codes", [](ShardState& s, const nb::callable& has_room) {
+        // The last segment that asks may be let go by a thread without the interpreter's lock.
+        const std::shared_ptr<nb::callable> held(new nb::callable(has_room), [](nb::callable* kept) {
+          nb::gil_scoped_acquire locked;
+          delete kept;
+        });
+        nb::gil_scoped_release unlocked;
+        s.ask_for_codes([held] {
+          nb::gil_scoped_acquire locked;
+          return nb::cast<bool>((*held)());
+        });
+      }, "has_room"_a, "Who says whether there is room for codes of segments without an index, which are counted by then.")
+      .def("give_up_codes", [](ShardState& s, std::optional<std::uint32_t> slot) {
+        nb::gil_scoped_release unlocked;
+        s.give_up_codes(slot);
+      }, "slot"_a = nb::none(), "Frees the codes of segments without an index.")
+      .def("take_codes", [](ShardState& s, const ShardState& before) {
+        nb::gil_scoped_release unlocked;
+        s.take_codes(before);
+      }, "before"_a, "Goes on from codes of segments that a state of the same shard had opened before.")
       .def_prop_ro("memory_bytes", [](const ShardState& s) {
         nb::gil_scoped_release unlocked;
         return s.memory_bytes();

@@ -100,7 +100,8 @@ void Head::append_column(const VectorColumn& from, std::uint32_t first_row, std:
     for (std::uint32_t j = i; j < i + count; ++j)
       if (from.has(j)) { column.presence.set(first_row + j); ++column.n_present; }
     i += count;
-    memory_bytes_ += column.codes.extend(column.chunks, column.presence, column.n_present, first_row + i);  // while the rows are in the cache
+    const auto block = [&column](std::uint32_t chunk) { return column.block(chunk); };
+    memory_bytes_ += column.codes.extend(block, &column.presence, column.n_present, first_row + i);  // while the rows are in the cache
   }
 }
 
@@ -197,7 +198,7 @@ std::shared_ptr<const HeadView> Head::view() const { return std::make_shared<Hea
 HeadView::HeadView(std::shared_ptr<const Head> head) : Rows(head->key()), head_(std::move(head)), size_(head_->size_), chunks_(head_->chunks_) {
   for (const auto& [slot, column] : head_->columns_) {
     const bool all = column.n_present == size_;
-    columns_.push_back({column.spec, column.chunks, all ? nullptr : std::make_unique<Bitmap>(column.presence), column.codes.n_coded()});
+    columns_.push_back({column.spec, column.chunks, all ? nullptr : std::make_unique<Bitmap>(column.presence), column.codes.so_far()});
   }
   for (const auto& [slot, column] : head_->values_)
     values_.push_back({column.spec, column.chunks, column.terms ? column.terms->view(size_) : nullptr, column.n_covered == size_});
@@ -256,11 +257,14 @@ std::vector<Chunk> HeadView::chunks(std::uint32_t slot) const {
     if (start >= size_ || !found->chunks[number].rows) continue;
     const std::uint32_t count = std::min(size_ - start, chunk_capacity(number));
     const auto& chunk = found->chunks[number];
-    BlockCodes codes;
-    if (chunk.codes && found->n_coded > start) codes = {chunk.ladder.get(), chunk.codes.get(), std::min(found->n_coded - start, chunk_capacity(number))};
-    result.push_back({{chunk.rows.get(), count, found->spec.dim, found->spec.dtype, chunk.norms.get()}, start, codes});
+    result.push_back({{chunk.rows.get(), count, found->spec.dim, found->spec.dtype, chunk.norms.get()}, start, found->codes.of_chunk(number)});
   }
   return result;
+}
+
+CodesSoFar HeadView::codes(std::uint32_t slot) const {
+  const Column* found = column(slot);
+  return found ? found->codes : CodesSoFar();
 }
 
 const Bitmap* HeadView::presence(std::uint32_t slot) const {

@@ -1,12 +1,13 @@
 // The appendable set of recent records. Rows live in chunks that never move, so readers walk them while the writer appends;
-// a view is a published row count with the chunk addresses of that moment. Vectors have codes that are made as they come (head_codes.h).
+// a view is a published row count with the chunk addresses of that moment. Vectors have codes that are made as they come (row_codes.h).
 #pragma once
 #include <atomic>
 #include <map>
 #include <memory>
 #include <shared_mutex>
 
-#include "shard/head_codes.h"
+#include "shard/row_chunks.h"
+#include "shard/row_codes.h"
 #include "shard/rows.h"
 #include "sparse/head_terms.h"
 
@@ -43,13 +44,21 @@ class Head : public std::enable_shared_from_this<Head> {
     std::unique_ptr<std::uint64_t[]> versions, hashes;
     std::unique_ptr<std::uint32_t[]> previous;  // row + 1 of the same id's row before, 0: none
   };
+  /// One vector of the rows of one chunk.
+  struct ColumnChunk {
+    std::shared_ptr<std::uint8_t[]> rows;  // null: no row of the chunk has this vector
+    std::shared_ptr<float[]> norms;
+  };
   struct Column {
     explicit Column(const ColumnSpec& spec) : spec(spec), codes(spec) {}
+    VectorBlock block(std::uint32_t number) const {
+      return {chunks[number].rows.get(), chunk_capacity(number), spec.dim, spec.dtype, chunks[number].norms.get()};
+    }
     ColumnSpec spec;
     std::vector<ColumnChunk> chunks;
     Bitmap presence;
     std::uint32_t n_present = 0;
-    HeadCodes codes;
+    RowCodes codes;
   };
   struct Values {
     ValueSpec spec;
@@ -102,13 +111,15 @@ class HeadView final : public Rows {
   const VectorIndex* vector_index(std::uint32_t) const override { return nullptr; }
   const FieldIndex* index(std::string_view) const override { return nullptr; }
   std::size_t memory_bytes() const override { return head_->memory_bytes(); }
+  /// Of the rows of this view; without codes where the slot has none.
+  CodesSoFar codes(std::uint32_t slot) const;
 
  private:
   struct Column {
     ColumnSpec spec;
-    std::vector<ColumnChunk> chunks;
+    std::vector<Head::ColumnChunk> chunks;
     std::unique_ptr<Bitmap> presence;  // null: all rows
-    std::uint32_t n_coded;
+    CodesSoFar codes;
   };
   struct Values {
     ValueSpec spec;

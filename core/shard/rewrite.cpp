@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "kernels/coded_rows.h"
+#include "shard/head.h"
 #include "shard/segment.h"
 #include "util/byte_io.h"
 
@@ -78,6 +79,16 @@ void Rewrite::write_lists(const Segment& written, const ColumnSpec& column, cons
   ListPlan plan = std::move(*plan_);
   plan_.reset();
   write_planned_lists(params, chunks[0].block, std::move(plan), column.metric, threads, cancel, out);
+}
+
+void Rewrite::carry_codes(const Segment& written, std::span<const std::uint32_t> slots) const {
+  if (inputs_.size() != 1 || written.size() != n_rows()) throw InvalidArgument("carry_codes: the segment was not written of one head");
+  const auto* head = dynamic_cast<const HeadView*>(snapshot_->entries()[inputs_[0]].rows.get());
+  if (!head) throw InvalidArgument("carry_codes: what was rewritten is no head");
+  std::uint32_t n_same = 0;
+  while (n_same < n_rows() && mapping_[0][n_same] == n_same) ++n_same;
+  for (const std::uint32_t slot : slots)
+    if (SealedCodes* codes = written.codes(slot)) codes->take(head->codes(slot), n_same);
 }
 
 std::size_t Rewrite::working_bytes(std::size_t slice_bytes) const {

@@ -9,6 +9,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,10 @@ class Rewrite {
   const std::vector<std::size_t>& inputs() const { return inputs_; }
   /// Output row of an input's row, or kDropped. `input` counts through inputs().
   std::uint32_t output_row(std::size_t input, std::uint32_t row) const { return mapping_[input][row]; }
+
+  /// Codes of a frozen head that is the only input serve the rows as they were written too, in the slots that have no index to wait for
+  /// the segment: what it holds by then is as fast to search as it was. Those of rows that now stand elsewhere are made by finish_codes.
+  void carry_codes(const Segment& written, std::span<const std::uint32_t> slots) const;
 
   /// Upper bound of the memory that writing the sections takes, with documents and vectors in slices of `slice_bytes` or one row.
   std::size_t working_bytes(std::size_t slice_bytes) const;

@@ -37,6 +37,10 @@ class Rows {
   virtual std::vector<ColumnSpec> columns() const = 0;
   /// Empty when no row has a vector in this slot.
   virtual std::vector<Chunk> chunks(std::uint32_t slot) const = 0;
+  /// The same for a search: with codes, where there are any.
+  virtual std::vector<Chunk> coded_chunks(std::uint32_t slot) const { return chunks(slot); }
+  /// After a search that read so many rows of a slot without an index: makes codes of a share of the rows, so that later searches need not.
+  virtual void code_rows(std::uint32_t, std::uint64_t) const {}
   /// Rows that have a vector in the slot; null: all of them. Only meaningful when chunks() is not empty.
   virtual const Bitmap* presence(std::uint32_t slot) const = 0;
   /// Whether vectors of the slot are kept as coded rows (kernels/coded_rows.h) instead of as they were written.

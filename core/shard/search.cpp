@@ -52,7 +52,7 @@ struct Task {
 Task make_task(const Snapshot& snapshot, std::size_t position, std::uint32_t slot, const Matches* matches) {
   const Entry& entry = snapshot.entries()[position];
   const std::uint32_t matching = matches ? matches->counts[position] : entry.n_live;
-  Task task{&entry, position, snapshot.allowed(position, matches), matching, entry.rows->chunks(slot), nullptr,
+  Task task{&entry, position, snapshot.allowed(position, matches), matching, entry.rows->coded_chunks(slot), nullptr,
             matches ? matches->forms.get() : entry.forms.get()};
   if (task.chunks.empty()) task.candidates = 0;
   else if (const Bitmap* presence = entry.rows->presence(slot)) {
@@ -158,6 +158,7 @@ class EntrySearch {
     choose();
     if (stats_.strategy != Strategy::scan) stats_.codes = codes_in_use();
     stats_.rows_are_coded = task_.entry->rows->is_coded(request_.column.slot);
+    if (!index_ && !request_.exact) task_.entry->rows->code_rows(request_.column.slot, stats_.rows_read);
   }
 
  private:

@@ -61,8 +61,14 @@ void Segment::add_vectors(const Container& container) {
     bitmap->resize(n);  // clears bits past the end
     column.presence = bitmap;
   }
+  scan_by_codes(column);
   column.containers.push_back(container);
   if (!columns_.emplace(column.spec.slot, column).second) meta.fail("a second vector file for slot " + std::to_string(column.spec.slot));
+}
+
+void Segment::scan_by_codes(Column& column) {
+  const auto n_present = static_cast<std::uint32_t>(column.presence ? column.presence->count() : column.block.rows);
+  if (RowCodes::pay(column.spec, n_present)) column.codes = std::make_shared<SealedCodes>(column.spec, column.block, column.presence, n_present);
 }
 
 void Segment::set_vector_index(const Container& container) {
@@ -72,6 +78,7 @@ void Segment::set_vector_index(const Container& container) {
   if (found == columns_.end()) meta.fail("an index for slot " + std::to_string(slot) + ", which has no vectors here");
   // A graph of an older format stays unused until maintenance has built a new one; the column is scanned meanwhile.
   found->second.index = VectorIndex::open(container, size());
+  if (found->second.index) found->second.codes = nullptr;
   found->second.containers.push_back(container);
 }
 
@@ -136,7 +143,10 @@ std::shared_ptr<const Segment> Segment::with_vector_index(const Container& index
 
 std::shared_ptr<const Segment> Segment::without_vector_index(std::uint32_t slot) const {
   std::shared_ptr<Segment> copy(new Segment(*this));
-  if (const auto found = copy->columns_.find(slot); found != copy->columns_.end()) found->second.index = nullptr;
+  if (const auto found = copy->columns_.find(slot); found != copy->columns_.end()) {
+    found->second.index = nullptr;
+    if (!found->second.codes) scan_by_codes(found->second);
+  }
   return copy;
 }
 
@@ -202,6 +212,40 @@ std::vector<Chunk> Segment::chunks(std::uint32_t slot) const {
   return {{found->second.block, 0}};
 }
 
+std::vector<Chunk> Segment::coded_chunks(std::uint32_t slot) const {
+  const SealedCodes* found = codes(slot);
+  return found ? found->chunks() : chunks(slot);
+}
+
+void Segment::code_rows(std::uint32_t slot, std::uint64_t n_read) const {
+  if (SealedCodes* found = codes(slot)) found->extend_after(n_read);
+}
+
+SealedCodes* Segment::codes(std::uint32_t slot) const {
+  const auto found = columns_.find(slot);
+  return found == columns_.end() ? nullptr : found->second.codes.get();
+}
+
+void Segment::ask_for_codes(const HasRoom& has_room) const {
+  for (const auto& [slot, column] : columns_)
+    if (column.codes) column.codes->ask(has_room);
+}
+
+void Segment::give_up_codes(std::optional<std::uint32_t> slot) const {
+  for (const auto& [number, column] : columns_)
+    if (column.codes && number == slot.value_or(number)) column.codes->give_up();
+}
+
+void Segment::take_codes(const Segment& before) const {
+  for (const auto& [slot, column] : columns_)
+    if (const SealedCodes* found = before.codes(slot); found && column.codes) column.codes->take(*found);
+}
+
+void Segment::finish_codes(const Cancel& cancel) const {
+  for (const auto& [slot, column] : columns_)
+    if (column.codes) column.codes->finish(cancel);
+}
+
 const Bitmap* Segment::presence(std::uint32_t slot) const {
   const auto found = columns_.find(slot);
   return found == columns_.end() ? nullptr : found->second.presence.get();
@@ -263,7 +307,8 @@ const FieldIndex* Segment::index(std::string_view path) const {
 
 std::size_t Segment::memory_bytes() const {
   std::size_t bytes = sizeof(Segment);
-  for (const auto& [slot, column] : columns_) bytes += (column.presence ? column.presence->n_words() * 8 : 0) + (column.index ? column.index->memory_bytes() : 0);
+  for (const auto& [slot, column] : columns_) bytes += (column.presence ? column.presence->n_words() * 8 : 0) + (column.index ? column.index->memory_bytes() : 0) +
+             (column.codes ? column.codes->memory_bytes() : 0);
   for (const auto& [slot, column] : values_) bytes += column.terms ? column.terms->memory_bytes() : 0;
   return bytes;
 }

@@ -12,11 +12,13 @@
 //   .index    path (UTF-8), index (filter/field_index.h)
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 
 #include "index/held_graph.h"
 #include "shard/id_map.h"
 #include "shard/rows.h"
+#include "shard/sealed_codes.h"
 #include "sparse/sealed_terms.h"
 #include "storage/container.h"
 
@@ -47,6 +49,8 @@ class Segment final : public Rows {
   std::optional<std::uint32_t> find(Bytes id, std::uint64_t hash) const override { return ids_.find(id, hash); }
   std::vector<ColumnSpec> columns() const override;
   std::vector<Chunk> chunks(std::uint32_t slot) const override;
+  std::vector<Chunk> coded_chunks(std::uint32_t slot) const override;
+  void code_rows(std::uint32_t slot, std::uint64_t n_read) const override;
   const Bitmap* presence(std::uint32_t slot) const override;
   bool is_coded(std::uint32_t slot) const override;
   const std::uint8_t* vector(std::uint32_t slot, std::uint32_t row) const override;
@@ -60,6 +64,15 @@ class Segment final : public Rows {
   void keep_graphs_in_memory() const;
   const FieldIndex* index(std::string_view path) const override;
   std::size_t memory_bytes() const override;
+  /// Codes of a slot without an index; null where it has one, or its rows no use for codes. As long as these rows are there.
+  SealedCodes* codes(std::uint32_t slot) const;
+  /// Whom all codes of these rows ask for room; and that those of one slot (none: of all) are given up, until they are made anew.
+  void ask_for_codes(const HasRoom& has_room) const;
+  void give_up_codes(std::optional<std::uint32_t> slot) const;
+  /// Goes on from the codes of the same segment that was opened before.
+  void take_codes(const Segment& before) const;
+  /// Codes what codes that were taken over do not reach.
+  void finish_codes(const Cancel& cancel) const;
 
  private:
   struct Column {
@@ -67,6 +80,7 @@ class Segment final : public Rows {
     VectorBlock block;
     std::shared_ptr<const Bitmap> presence;  // null: all rows
     std::shared_ptr<const VectorIndex> index;  // null: scanned
+    std::shared_ptr<SealedCodes> codes;        // to scan by; null: where there is an index, or none pay
     std::vector<Container> containers;
   };
   struct Values {
@@ -82,6 +96,7 @@ class Segment final : public Rows {
   void set_fields(const Container& container);
   void add_vectors(const Container& container);
   void set_vector_index(const Container& container);
+  static void scan_by_codes(Column& column);
   void add_index(const Container& container);
   void add_values(const Container& container);
   void set_terms(const Container& container);

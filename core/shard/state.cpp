@@ -348,13 +348,40 @@ void ShardState::replace_fields(std::shared_ptr<const Segment> segment, std::uin
 
 void ShardState::welcome(const Segment& segment) const {
   if (keeps_graphs_) segment.keep_graphs_in_memory();
+  if (has_room_) segment.ask_for_codes(has_room_);
 }
 
 void ShardState::keep_graphs_in_memory() {
   std::lock_guard guard(mutex_);
   keeps_graphs_ = true;
+  for (const auto& segment : segments()) segment->keep_graphs_in_memory();
+}
+
+std::vector<std::shared_ptr<const Segment>> ShardState::segments() const {
+  std::lock_guard guard(mutex_);
+  std::vector<std::shared_ptr<const Segment>> found;
   for (const auto& working : working_)
-    if (!working->head) static_cast<const Segment&>(*working->entry.rows).keep_graphs_in_memory();
+    if (!working->head) found.push_back(std::static_pointer_cast<const Segment>(working->entry.rows));
+  return found;
+}
+
+void ShardState::ask_for_codes(HasRoom has_room) {
+  std::lock_guard guard(mutex_);
+  has_room_ = std::move(has_room);
+  for (const auto& segment : segments()) segment->ask_for_codes(has_room_);
+}
+
+void ShardState::give_up_codes(std::optional<std::uint32_t> slot) {
+  // Without the lock: who makes codes may be asking for room, which asks what this state takes.
+  for (const auto& segment : segments()) segment->give_up_codes(slot);
+}
+
+void ShardState::take_codes(const ShardState& before) {
+  const auto earlier = before.segments();
+  for (const auto& segment : segments()) {
+    const auto found = std::ranges::find(earlier, segment->key(), [](const auto& other) { return other->key(); });
+    if (found != earlier.end()) segment->take_codes(**found);
+  }
 }
 
 std::size_t ShardState::memory_bytes() const {

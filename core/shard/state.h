@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "shard/head.h"
 #include "shard/rewrite.h"
@@ -72,7 +73,13 @@ class ShardState {
   std::uint64_t next_key() { std::lock_guard guard(mutex_); return next_key_++; }
   /// Graphs of present and later segments are copied into memory when they are first searched.
   void keep_graphs_in_memory();
-  /// Anonymous memory of heads, bitmaps, overlays and graphs copied.
+  /// Codes of segments without an index are asked for at has_room before they are made; without it, or null, there always is room.
+  void ask_for_codes(HasRoom has_room);
+  /// Those of one slot (none: of all) go, until there is room and searches made them anew.
+  void give_up_codes(std::optional<std::uint32_t> slot);
+  /// Goes on from codes of the segments that a state of the same shard had opened before.
+  void take_codes(const ShardState& before);
+  /// Anonymous memory of heads, bitmaps, overlays, codes and graphs copied.
   std::size_t memory_bytes() const;
 
  private:
@@ -103,11 +110,13 @@ class ShardState {
   void change_all(const EntryChange& change);
   void expect_published(const char* what) const;
   void welcome(const Segment& segment) const;
+  std::vector<std::shared_ptr<const Segment>> segments() const;
 
   mutable std::recursive_mutex mutex_;
   std::uint64_t version_, published_version_;
   bool lenient_;
   bool keeps_graphs_ = false;
+  HasRoom has_room_;
   std::uint64_t next_key_ = 1;
   std::shared_ptr<Head> head_;
   std::vector<std::unique_ptr<Working>> working_;  // the head's is the last one

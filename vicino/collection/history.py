@@ -61,7 +61,7 @@ def _rebuild(shard: AnyShard, base: Base, version: int) -> FrozenShard:
     hold = shard.journal.hold()
     try:
         manifest = Manifest.from_json(shard.journal.read_manifest(base.manifest))
-        frozen = FrozenShard(shard, open_state(shard.journal, manifest), manifest.settings)
+        frozen = FrozenShard(shard, open_state(shard.journal, manifest, shard.budget), manifest.settings)
         replay = Replay(frozen.state, shard.budget, shard.name)
         for number, blob in shard.journal.log_blobs(base.floor):
             replay.log(number, blob, until=version)

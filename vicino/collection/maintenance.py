@@ -245,6 +245,8 @@ class Maintenance:
                 for path in files.indexes.keys() - wanted.keys():
                     shard.state.drop_index(key, path)
                     shard.segments[key] = shard.segments[key].without_index(path)
+        for slot in self._slots(flat=True):  # every row is read there
+            shard.state.give_up_codes(slot)
         self._failed = frozenset()
         return self.schedule()
 

@@ -32,7 +32,7 @@ class ReadShard:
         self._is_behind = False
         self._loading: _core.ShardState | None = None
         self.state = _core.ShardState(0)  # empty until the base is there
-        budget.track(self, self._memory_bytes)
+        budget.track(self, self._memory_bytes, lambda: self.state.give_up_codes())
         try:
             self._load()
         except BaseException:
@@ -52,7 +52,7 @@ class ReadShard:
         while True:
             manifest = Manifest.from_json(self.journal.manifest)
             try:
-                state = open_state(self.journal, manifest)
+                state = open_state(self.journal, manifest, self.budget)
                 break
             except StorageError as error:
                 if not is_missing(error) or not self.journal.poll().manifest_changed:
@@ -60,6 +60,7 @@ class ReadShard:
         self._loading = state
         try:
             settings = self._replay(state, ((number, blob, 0) for number, blob in self.journal.log_blobs()))
+            state.take_codes(self.state)
             self.manifest, self.settings, self.state = manifest, settings or manifest.settings, state
         finally:
             self._loading = None
@@ -124,7 +125,7 @@ class FrozenShard:
         self.name = shard.name
         self.state, self.settings = state, settings
         key = object()
-        self.budget.track(key, lambda: state.memory_bytes)
+        self.budget.track(key, lambda: state.memory_bytes, state.give_up_codes)
         weakref.finalize(self, self.budget.untrack, key)  # nobody closes a view of the past
 
     def snapshot(self) -> _core.Snapshot:

@@ -61,6 +61,7 @@ class Replay:
         """Raises MemoryLimitError when the next `piece` bytes do not fit. left: of the log, with the piece."""
         limit = self._budget.limit
         assert limit is not None
+        self._budget.make_room(piece)
         used = self._budget.used()
         if used + piece <= limit:
             return

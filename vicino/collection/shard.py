@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -114,9 +115,9 @@ class Shard:
         self.segments: dict[int, SegmentFiles] = {}
         self.settings = manifest.settings
         self.last_time_us = manifest.time_us
-        self.state = open_state(journal, manifest)
+        self.state = open_state(journal, manifest, budget)
         self.segments = {files.key: files for files in manifest.segments}
-        budget.track(self, lambda: self.state.memory_bytes)
+        budget.track(self, lambda: self.state.memory_bytes, self.state.give_up_codes)
         if budget.limit is None:  # under a limit graphs are read from their files, which the system may page out
             self.state.keep_graphs_in_memory()
         try:
@@ -378,9 +379,13 @@ def closed_error(shard: Closable) -> ClosedError | NotFoundError:
     return ClosedError(f'collection "{shard.name}" is closed; open the database again')
 
 
-def open_state(journal: Journal, manifest: Manifest) -> _core.ShardState:
+def open_state(journal: Journal, manifest: Manifest, budget: MemoryBudget) -> _core.ShardState:
     """The core's state at the manifest's version. Reads headers of the segment files, no data."""
     state = _core.ShardState(manifest.version)
+    if budget.limit is not None:
+        # Weakly: who still has a snapshot has the segments that ask, and the budget measures what has the snapshot.
+        has_plenty = weakref.WeakMethod(budget.has_plenty)
+        state.ask_for_codes(lambda: (ask := has_plenty()) is not None and ask())
     for files in manifest.segments:
         segment, tombstones, patch = open_segment(journal, files)
         state.add_segment(segment, tombstones, patch)

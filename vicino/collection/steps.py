@@ -86,6 +86,8 @@ class Steps:
         entries = frozen.snapshot.entries
         rewrite = _core.Rewrite(frozen.snapshot, [len(entries) - 1])
         output, files = self._write(rewrite, entries[-1]["key"], frozen.settings, cancel, optional=False)
+        if output is not None:
+            rewrite.carry_codes(output, [entry.slot for entry in shard.settings.vectors.values() if not entry.spec.index_spec.is_flat])
         with self.lock:
             with shard.writer:
                 shard.state.install(rewrite, output, True)
@@ -96,6 +98,10 @@ class Steps:
                 self._floor = frozen.log
                 shard.sealed()
             self._write_manifest()
+        if not shard.budget.has_plenty():
+            shard.state.give_up_codes()
+        elif output is not None:
+            output.finish_codes(cancel)
 
     def merge(self, action: Merge, limits: Limits, cancel: _core.Cancel) -> None:
         shard = self.shard

@@ -1,7 +1,7 @@
 """`memory_limit` as a promise: the anonymous memory vicino holds is counted, and what would pass the limit is refused before it is begun.
 
 Counted are heads, bitmaps, overlays and the working memory of commits, merges, builds and of answers while they are made; a finished answer
-is the caller's. Mapped files are page cache, which the system takes back when it needs the room; `stats()` reports them apart.
+is the caller's. Codes of segments that wait for their index count too; they are made only where there is plenty, and go when room is short. Mapped files are page cache, which the system takes back when it needs the room; `stats()` reports them apart.
 """
 
 from __future__ import annotations
@@ -50,15 +50,22 @@ class MemoryBudget:
         self._taking = threading.Lock()
         self._reserved = 0
         self._measures: dict[object, Callable[[], int]] = {}
+        self._spares: dict[object, Callable[[], None]] = {}
 
-    def track(self, owner: object, measure: Callable[[], int]) -> None:
-        """Counts what `measure()` returns, in bytes, until `untrack(owner)`."""
+    def track(self, owner: object, measure: Callable[[], int], give_up: Callable[[], None] | None = None) -> None:
+        """Counts what `measure()` returns, in bytes, until `untrack(owner)`.
+
+        give_up: frees what is counted and can be made again; called when something would be refused otherwise.
+        """
         with self._lock:
             self._measures[owner] = measure
+            if give_up is not None:
+                self._spares[owner] = give_up
 
     def untrack(self, owner: object) -> None:
         with self._lock:
             self._measures.pop(owner, None)
+            self._spares.pop(owner, None)
 
     def used(self) -> int:
         """Bytes held and reserved now."""
@@ -69,6 +76,21 @@ class MemoryBudget:
     def available(self) -> int | None:
         """Bytes that may still be taken; None without a limit."""
         return None if self.limit is None else max(0, self.limit - self.used())
+
+    def has_plenty(self) -> bool:
+        """Whether the part of the limit is free that work which may wait leaves free."""
+        available = self.available()
+        return available is None or available >= self._kept_free(optional=True)
+
+    def make_room(self, size: int) -> None:
+        """Frees what can be made again unless `size` bytes are free."""
+        available = self.available()
+        if available is None or size <= available:
+            return
+        with self._lock:
+            spares = list(self._spares.values())
+        for give_up in spares:
+            give_up()
 
     def room(self, *, optional: bool) -> int | None:
         """Bytes that a reservation could take now; None without a limit."""
@@ -106,6 +128,7 @@ class MemoryBudget:
 
     def _take(self, size: int, purpose: str, kept_free: int) -> None:
         with self._taking:  # two that take at once would each find the room that there is for one
+            self.make_room(size + kept_free)
             available = self.available()
             if self.limit is not None and available is not None and size > (free := max(0, available - kept_free)):
                 kept = f" ({show_bytes(kept_free)} are kept for writes)" if kept_free else ""

@@ -1,12 +1,9 @@
-// How the rows of a head are cut into chunks that never move.
+// How rows are cut into chunks: those of a head, which never move, and codes of rows that nothing is built over yet.
 //
 // Sizes grow 64, 64, 128, … 2048, then 4096, 4096, …: an almost empty collection holds kilobytes, a full head large contiguous blocks.
 #pragma once
 #include <bit>
 #include <cstdint>
-#include <memory>
-
-#include "codes/ladder.h"
 
 namespace vicino {
 
@@ -24,13 +21,5 @@ constexpr std::uint32_t chunk_capacity(std::uint32_t chunk) {
   if (chunk >= kGrowingChunks) return kFullChunk;
   return chunk == 0 ? kFirstChunk : kFirstChunk << (chunk - 1);
 }
-
-/// One vector of the rows of one chunk.
-struct ColumnChunk {
-  std::shared_ptr<std::uint8_t[]> rows;  // null: no row of the chunk has this vector
-  std::shared_ptr<float[]> norms;
-  std::shared_ptr<const Ladder> ladder;  // of the codes; null: there are none
-  std::shared_ptr<std::uint8_t[]> codes;
-};
 
 }  // namespace vicino
