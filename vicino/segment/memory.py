@@ -1,7 +1,8 @@
 """`memory_limit` as a promise: the anonymous memory vicino holds is counted, and what would pass the limit is refused before it is begun.
 
 Counted are heads, bitmaps, overlays and the working memory of commits, merges, builds and of answers while they are made; a finished answer
-is the caller's. Codes of segments that wait for their index count too; they are made only where there is plenty, and go when room is short. Mapped files are page cache, which the system takes back when it needs the room; `stats()` reports them apart.
+is the caller's. Codes of segments that wait for their index count too; they are made only where there is plenty, and go when room is short.
+Mapped files are page cache, which the system takes back when it needs the room; `stats()` reports them apart.
 """
 
 from __future__ import annotations

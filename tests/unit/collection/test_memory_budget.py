@@ -48,6 +48,24 @@ def test_what_is_tracked_counts():
     assert budget.available() == LIMIT_MIN
 
 
+def test_what_can_be_made_again_is_given_up_before_anything_is_refused():
+    budget, held = MemoryBudget(LIMIT_MIN), [LIMIT_MIN - 500]
+    budget.track("shard", lambda: held[0], lambda: held.__setitem__(0, 1000))
+    with budget.reserve(500, "a write"):
+        assert held == [LIMIT_MIN - 500]
+        with budget.reserve(600, "another write"):
+            assert held == [1000]
+
+
+def test_there_is_plenty_while_half_of_the_limit_is_free():
+    budget = MemoryBudget(LIMIT_MIN)
+    with budget.reserve(LIMIT_MIN // 2, "a write"):
+        assert budget.has_plenty()
+    with budget.reserve(LIMIT_MIN // 2 + 1, "a write"):
+        assert not budget.has_plenty()
+    assert MemoryBudget().has_plenty()
+
+
 def test_the_refusal_states_the_exact_shortfall():
     budget = MemoryBudget(LIMIT_MIN)
     budget.track("shard", lambda: LIMIT_MIN - 500)

@@ -46,9 +46,12 @@ def filled(database: Any, rows: np.ndarray = ROWS, **spec: Any) -> Any:
 
 def seal(collection: Any) -> Any:
     """Makes the head a segment, and waits until all is done that comes with it."""
-    collection._shard.freeze()
-    collection._maintenance.schedule().wait(WAIT_S)
-    assert not collection._shard.frozen
+    shard, maintenance = collection._shard, collection._maintenance
+    shard.on_frozen = lambda: None  # so that the job that is waited for is the one that seals
+    shard.freeze()
+    maintenance.schedule().wait(WAIT_S)
+    shard.on_frozen = maintenance.schedule
+    assert not shard.frozen
     return collection
 
 
@@ -266,6 +269,16 @@ def test_threads_that_search_find_the_same_while_codes_come_and_go(folder: Path)
         for thread in threads:
             thread.join()
         assert wrong == []
+
+
+def test_a_reader_keeps_codes_of_segments_that_stay_when_there_is_a_new_manifest(folder: Path) -> None:
+    with vicino.open(folder, mode="r") as database:
+        collection: Any = database["rows"]
+        code(collection)
+        held = segment_bytes(collection)
+        collection._shard._load()
+        assert (steps(collection), segment_bytes(collection)) == ([(CODED, "1bit")], held)
+        assert answers(collection) == answers(collection, exact=True)
 
 
 # ---- memory
