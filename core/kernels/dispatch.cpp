@@ -58,7 +58,7 @@ const KernelSet kSets[] = {
     {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512,
                                   add_sorting_avx512>},
 #elif defined(__aarch64__)
-    {"neon", [] { return true; }, with<neon_kernels, add_codes_neon>},
+    {"neon", [] { return true; }, with<neon_kernels, add_codes_neon, add_maxsim_neon, add_postings_neon>},
 #endif
 };
 

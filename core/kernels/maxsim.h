@@ -27,6 +27,8 @@ void add_maxsim_scalar(Kernels& table);
 #if defined(__x86_64__)
 void add_maxsim_avx2(Kernels& table);
 void add_maxsim_avx512(Kernels& table);
+#elif defined(__aarch64__)
+void add_maxsim_neon(Kernels& table);
 #endif
 
 }  // namespace vicino

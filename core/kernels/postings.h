@@ -8,5 +8,6 @@ namespace vicino {
 void add_postings_scalar(Kernels& table);
 void add_postings_avx2(Kernels& table);
 void add_postings_avx512(Kernels& table);
+void add_postings_neon(Kernels& table);
 
 }  // namespace vicino
