@@ -5,7 +5,9 @@
 // the vector in its block. In the end nodes that were met but not expanded, and may still be among the nearest by the bound of their codes,
 // have the first pages of their blocks read, all at once.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -153,7 +155,9 @@ class PageSearch {
       best_ = distance;
       error_ = error;
     }
-    const Scored scored{distance - kRescoredErrors * error, node};
+    const float least = distance - kRescoredErrors * error;
+    // Factors of a damaged file make anything, and nothing can be sorted by a NaN.
+    const Scored scored{std::isnan(least) ? -std::numeric_limits<float>::infinity() : least, node};
     if (nearest_.full() && scored.least > nearest_.bound()) return;
     if (!allowed_nodes_ || (allowed_nodes_[node >> 6] >> (node & 63) & 1)) scored_.push_back(scored);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "fields/unicode.h"
 #include "storage/checksum.h"
 #include "util/errors.h"
 
@@ -112,6 +113,8 @@ std::shared_ptr<const VectorIndex> VectorIndex::open(const Container& container,
   }
   if (const auto made = container.find("made")) {
     index->made_.assign(reinterpret_cast<const char*>(made->bytes().data()), made->bytes().size());
+    if (!is_valid_utf8(index->made_))
+      throw CorruptionError(container.name() + ": section \"made\" is no UTF-8 text; restore the folder from a snapshot or a copy");
     index->identity_ = std::uint64_t{crc32c(made->bytes())} << 32;
   }
   return index;

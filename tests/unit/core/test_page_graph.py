@@ -197,3 +197,19 @@ def test_numbers_beyond_the_graph_are_named(offset, message):
         damaged[start + inside : start + inside + 4] = (NO_LINK - 1).to_bytes(4, "little")
     with pytest.raises(CorruptionError, match=message):
         _core.SearchablePages(graph, bytes(damaged), vectors, "l2").search(vectors[:1], 5, 20)
+
+
+def test_factors_that_are_no_numbers_give_rows_that_exist():
+    """Hundreds of them at once: what a search orders by them must still be an order."""
+    vectors = gaussians(700, DIM)
+    graph, pages = built(vectors)
+    (links,), (size,) = np.frombuffer(pages, np.uint32, 1, offset=16), np.frombuffer(pages, np.uint32, 1, offset=20)
+    (factor_bytes,) = np.frombuffer(pages, np.uint32, 1, offset=28)
+    blocks = np.frombuffer(pages, np.uint8, offset=PAGE).reshape(-1, size).copy()
+    factors = blocks[:, 16 + 4 * DIM + 4 * int(links) :][:, : int(links * factor_bytes)]
+    chance = np.random.default_rng(7)
+    for share in (0.2, 1.0):
+        drawn = chance.integers(0, 256, factors.shape, dtype=np.uint8) | 0x7C
+        factors[:] = np.where(chance.random(factors.shape) < share, drawn, factors)
+        found, *_ = _core.SearchablePages(graph, pages[:PAGE] + blocks.tobytes(), vectors, "l2").search(vectors[:20], 10, 300)
+        assert found.max() < 700

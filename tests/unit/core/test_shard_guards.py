@@ -225,3 +225,11 @@ def test_integers_are_not_coded():
     rewrite = _core.Rewrite(state_with({1: record()}).freeze(), [0])
     with pytest.raises((InvalidArgument, CorruptionError)):
         rewrite.vectors((0, 2, _core.Dtype.int8, _core.Metric.l2), 0, 1, True)
+
+
+def test_an_index_that_says_how_it_was_made_in_no_text_is_refused():
+    state, _, key = sealed({i: record() for i in range(40)})
+    pieces: list[bytes] = []
+    state.base().write_vector_index(key, PLAIN[0], 1, _core.Cancel(), pieces.append, "graph")
+    with pytest.raises(CorruptionError, match='section "made" is no UTF-8 text'):
+        state.attach_vector_index(key, container("graph", ("meta", bytes(4)), ("graph", b"".join(pieces)), ("made", b"graph\xff")))
