@@ -6,11 +6,13 @@ import os
 import random
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 
-from tests.property.untrusted_bytes import Files, damaged, make_files, use
+from tests.property.untrusted_bytes import Files, User, damaged, make_files, use
+from tests.property.untrusted_indexes import DATABASES, KINDS, IndexUser
+from vicino.errors import InvalidArgument
 
 SECONDS_MAX = 20.0
 MEMORY_MAX = 1 << 30
@@ -19,6 +21,12 @@ MEMORY_MAX = 1 << 30
 @pytest.fixture(scope="module")
 def files() -> Files:
     return make_files()
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def indexes(request: pytest.FixtureRequest) -> Files:
+    """A database with indexes of vectors of one family."""
+    return DATABASES[request.param]()
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +43,12 @@ def little_memory() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def fuzz(files: Files, seed: int) -> None:
+def fuzz(files: Files, seed: int, kinds: Collection[str] = (), user: type[User] = User) -> None:
     chance = random.Random(seed)
-    path, changed = damaged(files, chance)
+    path, changed = damaged(files, chance, kinds)
     start = time.monotonic()
     try:
-        use(changed, chance)
+        use(changed, chance, user)
     except BaseException as error:
         error.add_note(f"seed {seed}, damaged {path}")
         raise
@@ -58,8 +66,28 @@ def test_damage_behind_checksums_gives_errors_and_nothing_worse(files: Files, fi
         fuzz(files, seed)
 
 
+def test_sound_indexes_pass_every_use(indexes: Files) -> None:
+    for seed in range(4):
+        assert all(isinstance(error, InvalidArgument) for error in use(indexes, random.Random(seed), IndexUser))
+
+
+def test_damaged_indexes_give_errors_and_nothing_worse(indexes: Files) -> None:
+    for seed in range(25):
+        fuzz(indexes, seed, KINDS, IndexUser)
+
+
 @pytest.mark.long
 def test_much_damage_behind_checksums_gives_errors_and_nothing_worse(files: Files) -> None:
-    first, last = map(int, os.environ.get("VICINO_FUZZ_SEEDS", "1000:11000").split(":"))
-    for seed in range(first, last):
+    for seed in long_seeds():
         fuzz(files, seed)
+
+
+@pytest.mark.long
+def test_much_damage_of_indexes_gives_errors_and_nothing_worse(indexes: Files) -> None:
+    for seed in long_seeds():
+        fuzz(indexes, seed, KINDS, IndexUser)
+
+
+def long_seeds() -> range:
+    first, last = map(int, os.environ.get("VICINO_FUZZ_SEEDS", "1000:11000").split(":"))
+    return range(first, last)

@@ -12,7 +12,7 @@ import posixpath
 import random
 import struct
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -92,7 +92,7 @@ def make_files() -> Files:
         database.alias("other", "small")
     with vicino.open(ROOT, _env=env, limits=ONE_HEAD) as database:
         _fill_words(database)
-    return dict(_walk(env.files.root, ROOT))
+    return files_in(env)
 
 
 def _fill_words(database: Database) -> None:
@@ -136,6 +136,10 @@ def _fields(i: int) -> dict[str, Any]:
     return fields
 
 
+def files_in(env: RecordingEnv) -> Files:
+    return dict(_walk(env.files.root, ROOT))
+
+
 def _walk(root: Folder, path: str) -> Iterator[tuple[str, bytes]]:
     here: Any = root
     for name in path.strip("/").split("/"):
@@ -166,13 +170,14 @@ def disk_of(files: Files) -> RecordingEnv:
 # ---- damage
 
 
-def damaged(files: Files, chance: random.Random) -> tuple[str, Files]:
-    """The files with one of them damaged, and which."""
+def damaged(files: Files, chance: random.Random, kinds: Collection[str] = ()) -> tuple[str, Files]:
+    """The files with one of them damaged, and which. kinds: of these alone, as files end and "wal"; none: of any."""
     by_kind: dict[str, list[str]] = {}
     for path in sorted(files):
         name = posixpath.basename(path)
-        if name not in ("LOCK",):
-            by_kind.setdefault("wal" if name.startswith("wal-") else name.rpartition(".")[2], []).append(path)
+        kind = "wal" if name.startswith("wal-") else name.rpartition(".")[2]
+        if name != "LOCK" and (not kinds or kind in kinds):
+            by_kind.setdefault(kind, []).append(path)
     path = chance.choice(by_kind[chance.choice(sorted(by_kind))])
     data = files[path]
     name = posixpath.basename(path)
@@ -324,10 +329,9 @@ def damaged_json(data: bytes, chance: random.Random) -> bytes:
 # ---- use
 
 
-def use(files: Files, chance: random.Random) -> list[Error]:
+def use(files: Files, chance: random.Random, user_class: type[User] | None = None) -> list[Error]:
     """Opens, reads in every way, checks, writes, rewrites. Returns the errors of vicino that were met, raises any other."""
-    env = disk_of(files)
-    user = User(env, chance)
+    user = (user_class or User)(disk_of(files), chance)
     user.attempt(chance.choices([user.read_all, user.rescue, user.read_and_write], [2, 1, 4])[0])
     return user.errors
 
@@ -335,7 +339,7 @@ def use(files: Files, chance: random.Random) -> list[Error]:
 class User:
     def __init__(self, env: RecordingEnv, chance: random.Random) -> None:
         self._env = env
-        self._chance = chance
+        self.chance = chance
         self.errors: list[Error] = []
 
     def attempt(self, act: Callable[[], object]) -> None:
@@ -366,9 +370,9 @@ class User:
     def _read(self, database: Database) -> None:
         self.attempt(lambda: database.check().raise_first())
         for name in database.names():
-            self.attempt(lambda name=name: self._read_collection(database, name))
+            self.attempt(lambda name=name: self.read_collection(database, name))
 
-    def _read_collection(self, database: Database, name: str) -> None:
+    def read_collection(self, database: Database, name: str) -> None:
         collection = database.collection(name)
         attempts: list[Callable[[], object]] = [
             lambda: list(collection.iter(vectors=True)),
@@ -391,9 +395,9 @@ class User:
 
     def _write(self, database: Database) -> None:
         for name in database.names():
-            self.attempt(lambda name=name: self._write_collection(database, name))
+            self.attempt(lambda name=name: self.write_collection(database, name))
 
-    def _write_collection(self, database: Database, name: str) -> None:
+    def write_collection(self, database: Database, name: str) -> None:
         collection = database.collection(name)
         attempts: list[Callable[[], object]] = [
             lambda: collection.update([1], set={"n": 7}),
@@ -410,7 +414,7 @@ class User:
         if name == "small":
             attempts += [lambda: collection.upsert([_record(i, {"vector": [0, i, 0]}) for i in range(60, 65)])]
             attempts += [lambda: collection.create_index("new").wait(), collection.optimize]
-        for attempt in self._chance.sample(attempts, self._chance.randint(1, len(attempts))):
+        for attempt in self.chance.sample(attempts, self.chance.randint(1, len(attempts))):
             self.attempt(attempt)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vicino import _core
-from vicino.errors import CorruptionError, Error
+from vicino.env import is_missing
+from vicino.errors import CorruptionError, Error, StorageError
 from vicino.storage.journal import Journal
+from vicino.storage.log import log_name, log_number
 
 if TYPE_CHECKING:
     from vicino.collection.collection import Collection
@@ -54,29 +59,60 @@ class CheckReport:
 
 
 def check_journal(journal: Journal, report: CheckReport) -> None:
-    """Every file of one moment of a journal: its manifest, the containers it names, the records of its logs."""
+    """Every file of one moment of a journal: its manifest, the containers it names, the records of its logs; and what older bases need."""
     state = journal.hold_state()  # what background work replaces meanwhile stays until it has been read
+    present = [state.hold.manifest, *state.manifest["files"]]
     try:
-        for name in [state.hold.manifest, *state.manifest["files"]]:
-            path = f"{journal.path}/{name}"
-            report.files += 1
-            try:
-                report.bytes += journal.env.files.size(path)
-                _core.Container.open(journal.env.files.map(path), path).verify()
-            except Error as error:
-                report.problem(path, error)
+        for name in present:
+            with _named(f"{journal.path}/{name}", report):
+                _read_container(journal, name, report)
         for number, blob in state.logs:
-            report.files += 1
-            report.bytes += blob.size
-            try:
-                _read_log(blob, f"{journal.path}/wal-{number}")
-            except Error as error:
-                report.problem(f"{journal.path}/wal-{number}", error)
+            with _named(f"{journal.path}/{log_name(number)}", report):
+                _read_log(blob, f"{journal.path}/{log_name(number)}", report)
     finally:
         state.hold.release()
+    _check_history(journal, {*present, *(log_name(number) for number, _ in state.logs)}, report)
 
 
-def _read_log(blob: _core.Blob, path: str) -> None:
+def _check_history(journal: Journal, read: set[str], report: CheckReport) -> None:
+    """What only older bases need. Nothing holds them: a file that is gone is a loss only while its base is still kept."""
+    for entry in journal.history:
+        for name in chain([entry.manifest, *entry.files], map(log_name, range(entry.floor, journal.floor))):
+            if name in read:
+                continue
+            read.add(name)
+            path = f"{journal.path}/{name}"
+            with _named(path, report):
+                try:
+                    if log_number(name) is None:
+                        _read_container(journal, name, report)
+                    else:
+                        _read_log(journal.env.files.map(path), path, report)
+                except StorageError as error:
+                    if not is_missing(error) or entry in journal.history:
+                        report.problem(path, error)
+                    break  # logs that are missing may be as many as a damaged number says
+
+
+@contextmanager
+def _named(path: str, report: CheckReport) -> Iterator[None]:
+    """What is wrong with the file goes into the report."""
+    report.files += 1
+    try:
+        yield
+    except Error as error:
+        report.problem(path, error)
+
+
+def _read_container(journal: Journal, name: str, report: CheckReport) -> None:
+    path = f"{journal.path}/{name}"
+    blob = journal.env.files.map(path)
+    report.bytes += blob.size
+    _core.Container.open(blob, path).verify()
+
+
+def _read_log(blob: _core.Blob, path: str, report: CheckReport) -> None:
+    report.bytes += blob.size
     reader = _core.LogReader(blob, 0, path)
     reader.skip_to_end()
     if reader.torn:
