@@ -4,7 +4,8 @@ format-1 holds what a folder could hold at first: every dtype, tombstones, a pat
 several collections, ids and fields of every type, and a log that is not sealed. format-1-values holds what came to it without a new
 number: text indexes, sparse and multi-vectors. format-1-codes holds vectors without raw rows and codes chosen by name. format-1-lists holds
 every kind of inverted lists, rows in the order of lists, and lists of words and of a sparse vector so long that they have impacts.
-format-1-disk holds graphs that are walked from disk.
+format-1-disk holds graphs that are walked from disk. format-1-recall holds what was measured of a promised recall, the queries that
+were kept for it, and inverted lists over vectors that are kept as codes alone.
 `describe` says what must be read from them, for ever.
 """
 
@@ -196,6 +197,37 @@ def fill_disk(database: Database) -> None:
     every.upsert([{"id": n, "n": n, **on_disk(n)} for n in range(58, 64)])
 
 
+PROMISED = {
+    "promised": VectorSpec(6, "l2", index="graph", recall=0.9),
+    "coded lists": VectorSpec(64, "l2", index=IndexSpec("ivf", nlist=6), keep_raw=False),
+}
+
+
+def promised(n: int) -> dict[str, Any]:
+    chance = np.random.default_rng(n)
+    return {name: chance.standard_normal(spec.dim).astype(spec.numpy_dtype) for name, spec in PROMISED.items()}
+
+
+def fill_recall(database: Database) -> None:
+    every = database.create_collection("every", vectors=PROMISED)
+    every.upsert([{"id": n, "n": n, **promised(n)} for n in range(300)])
+    every.optimize()
+    for n in range(30):
+        every.search(promised(1000 + n)["promised"], vector="promised", limit=5)
+    every.set_recall(0.95, vector="promised").wait()
+    every.delete([3, 4])
+    every.upsert([{"id": n, "n": n, **promised(n)} for n in range(298, 304)])
+
+
+def describe_recall(database: Database) -> dict[str, Any]:
+    """What is promised without measuring anew, and what is found."""
+    every = database["every"]
+    found: dict[str, Any] = {name: every.search(row, vector=name, limit=5, nprobe=100).ids for name, row in promised(9).items()}
+    promise = every.search(promised(9)["promised"], vector="promised", limit=5).plan.promise
+    assert promise is not None
+    return found | {"promise": [promise.pending, promise.exact, promise.effort, round(promise.low, 3), promise.n_queries, promise.source]}
+
+
 VALUE_QUERIES: dict[str, Any] = {
     "words": vicino.Text("common group3 vu", fields="text"),
     "phrase": vicino.Text("group3 déjà vu", fields="text", phrase=True, slop=1),
@@ -238,6 +270,8 @@ def describe(database: Database) -> dict[str, Any]:
         return found | {"lists": describe_lists(database)}
     if every.settings.texts:
         return found | {"values": describe_values(database)}
+    if PROMISED.keys() <= every.settings.vectors.keys():
+        return found | {"recall": describe_recall(database)}
     if "kept" in every.settings.vectors:
         return found | {"searches": {name: every.search(coded(9)[name], vector=name, limit=5).ids for name in coded(9)}}
     if DISK.keys() <= every.settings.vectors.keys():
@@ -267,6 +301,7 @@ FILLS = {
     "format-1-codes": fill_codes,
     "format-1-lists": fill_lists,
     "format-1-disk": fill_disk,
+    "format-1-recall": fill_recall,
 }
 
 

@@ -60,6 +60,7 @@ KINDS = {
     "format-1-codes": ("vectors", "graph"),
     "format-1-lists": ("vectors", "graph", "terms"),
     "format-1-disk": ("vectors", "graph"),
+    "format-1-recall": ("vectors", "graph"),
 }
 
 
