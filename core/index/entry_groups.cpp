@@ -9,6 +9,8 @@ namespace vicino {
 namespace {
 
 constexpr std::uint32_t kEntriesMin = 64;
+// More than any graph has. A damaged header may say so, and grouping them would take minutes and gigabytes.
+constexpr std::uint32_t kEntriesMax = 4096;
 // Bytes. All entries by codes of one line cost no more than the hop that groups add now and then (measured: l2, 128 dimensions).
 constexpr std::size_t kCodeMin = 128;
 constexpr int kRounds = 4;
@@ -53,7 +55,7 @@ std::vector<std::uint32_t> far_apart(const Points& points, std::uint32_t count, 
 }  // namespace
 
 bool EntryGroups::are_worthwhile(const GraphCodes& codes, std::uint32_t n_entries) {
-  return n_entries >= kEntriesMin && codes.ladder().stride() >= kCodeMin;
+  return n_entries >= kEntriesMin && n_entries <= kEntriesMax && codes.ladder().stride() >= kCodeMin;
 }
 
 EntryGroups::EntryGroups(const GraphCodes& codes, std::uint32_t n_entries) {
