@@ -17,7 +17,6 @@ namespace vicino {
 
 namespace {
 
-constexpr std::size_t kBlockRows = 32, kGroup = 4;  // of a block of 4-bit codes; subvectors of a group
 constexpr std::size_t kPrefetchedMax = 16 * 1024;  // of a list; what comes later is met by the processor's own prefetching
 constexpr std::size_t kCodewords = 16;              // of a subvector of 4 bits
 
@@ -107,54 +106,46 @@ std::shared_ptr<const ProductCodes> ProductCodes::open(Bytes bytes, std::size_t 
   return codes;
 }
 
+void ProductCodes::turn_together(std::span<const float* const> vectors, std::span<float* const> turned) const {
+  for (float* out : turned) std::fill_n(out, turned_size(), 0.0f);
+  if (!rotation_.empty() && vectors.size() == 1) return turn(rotation_, shape_.dim, vectors[0], turned[0]);
+  if (!rotation_.empty()) return turn_several(rotation_, shape_.dim, vectors, turned);
+  for (std::size_t i = 0; i < vectors.size(); ++i) std::copy_n(vectors[i], shape_.dim, turned[i]);
+}
+
 void ProductCodes::prepare(float base, float gain, ProductQuery& query) const {
+  query.turned.resize(turned_size());
+  const float* const vector = query.vector.data();
+  float* const turned = query.turned.data();
+  turn_together({&vector, 1}, {&turned, 1});
+  prepare_turned(base, gain, query);
+}
+
+void ProductCodes::prepare_turned(float base, float gain, ProductQuery& query) const {
   const std::size_t n = shape_.codewords(), width = shape_.width();
   const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), query.vector.size() / 16 * 16).square);
-  query.turned.assign(std::max<std::size_t>(shape_.padded_dim(), shape_.dim), 0.0f);
-  if (rotation_.empty()) std::copy_n(query.vector.data(), shape_.dim, query.turned.data());
-  else turn(rotation_, shape_.dim, query.vector.data(), query.turned.data());
   query.products.resize(shape_.subvectors * n);
   for (std::size_t s = 0; s < shape_.subvectors; ++s)
     kernels().codeword_products(query.turned.data() + s * width, codebook_.data() + s * width * n, width, n, query.products.data() + s * n);
-  if (shape_.bits == 4) make_byte_table(shape_, query);
-  query.base = base;
-  query.slope = squares_.empty() ? -gain : -2 * gain;
-  query.square_slope = gain;
-  query.error = std::fabs(query.slope) * noise_ * length;
+  ProductTerms& terms = query.terms;
+  terms = {base, squares_.empty() ? -gain : -2 * gain, gain, 0, 0};
+  terms.error = std::fabs(terms.slope) * noise_ * length;
+  if (!has_blocks()) return;
+  make_byte_table(shape_, query);
+  // Sums of bytes are steps of the table.
+  const float slope = terms.slope * stretch_;
+  terms.table_offset = slope * query.offset;
+  query.scan = {query.table.data(), 0, slope * query.step, gain, 0};
 }
 
-void ProductCodes::score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const {
-  const auto* mean = reinterpret_cast<const std::uint8_t*>(means_.data() + std::size_t{list} * row_dim_);
-  float product;
-  kernels().dot[0](query.vector.data(), &mean, 1, row_dim_, &product);
-  const float base = query.base + query.slope * product, slope = query.slope * stretch_;
-  // Sums of bytes are steps of the table.
-  float factor = slope, shift = base;
-  if (shape_.bits == 4) {
-    score_blocks(query, first, count, out);
-    factor *= query.step;
-    shift += slope * query.offset;
-  } else {
-    score_bytes(query, first, count, out);
-  }
+void ProductCodes::score(const ProductQuery& query, float product, std::size_t first, std::size_t count, float* out) const {
+  score_bytes(query, first, count, out);
+  const float shift = query.terms.shift(product), factor = query.terms.slope * stretch_;
   if (squares_.empty()) {
     for (std::size_t i = 0; i < count; ++i) out[i] = shift + factor * out[i];
   } else {
     const float* squares = squares_.data() + first;
-    for (std::size_t i = 0; i < count; ++i) out[i] = (shift + query.square_slope * squares[i]) + factor * out[i];
-  }
-}
-
-void ProductCodes::score_blocks(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const {
-  const std::size_t block_bytes = shape_.places() * kBlockRows / 2, end = first + count;
-  std::uint32_t sums[kBlockRows];
-  float wide[kBlockRows];
-  for (std::size_t block = first / kBlockRows; block * kBlockRows < end; ++block) {
-    kernels().code_block_sums(codes_ + block * block_bytes, query.table.data(), shape_.places() / kGroup, sums);
-    // Sums are far below 2^31, and signed numbers become floats in one instruction.
-    for (std::size_t i = 0; i < kBlockRows; ++i) wide[i] = static_cast<float>(static_cast<std::int32_t>(sums[i]));
-    const std::size_t from = std::max(first, block * kBlockRows), to = std::min(end, (block + 1) * kBlockRows);
-    std::copy_n(wide + from % kBlockRows, to - from, out + (from - first));
+    for (std::size_t i = 0; i < count; ++i) out[i] = (shift + query.terms.square_slope * squares[i]) + factor * out[i];
   }
 }
 
@@ -175,7 +166,7 @@ void ProductCodes::score_bytes(const ProductQuery& query, std::size_t first, std
 
 void ProductCodes::prefetch(std::uint32_t list, std::size_t first, std::size_t count) const {
   prefetch_run(means_.data() + std::size_t{list} * row_dim_, row_dim_ * sizeof(float));
-  const std::size_t begin = shape_.bits == 4 ? first / kBlockRows * kBlockRows : first;
+  const std::size_t begin = has_blocks() ? first / kBlockRows * kBlockRows : first;
   prefetch_run(codes_ + shape_.code_bytes(begin), std::min(kPrefetchedMax, shape_.code_bytes(first + count - begin)));
 }
 

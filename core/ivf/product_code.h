@@ -21,6 +21,8 @@
 //   codes       4 bits: blocks of 32 entries, 16 bytes a subvector, as the 1-bit blocks of codes/ladder.h; 8 bits: one byte a subvector
 // Each part starts at a multiple of 64.
 #pragma once
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -30,6 +32,7 @@
 #include "ivf/ivf.h"
 #include "ivf/kmeans.h"
 #include "ivf/planned_codes.h"
+#include "kernels/dispatch.h"
 
 namespace vicino {
 
@@ -52,14 +55,24 @@ struct ProductShape {
 void check_product_shape(std::uint32_t dim, std::uint32_t subvectors, std::uint32_t bits, bool has_rotation);
 ProductShape product_shape_for(std::uint32_t dim, std::uint32_t subvectors, std::uint32_t bits);
 
+/// What an estimate takes from a query, its tables apart.
+struct ProductTerms {
+  float base = 0, slope = 0, square_slope = 0;
+  float table_offset = 0;  // what the least sum of 4-bit tables stands for
+  float error = 0;
+
+  /// The part that is the same for all entries of a list, of <v, c>.
+  float shift(float product) const { return (base + slope * product) + table_offset; }
+};
+
 /// A query's tables; reused from query to query.
 struct ProductQuery {
   std::vector<float> vector, turned, products;
   std::vector<float> least;         // entry of each table
   std::vector<std::uint8_t> table;  // of 4 bits
   float step = 0, offset = 0;       // <v, r'> = step * (table sum) + offset
-  float base = 0, slope = 0, square_slope = 0;
-  float error = 0;
+  ProductTerms terms;
+  ProductScan scan;  // of 4 bits, the shift of a list and the limit not set
 };
 
 class ProductCodes {
@@ -77,10 +90,45 @@ class ProductCodes {
   /// Throws CorruptionError unless the bytes are the codes of so many entries in so many lists. They must outlive the codes.
   static std::shared_ptr<const ProductCodes> open(Bytes bytes, std::size_t n_entries, std::uint32_t n_lists, std::uint32_t dim);
 
-  /// query.vector holds v; an estimate is base + gain * (square - 2 <v, c + r'>) with squares, else base - gain * <v, c + r'>.
+  /// query.vector holds v; base and gain are those of product_query.h.
   void prepare(float base, float gain, ProductQuery& query) const;
-  /// out[i] = estimate of entry first + i, which is in this list.
-  void score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const;
+  /// The same where query.turned holds v as the codes see it: turned where they have a rotation.
+  void prepare_turned(float base, float gain, ProductQuery& query) const;
+  /// The vectors, `padded` floats apart and zero beyond their dimensions, as the codes see them; for several at once, which read the rotation once.
+  void turn_together(std::span<const float* const> vectors, std::span<float* const> turned) const;
+  /// Floats of a vector as the codes see it.
+  std::size_t turned_size() const { return std::max<std::size_t>(shape_.padded_dim(), shape_.dim); }
+
+  bool has_blocks() const { return shape_.bits == 4; }
+  std::span<const float> mean_of(std::uint32_t list) const { return means_.subspan(std::size_t{list} * row_dim_, row_dim_); }
+  /// Codes of 8 bits: out[i] = estimate of entry first + i; `product` is that of the query and the mean of the list.
+  void score(const ProductQuery& query, float product, std::size_t first, std::size_t count, float* out) const;
+  /// Codes of 4 bits: calls take(query, entry, estimate) for the entries from first on that are within the limit of a query when their block is
+  /// met; it may lower that limit. At most kScannedTogether queries. `wanted`, if given, has the bits of the entries of each block that count.
+  template <class Take>
+  void scan(std::span<const ProductScan> queries, std::size_t first, std::size_t count, const std::uint32_t* wanted, Take&& take) const {
+    const std::size_t block_bytes = shape_.places() * kBlockRows / 2, end = first + count;
+    const auto scan_block = kernels().scan_products;
+    for (std::size_t block = first / kBlockRows; block * kBlockRows < end; ++block) {
+      const std::uint32_t rows = wanted ? *wanted++ : rows_of_block(block, first, end);
+      if (!rows) continue;
+      float estimates[kScannedTogether * kBlockRows];
+      std::uint32_t found[kScannedTogether];
+      const float* squares = squares_.empty() ? nullptr : squares_.data() + block * kBlockRows;
+      scan_block(queries.data(), queries.size(), codes_ + block * block_bytes, squares, shape_.places() / kGroup, rows, estimates, found);
+      for (std::size_t q = 0; q < queries.size(); ++q)
+        for (std::uint32_t left = found[q]; left; left &= left - 1) {
+          const auto i = static_cast<std::size_t>(std::countr_zero(left));
+          take(q, block * kBlockRows + i, estimates[q * kBlockRows + i]);
+        }
+    }
+  }
+  /// Bits of the entries from first to end that are in a block.
+  static std::uint32_t rows_of_block(std::size_t block, std::size_t first, std::size_t end) {
+    const std::size_t from = std::max(first, block * kBlockRows) % kBlockRows, to = std::min(end - block * kBlockRows, kBlockRows);
+    return (to == kBlockRows ? ~0u : (1u << to) - 1) & ~0u << from;
+  }
+  static constexpr std::size_t kBlockRows = 32;  // of a block of 4-bit codes
 
   std::size_t hot_bytes() const { return hot_bytes_; }
   /// Asks for what scoring these entries of a list reads, while others are scored.
@@ -90,7 +138,8 @@ class ProductCodes {
   const ProductShape& shape() const { return shape_; }
 
  private:
-  void score_blocks(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const;
+  static constexpr std::size_t kGroup = 4;  // subvectors
+
   void score_bytes(const ProductQuery& query, std::size_t first, std::size_t count, float* out) const;
 
   ProductShape shape_;

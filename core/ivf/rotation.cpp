@@ -117,6 +117,20 @@ void turn(std::span<const float> rotation, std::uint32_t dim, const float* vecto
   }
 }
 
+void turn_several(std::span<const float> rotation, std::uint32_t dim, std::span<const float* const> vectors, std::span<float* const> turned) {
+  constexpr std::size_t group = 16;
+  for (std::size_t first = 0; first < vectors.size(); first += group) {
+    const std::size_t count = std::min(group, vectors.size() - first);
+    const std::uint8_t* rows[group];
+    float products[group];
+    for (std::size_t j = 0; j < count; ++j) rows[j] = reinterpret_cast<const std::uint8_t*>(vectors[first + j]);
+    for (std::size_t i = 0; i < dim; ++i) {
+      kernels().dot[0](rotation.data() + i * dim, rows, count, dim, products);
+      for (std::size_t j = 0; j < count; ++j) turned[first + j][i] = products[j];
+    }
+  }
+}
+
 std::vector<float> turn_rows(std::span<const float> rotation, std::uint32_t dim, std::span<const float> rows, unsigned threads, const Cancel& cancel) {
   std::vector<float> out(rows.size());
   products(rows.data(), rows.size() / dim, rotation.data(), dim, dim, threads, cancel, out.data());

@@ -16,6 +16,9 @@ namespace vicino {
 /// out = rotation * vector. dim is a multiple of 16; out and vector do not overlap.
 void turn(std::span<const float> rotation, std::uint32_t dim, const float* vector, float* out);
 
+/// The same for several vectors, which take the rotation from memory once: the same bits.
+void turn_several(std::span<const float> rotation, std::uint32_t dim, std::span<const float* const> vectors, std::span<float* const> turned);
+
 /// The rows, dim floats each, turned.
 std::vector<float> turn_rows(std::span<const float> rotation, std::uint32_t dim, std::span<const float> rows, unsigned threads, const Cancel& cancel);
 

@@ -3,6 +3,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/codes_loops.h"
+#include "kernels/product_scan_loops.h"
 
 namespace vicino {
 
@@ -78,6 +79,9 @@ struct Avx2Codes {
 
 }  // namespace
 
-void add_codes_avx2(Kernels& table) { code_loops::fill_table<Avx2Codes>(table); }
+void add_codes_avx2(Kernels& table) {
+  code_loops::fill_table<Avx2Codes>(table);
+  table.scan_products = code_loops::scan_products<Avx2Codes>;
+}
 
 }  // namespace vicino

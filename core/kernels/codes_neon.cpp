@@ -3,6 +3,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/codes_loops.h"
+#include "kernels/product_scan_loops.h"
 
 namespace vicino {
 
@@ -72,6 +73,9 @@ struct NeonCodes {
 
 }  // namespace
 
-void add_codes_neon(Kernels& table) { code_loops::fill_table<NeonCodes>(table); }
+void add_codes_neon(Kernels& table) {
+  code_loops::fill_table<NeonCodes>(table);
+  table.scan_products = code_loops::scan_products<NeonCodes>;
+}
 
 }  // namespace vicino

@@ -3,6 +3,7 @@
 
 #include "kernels/codes_loops.h"
 #include "kernels/distance.h"
+#include "kernels/product_scan_loops.h"
 
 namespace vicino {
 
@@ -50,6 +51,9 @@ struct Portable {
 
 }  // namespace
 
-void add_codes_scalar(Kernels& table) { code_loops::fill_table<Portable>(table); }
+void add_codes_scalar(Kernels& table) {
+  code_loops::fill_table<Portable>(table);
+  table.scan_products = code_loops::scan_products<Portable>;
+}
 
 }  // namespace vicino

@@ -7,6 +7,7 @@
 #include "kernels/links.h"
 #include "kernels/maxsim.h"
 #include "kernels/postings.h"
+#include "kernels/product_scan.h"
 #include "kernels/products.h"
 #include "kernels/sorting.h"
 #include "util/errors.h"
@@ -37,7 +38,8 @@ bool has_avx2() {
 }
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq") &&
+         __builtin_cpu_supports("avx512vbmi");
 }
 #endif
 
@@ -56,7 +58,7 @@ const KernelSet kSets[] = {
 #if defined(__x86_64__)
     {"avx2", has_avx2, with<avx2_kernels, add_links_avx2, add_maxsim_avx2, add_codes_avx2, add_postings_avx2, add_sorting_scalar>},
     {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512,
-                                  add_sorting_avx512>},
+                                  add_sorting_avx512, add_product_scan_avx512>},
 #elif defined(__aarch64__)
     {"neon", [] { return true; }, with<neon_kernels, add_codes_neon, add_maxsim_neon, add_postings_neon>},
 #endif
@@ -96,6 +98,7 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("code_scores_byte"), table.code_scores_byte, source.code_scores_byte);
   visit(std::string("code_block_sums"), table.code_block_sums, source.code_block_sums);
   visit(std::string("code_block_bounds"), table.code_block_bounds, source.code_block_bounds);
+  visit(std::string("scan_products"), table.scan_products, source.scan_products);
   visit(std::string("take_unmet"), table.take_unmet, source.take_unmet);
   visit(std::string("rotate"), table.rotate, source.rotate);
   visit(std::string("encode_code"), table.encode_code, source.encode_code);

@@ -102,6 +102,20 @@ using CodeScores = void (*)(const CodeQuery& query, const CodeRows& rows, std::s
 /// sums[row] = sum of the table's entries that the nibbles of row < 32 of a block select. 64 bytes of block and table for 16 dimensions.
 using CodeBlockSums = void (*)(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums);
 
+/// One of the queries that look at blocks of product codes together; see ivf/product_code.h.
+///   estimate = shift + factor * sum, or (shift + square_slope * square) + factor * sum
+struct ProductScan {
+  const std::uint8_t* table = nullptr;  // 64 bytes a group, as that of code_block_sums
+  float shift = 0, factor = 0, square_slope = 0;
+  float limit = 0;  // of the estimates that are looked for
+};
+constexpr std::size_t kScannedTogether = 4;  // queries
+/// The block is read once for all queries, at most kScannedTogether. Row i of it counts where bit i of `wanted` is set; `squares`, null where
+/// there are none, is read for no other row. estimates[32 q + i] is what query q makes of row i if that counts, and bit i of found[q] says that
+/// it counts and its estimate is not above the limit, or is no number. The same bits on every set.
+using ScanProducts = void (*)(const ProductScan* queries, std::size_t n_queries, const std::uint8_t* block, const float* squares, std::size_t n_groups,
+                              std::uint32_t wanted, float* estimates, std::uint32_t* found);
+
 /// What turns the sums of a block into estimated distances and their bounds; see codes/ladder.h. A block ends with 32 adds and 32 scales.
 ///   distance = base + along * add + (factor * scale) * (step * sum + offset), saturated as above;  error = slope * scale + error_base
 struct CodeBlockQuery {
@@ -194,6 +208,7 @@ struct Kernels {
   CodeScores code_scores_packed_byte = nullptr;
   CodeBlockSums code_block_sums = nullptr;
   CodeBlockBounds code_block_bounds = nullptr;
+  ScanProducts scan_products = nullptr;
   Rotate rotate = nullptr;
   EncodeCode encode_code = nullptr;
   EncodeSigns encode_signs = nullptr;
