@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cfloat>
-#include <cmath>
 
 #include "index/rescoring.h"
 #include "util/read_ahead.h"
@@ -14,7 +13,7 @@ namespace {
 constexpr std::size_t kRescoredAtOnce = 16;
 constexpr std::size_t kAskedAhead = 256;  // candidates whose rows are asked for before the first is read
 
-bool is_nearer(const CodedCandidate& a, const CodedCandidate& b) { return a.estimate != b.estimate ? a.estimate < b.estimate : a.row < b.row; }
+constexpr auto is_nearer = [](const CodedCandidate& a, const CodedCandidate& b) { return a.estimate != b.estimate ? a.estimate < b.estimate : a.row < b.row; };
 
 }  // namespace
 
@@ -24,14 +23,6 @@ void CodedShortlist::start(const IvfEffort& effort, std::size_t n_entries, std::
   nearest_ = &nearest;
   limits_.emplace(times * (effort.rescore ? std::min(effort.rescore, n_entries) : nearest.k()));
   candidates_.clear();
-}
-
-float CodedShortlist::limit(float error) const {
-  const float bound = threshold(), own = effort_.rescore ? 0 : error;
-  const float sum = bound + own;
-  // A little more, so that no rounding takes a row that `consider` would take: what is found must not depend on when a list is scanned.
-  const float limit = sum + (std::fabs(bound) + own) * 0x1p-20f;
-  return limit < FLT_MAX ? limit : __builtin_inff();
 }
 
 void CodedShortlist::consider(CodedCandidate candidate) {

@@ -2,6 +2,9 @@
 //
 // Which of them are left at the end does not depend on the order in which they came: the k-th smallest upper bound of all decides.
 #pragma once
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -30,7 +33,12 @@ class CodedShortlist {
   /// A row whose estimate, less its error, is above this will not be among the nearest.
   float threshold() const { return effort_.rescore ? limits_->bound() : std::min(limits_->bound(), nearest_->bound()); }
   /// A row whose estimate is above this need not be considered if its error is the given one.
-  float limit(float error) const;
+  float limit(float error) const {
+    const float bound = threshold(), own = effort_.rescore ? 0 : error;
+    // A little more, so that no rounding takes a row that `consider` would take: what is found must not depend on when a list is scanned.
+    const float limit = (bound + own) + (std::fabs(bound) + own) * 0x1p-20f;
+    return limit < FLT_MAX ? limit : __builtin_inff();
+  }
   void consider(CodedCandidate candidate);
   /// Scores the candidates on the rows, nearest first, and offers them to the nearest.
   void rescore(const PreparedQuery& query, const RescoredBlock& rows, SearchStats& stats);

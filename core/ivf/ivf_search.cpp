@@ -158,16 +158,14 @@ class IvfSearch {
   // ---- product codes
 
   void scan_products(std::uint32_t list, std::size_t begin, std::span<const std::uint32_t> rows) {
-    const ProductCodes& codes = *ivf_.products_;
-    const ProductQuery& query = memory_.products;
-    const auto* mean = reinterpret_cast<const std::uint8_t*>(codes.mean_of(list).data());
-    float product;
-    kernels().dot[0](query.vector.data(), &mean, 1, block_.dim, &product);
-    if (codes.has_blocks()) scan_blocks(product, begin, rows);
-    else scan_bytes(product, begin, rows);
+    if (ivf_.products_->has_blocks()) scan_blocks(list, begin, rows);
+    else scan_bytes(list, begin, rows);
   }
 
-  void scan_blocks(float product, std::size_t begin, std::span<const std::uint32_t> rows) {
+  void scan_blocks(std::uint32_t list, std::size_t begin, std::span<const std::uint32_t> rows) {
+    const auto* mean = reinterpret_cast<const std::uint8_t*>(ivf_.products_->mean_of(list).data());
+    float product;
+    kernels().dot[0](memory_.products.vector.data(), &mean, 1, block_.dim, &product);
     const ProductTerms& terms = memory_.products.terms;
     ProductScan scan = memory_.products.scan;
     scan.shift = terms.shift(product);
@@ -179,9 +177,9 @@ class IvfSearch {
     });
   }
 
-  void scan_bytes(float product, std::size_t begin, std::span<const std::uint32_t> rows) {
+  void scan_bytes(std::uint32_t list, std::size_t begin, std::span<const std::uint32_t> rows) {
     float* estimates = memory_.distances_for(rows.size());
-    ivf_.products_->score(memory_.products, product, begin, rows.size(), estimates);
+    ivf_.products_->score(memory_.products, list, begin, rows.size(), estimates);
     const float error = memory_.products.terms.error;
     if (allowed_) {
       for (const std::uint32_t i : memory_.entries) shortlist_.consider({estimates[i], error, rows[i]});

@@ -55,9 +55,16 @@ class Probing {
       probed_.assign(ivf.n_lists_, 0);
       if (take(order_)) return;
     }
-    order_all(ivf, scored);
+    scored = distances_of(ivf, scored);
     // The order is found piece by piece: few searches go beyond the first.
-    for (std::size_t sorted = 0, piece = wanted; sorted < order_.size(); piece = sorted) {
+    std::size_t sorted = 0;
+    if (probed_.empty() && order_nearest(ivf, wanted, scored)) {
+      if (take(order_)) return;
+      sorted = order_.size();
+    }
+    order_all(ivf, scored);
+    if (sorted) std::nth_element(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(sorted), order_.end());
+    for (std::size_t piece = std::max(wanted, sorted); sorted < order_.size(); piece = sorted) {
       const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(sorted);
       const auto end = begin + static_cast<std::ptrdiff_t>(std::min(piece, order_.size() - sorted));
       if (end != order_.end()) std::nth_element(begin, end, order_.end());
@@ -71,12 +78,18 @@ class Probing {
   static std::uint64_t key_of(float distance, std::uint64_t list) {
     return static_cast<std::uint64_t>(std::bit_cast<std::uint32_t>(distance)) << 32 | list;  // distances are not negative
   }
+  /// The query's distances from all centroids: those given, or scored now.
+  std::span<const float> distances_of(const Ivf& ivf, std::span<const float> scored);
   void order_all(const Ivf& ivf, std::span<const float> scored);
+  /// The `wanted` nearest in order, or false where that has to be found out by ordering all.
+  bool order_nearest(const Ivf& ivf, std::size_t wanted, std::span<const float> scored);
   void walk(const Ivf& ivf, std::size_t wanted, const Cancel& cancel);
 
   std::vector<float> query_, distances_;
   std::vector<std::int32_t> dots_;
   std::vector<std::uint64_t> order_;
+  std::vector<float> sample_;
+  std::vector<std::uint32_t> near_;
   std::vector<std::uint8_t> probed_;  // of every list, while there are several ways to it
   Points points_;
 };

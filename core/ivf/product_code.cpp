@@ -17,8 +17,8 @@ namespace vicino {
 
 namespace {
 
+constexpr std::size_t kCodewords = 16;            // of a subvector of 4 bits
 constexpr std::size_t kPrefetchedMax = 16 * 1024;  // of a list; what comes later is met by the processor's own prefetching
-constexpr std::size_t kCodewords = 16;              // of a subvector of 4 bits
 
 [[noreturn]] void fail(const std::string& message) { throw CorruptionError("product codes: " + message + "; rebuild the index of this segment"); }
 
@@ -125,11 +125,11 @@ void ProductCodes::prepare_turned(float base, float gain, ProductQuery& query) c
   const std::size_t n = shape_.codewords(), width = shape_.width();
   const float length = std::sqrt(kernels().sum_vectors(query.vector.data(), query.vector.data(), query.vector.size() / 16 * 16).square);
   query.products.resize(shape_.subvectors * n);
-  for (std::size_t s = 0; s < shape_.subvectors; ++s)
-    kernels().codeword_products(query.turned.data() + s * width, codebook_.data() + s * width * n, width, n, query.products.data() + s * n);
   ProductTerms& terms = query.terms;
   terms = {base, squares_.empty() ? -gain : -2 * gain, gain, 0, 0};
   terms.error = std::fabs(terms.slope) * noise_ * length;
+  for (std::size_t s = 0; s < shape_.subvectors; ++s)
+    kernels().codeword_products(query.turned.data() + s * width, codebook_.data() + s * width * n, width, n, query.products.data() + s * n);
   if (!has_blocks()) return;
   make_byte_table(shape_, query);
   // Sums of bytes are steps of the table.
@@ -138,9 +138,19 @@ void ProductCodes::prepare_turned(float base, float gain, ProductQuery& query) c
   query.scan = {query.table.data(), 0, slope * query.step, gain, 0};
 }
 
-void ProductCodes::score(const ProductQuery& query, float product, std::size_t first, std::size_t count, float* out) const {
+void ProductCodes::score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const {
+  const auto* mean = reinterpret_cast<const std::uint8_t*>(mean_of(list).data());
+  float product;
+  kernels().dot[0](query.vector.data(), &mean, 1, row_dim_, &product);
+  const float shift = query.terms.shift(product);
+  if (has_blocks()) {
+    ProductScan every = query.scan;
+    every.shift = shift;
+    every.limit = __builtin_inff();
+    return scan({&every, 1}, first, count, nullptr, [&](std::size_t, std::size_t entry, float estimate) { out[entry - first] = estimate; });
+  }
   score_bytes(query, first, count, out);
-  const float shift = query.terms.shift(product), factor = query.terms.slope * stretch_;
+  const float factor = query.terms.slope * stretch_;
   if (squares_.empty()) {
     for (std::size_t i = 0; i < count; ++i) out[i] = shift + factor * out[i];
   } else {

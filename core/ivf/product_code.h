@@ -101,8 +101,8 @@ class ProductCodes {
 
   bool has_blocks() const { return shape_.bits == 4; }
   std::span<const float> mean_of(std::uint32_t list) const { return means_.subspan(std::size_t{list} * row_dim_, row_dim_); }
-  /// Codes of 8 bits: out[i] = estimate of entry first + i; `product` is that of the query and the mean of the list.
-  void score(const ProductQuery& query, float product, std::size_t first, std::size_t count, float* out) const;
+  /// out[i] = estimate of entry first + i, which is in this list.
+  void score(const ProductQuery& query, std::uint32_t list, std::size_t first, std::size_t count, float* out) const;
   /// Codes of 4 bits: calls take(query, entry, estimate) for the entries from first on that are within the limit of a query when their block is
   /// met; it may lower that limit. At most kScannedTogether queries. `wanted`, if given, has the bits of the entries of each block that count.
   template <class Take>

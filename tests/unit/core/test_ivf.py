@@ -447,6 +447,23 @@ def test_a_batch_finds_what_its_queries_find_alone(kind: str, copies: int, optio
         assert total == sum(found[2][name] for found in alone)
 
 
+@pytest.mark.parametrize("kind", ["pq", "opq"])
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+@pytest.mark.parametrize("rescore", [0, 25, EVERYTHING])
+@pytest.mark.parametrize("every", [1, 40])
+def test_a_batch_of_product_codes_finds_what_its_queries_find_alone(kind: str, metric: str, rescore: int, every: int) -> None:
+    # More queries than are scanned for together, and blocks of 32 rows that belong to several lists.
+    vectors, queries = gaussians(2500, 128), gaussians(701, 128, seed=3)
+    index = opened(vectors, metric, kind, nlist=90)
+    allowed = None if every == 1 else np.arange(2500) % every == 0
+    rows, distances, counts = index.search(queries, 10, 5, rescore, allowed=allowed)
+    alone = [index.search(query[None], 10, 5, rescore, allowed=allowed) for query in queries]
+    assert np.array_equal(rows, np.concatenate([found[0] for found in alone]))
+    assert np.array_equal(distances, np.concatenate([found[1] for found in alone]))
+    for name, total in counts.items():
+        assert total == sum(found[2][name] for found in alone)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_index_is_written_in_pieces_that_make_the_whole(kind: str) -> None:
     vectors = gaussians(40_000, 32)  # more than one piece of codes
