@@ -1,9 +1,11 @@
 #include "ivf/coded_shortlist.h"
 
 #include <algorithm>
+#include <bit>
 #include <cfloat>
 
 #include "index/rescoring.h"
+#include "kernels/dispatch.h"
 #include "util/read_ahead.h"
 
 namespace vicino {
@@ -14,6 +16,14 @@ constexpr std::size_t kRescoredAtOnce = 16;
 constexpr std::size_t kAskedAhead = 256;  // candidates whose rows are asked for before the first is read
 
 constexpr auto is_nearer = [](const CodedCandidate& a, const CodedCandidate& b) { return a.estimate != b.estimate ? a.estimate < b.estimate : a.row < b.row; };
+
+constexpr std::size_t kSortedAsKeysMax = 256;  // candidates; beyond, the sort for many keys is the better one
+
+/// Unsigned numbers that are ordered as the floats are; both zeros give the same.
+std::uint32_t ordered_bits(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
 
 }  // namespace
 
@@ -36,16 +46,37 @@ void CodedShortlist::consider(CodedCandidate candidate) {
 
 /// Leaves those that have a chance, each once, nearest first.
 void CodedShortlist::choose() {
-  auto& candidates = candidates_;
   const float limit = threshold();
-  std::erase_if(candidates, [&](const CodedCandidate& c) { return c.estimate - (effort_.rescore ? 0 : c.error) > limit; });
-  if (times_ > 1) {
-    std::ranges::sort(candidates, [](const CodedCandidate& a, const CodedCandidate& b) { return a.row != b.row ? a.row < b.row : is_nearer(a, b); });
-    const auto twice = std::ranges::unique(candidates, {}, &CodedCandidate::row);
-    candidates.erase(twice.begin(), twice.end());
+  // Kept or not is a toss for the branch predictor, so all are written and the next one overwrites what does not stay.
+  std::size_t n = 0;
+  for (const CodedCandidate& candidate : candidates_) {
+    candidates_[n] = candidate;
+    n += !(candidate.estimate - (effort_.rescore ? 0 : candidate.error) > limit);
   }
-  std::ranges::sort(candidates, is_nearer);
-  if (effort_.rescore && candidates.size() > effort_.rescore) candidates.resize(effort_.rescore);
+  candidates_.resize(n);
+  if (times_ > 1) {
+    std::ranges::sort(candidates_, [](const CodedCandidate& a, const CodedCandidate& b) { return a.row != b.row ? a.row < b.row : is_nearer(a, b); });
+    const auto twice = std::ranges::unique(candidates_, {}, &CodedCandidate::row);
+    candidates_.erase(twice.begin(), twice.end());
+  }
+  if (candidates_.size() <= kSortedAsKeysMax) sort_as_keys();
+  else std::ranges::sort(candidates_, is_nearer);
+  if (effort_.rescore && candidates_.size() > effort_.rescore) candidates_.resize(effort_.rescore);
+}
+
+void CodedShortlist::sort_as_keys() {
+  const std::size_t n = candidates_.size();
+  std::uint64_t keys[kSortedAsKeysMax];
+  for (std::size_t i = 0; i < n; ++i) keys[i] = std::uint64_t{ordered_bits(candidates_[i].estimate)} << 32 | i;
+  kernels().sort_keys(keys, n);
+  CodedCandidate sorted[kSortedAsKeysMax];
+  bool has_equals = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    sorted[i] = candidates_[static_cast<std::uint32_t>(keys[i])];
+    has_equals |= i > 0 && keys[i] >> 32 == keys[i - 1] >> 32;
+  }
+  std::copy_n(sorted, n, candidates_.begin());
+  if (has_equals) std::ranges::sort(candidates_, is_nearer);
 }
 
 void CodedShortlist::rescore(const PreparedQuery& query, const RescoredBlock& rows, SearchStats& stats) {

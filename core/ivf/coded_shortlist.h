@@ -48,6 +48,7 @@ class CodedShortlist {
 
  private:
   void choose();
+  void sort_as_keys();
 
   IvfEffort effort_;
   std::size_t times_ = 1;
