@@ -26,8 +26,8 @@ nb::tuple exact_search(const Array& vectors, const Array& queries, std::size_t k
   check_k(k);
   const Vectors held(vectors, metric);
   check_queries(queries, held.block, metric);
-  auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-  auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+  const NumpyMatrix<std::int64_t> rows(queries.shape(0), k, -1);
+  const NumpyMatrix<float> distances(queries.shape(0), k, __builtin_inff());
   {
     const nb::gil_scoped_release release;
     const Cancel cancel(timeout_s);
@@ -37,7 +37,7 @@ nb::tuple exact_search(const Array& vectors, const Array& queries, std::size_t k
     scan_batch(prepared, held.block, 0, allowed ? bits.data() : nullptr, nearest, cancel);
     for (std::size_t q = 0; q < nearest.size(); ++q) write_hits(std::move(nearest[q]), metric, rows.data() + q * k, distances.data() + q * k);
   }
-  return nb::make_tuple(rows, distances);
+  return nb::make_tuple(rows.array(), distances.array());
 }
 
 nb::bytes build(const Array& vectors, const std::string& metric_name, unsigned threads, std::uint64_t seed, std::uint32_t links,

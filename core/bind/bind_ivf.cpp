@@ -106,8 +106,8 @@ class IvfIndex {
                    std::optional<double> timeout_s) const {
     check_k(k);
     check_queries(queries, held_.block, metric_);
-    auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-    auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+    const NumpyMatrix<std::int64_t> rows(queries.shape(0), k, -1);
+    const NumpyMatrix<float> distances(queries.shape(0), k, __builtin_inff());
     SearchStats stats;
     {
       const nb::gil_scoped_release release;
@@ -122,7 +122,7 @@ class IvfIndex {
     counts["rows_scored"] = stats.rows_scored;
     counts["rescored"] = stats.rescored;
     counts["lists"] = stats.hops;
-    return nb::make_tuple(rows, distances, counts);
+    return nb::make_tuple(rows.array(), distances.array(), counts);
   }
   void verify() const { ivf_.verify(); }
   const Ivf& ivf() const { return ivf_; }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bind/arrays.h"
+#include "bind/numpy_arrays.h"
 #include "util/cancel.h"
 #include "util/top_k.h"
 
@@ -63,8 +64,7 @@ inline void write_hits(TopK&& nearest, Metric metric, std::int64_t* rows, float*
 }
 
 struct RowsAndDistances {
-  nanobind::ndarray<nanobind::numpy, std::int64_t, nanobind::ndim<2>> rows;
-  nanobind::ndarray<nanobind::numpy, float, nanobind::ndim<2>> distances;
+  nanobind::object rows, distances;
 };
 
 /// Rows and public distances, (n, k), of query after query without Python's lock; `ask(query, bits of allowed rows or null, nearest, cancel)`.
@@ -73,8 +73,8 @@ RowsAndDistances search_each(const Vectors& held, Metric metric, const Array& qu
                              std::optional<double> timeout_s, Ask&& ask) {
   check_k(k);
   check_queries(queries, held.block, metric);
-  auto rows = new_matrix(queries.shape(0), k, std::int64_t{-1});
-  auto distances = new_matrix(queries.shape(0), k, __builtin_inff());
+  const NumpyMatrix<std::int64_t> rows(queries.shape(0), k, -1);
+  const NumpyMatrix<float> distances(queries.shape(0), k, __builtin_inff());
   {
     const nanobind::gil_scoped_release release;
     const Cancel cancel(timeout_s);
@@ -86,7 +86,7 @@ RowsAndDistances search_each(const Vectors& held, Metric metric, const Array& qu
       write_hits(std::move(nearest), metric, rows.data() + q * k, distances.data() + q * k);
     }
   }
-  return {rows, distances};
+  return {rows.array(), distances.array()};
 }
 
 }  // namespace vicino::bind
