@@ -228,23 +228,13 @@ class GraphSearch {
     scored_ = end;
     if (nodes.empty()) return;
     if (distances.size() < nodes.size()) distances.resize(nodes.size());
-    if (survivors.size() < nodes.size()) survivors.resize(nodes.size());
-    if (keys.size() < nodes.size()) keys.resize(nodes.size());
+    if (keys.size() < nodes.size() + kKeySlack) keys.resize(nodes.size() + kKeySlack);
     scorer.score_met(nodes, factors, distances.data());
     stats_.rows_scored += nodes.size();
-    const float bound = pool.bound_distance();
-    std::size_t n_survivors = 0;
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      survivors[n_survivors] = static_cast<std::uint32_t>(i);
-      n_survivors += distances[i] <= bound;
-    }
+    const auto near = std::span(keys).first(kernels().collect_keys(distances.data(), nodes.data(), nodes.size(), pool.bound_distance(), keys.data()));
     // All their links are asked for, though only a third of them will be expanded: the next node is often the newest.
-    for (std::size_t s = 0; s < n_survivors; ++s) {
-      const std::size_t i = survivors[s];
-      graph_.prefetch_links(nodes[i]);
-      keys[s] = walk_key(distances[i], nodes[i]);
-    }
-    pool.insert_all(std::span(keys).first(n_survivors));
+    for (const WalkKey key : near) graph_.prefetch_links(walk_node(key));
+    pool.insert_all(near);
     if (!allowed_) return;
     accept(nodes);
     guard_.see(nodes, hits_);

@@ -17,22 +17,10 @@
 
 #include "codes/ladder.h"
 #include "index/graph_layout.h"
+#include "kernels/dispatch.h"
+#include "kernels/sorting.h"
 
 namespace vicino {
-
-/// A distance and a node, ordered by both; the lowest bit is free for a flag.
-using WalkKey = std::uint64_t;
-
-inline WalkKey walk_key(float distance, std::uint32_t node) {
-  const auto bits = std::bit_cast<std::uint32_t>(distance + 0.0f);  // -0 becomes 0
-  const std::uint32_t ordered = bits ^ (static_cast<std::uint32_t>(static_cast<std::int32_t>(bits) >> 31) | 0x80000000u);
-  return static_cast<WalkKey>(ordered) << 32 | static_cast<WalkKey>(node) << 1;
-}
-inline float walk_distance(WalkKey key) {
-  const auto ordered = static_cast<std::uint32_t>(key >> 32);
-  return std::bit_cast<float>(ordered & 0x80000000u ? ordered ^ 0x80000000u : ~ordered);
-}
-inline std::uint32_t walk_node(WalkKey key) { return static_cast<std::uint32_t>(key) >> 1; }
 
 /// The nearest keys offered, ascending, at most `capacity`.
 class WalkPool {
@@ -59,30 +47,20 @@ class WalkPool {
   void insert(WalkKey key) {
     if (key >= bound()) return;
     WalkKey* const first = keys_.data();
-    WalkKey* const place = first + rank_of(key);
+    WalkKey* const place = first + rank_of_key(key, first, size_);
     std::memmove(place + 1, place, static_cast<std::size_t>(first + size_ - place) * sizeof(WalkKey));
     *place = key;
     size_ = std::min(size_ + 1, capacity_);
     next_ = std::min(next_, static_cast<std::size_t>(place - first));
   }
 
-  /// The same of a few keys at once; sorts them. Their ranks are found side by side and what lies behind them moves only once.
+  /// The same of some keys at once; sorts them.
   void insert_all(std::span<WalkKey> keys) {
     if (keys.empty()) return;
-    sort_few(keys);
-    ranks_.resize(std::max(ranks_.size(), keys.size()));
-    for (std::size_t i = 0; i < keys.size(); ++i) ranks_[i] = rank_of(keys[i]);
-    if (keys_.size() < size_ + keys.size()) keys_.resize(size_ + keys.size());
-    WalkKey* const first = keys_.data();
-    std::size_t end = size_;  // of what has not moved yet
-    for (std::size_t i = keys.size(); i-- > 0;) {
-      const std::size_t rank = ranks_[i];
-      move_up(first + rank, end - rank, i + 1);
-      first[rank + i] = keys[i];
-      end = rank;
-    }
+    if (keys_.size() < size_ + keys.size() + kKeySlack) keys_.resize(size_ + keys.size() + kKeySlack);
+    const std::size_t first = kernels().merge_keys(keys_.data(), size_, keys.data(), keys.size());
     size_ = std::min(size_ + keys.size(), capacity_);
-    next_ = std::min(next_, ranks_[0]);
+    next_ = std::min(next_, first);
   }
 
   /// The nearest key that was not taken yet, 0 when there is none.
@@ -94,43 +72,7 @@ class WalkPool {
   WalkKey take_next() { return next() ? keys_[next_++] |= 1 : 0; }
 
  private:
-  /// How many keys are smaller: halving without branches, since nobody could predict them. A mask, as compilers make a branch of a choice.
-  std::size_t rank_of(WalkKey key) const {
-    const WalkKey* at = keys_.data();
-    for (std::size_t n = size_; n > 0;) {
-      const std::size_t half = (n + 1) / 2;
-      at += half & (std::size_t{0} - static_cast<std::size_t>(at[half - 1] < key));
-      n -= half;
-    }
-    return static_cast<std::size_t>(at - keys_.data());
-  }
-
-  /// Few keys a few places on: a call of memmove would take longer than its work.
-  static void move_up(WalkKey* keys, std::size_t count, std::size_t by) {
-    constexpr std::size_t at_once = 8;
-    for (; count >= at_once; count -= at_once) {
-      WalkKey moved[at_once];
-      std::memcpy(moved, keys + count - at_once, sizeof moved);
-      std::memcpy(keys + count - at_once + by, moved, sizeof moved);
-    }
-    while (count-- > 0) keys[count + by] = keys[count];
-  }
-
-  static void sort_few(std::span<WalkKey> keys) {
-    if (keys.size() > kGraphLinksMax) {
-      std::ranges::sort(keys);
-      return;
-    }
-    for (std::size_t i = 1; i < keys.size(); ++i) {
-      const WalkKey key = keys[i];
-      std::size_t at = i;
-      for (; at > 0 && keys[at - 1] > key; --at) keys[at] = keys[at - 1];
-      keys[at] = key;
-    }
-  }
-
   std::vector<WalkKey> keys_;
-  std::vector<std::size_t> ranks_;
   std::size_t capacity_ = 0, size_ = 0, next_ = 0;  // all before next_ were taken
 };
 

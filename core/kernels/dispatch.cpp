@@ -83,6 +83,8 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("count_at_most"), table.count_at_most, source.count_at_most);
   visit(std::string("collect_at_most"), table.collect_at_most, source.collect_at_most);
   visit(std::string("sort_keys"), table.sort_keys, source.sort_keys);
+  visit(std::string("collect_keys"), table.collect_keys, source.collect_keys);
+  visit(std::string("merge_keys"), table.merge_keys, source.merge_keys);
   visit(std::string("maxsim_codes"), table.maxsim_codes, source.maxsim_codes);
   visit(std::string("maxsim_floats"), table.maxsim_floats, source.maxsim_floats);
   visit(std::string("widen_halves"), table.widen_halves, source.widen_halves);

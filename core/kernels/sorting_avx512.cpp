@@ -85,8 +85,73 @@ void sort_keys_avx512(std::uint64_t* keys, std::size_t count) {
   else sort_in_registers<2>(keys, count);
 }
 
+std::size_t collect_keys_avx512(const float* distances, const std::uint32_t* nodes, std::size_t count, float bound, std::uint64_t* keys) {
+  const __m512 limit = _mm512_set1_ps(bound);
+  __m512i places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < count; i += 16) {
+    const __mmask16 valid = count - i >= 16 ? 0xffff : static_cast<__mmask16>((1u << (count - i)) - 1);
+    const __m512 values = _mm512_maskz_loadu_ps(valid, distances + i);
+    const __mmask16 kept = _mm512_mask_cmp_ps_mask(valid, values, limit, _CMP_LE_OQ);
+    const __m512i bits = _mm512_castps_si512(_mm512_add_ps(values, _mm512_setzero_ps()));  // -0 becomes 0
+    const __m512i ordered = _mm512_xor_si512(bits, _mm512_or_si512(_mm512_srai_epi32(bits, 31), _mm512_set1_epi32(static_cast<int>(0x80000000u))));
+    const __m512i numbers = nodes ? _mm512_maskz_loadu_epi32(valid, nodes + i) : places;
+    const __m512i high = _mm512_maskz_compress_epi32(kept, ordered), low = _mm512_maskz_compress_epi32(kept, _mm512_slli_epi32(numbers, 1));
+    const auto joined = [](__m256i above, __m256i below) {
+      return _mm512_or_si512(_mm512_slli_epi64(_mm512_cvtepu32_epi64(above), 32), _mm512_cvtepu32_epi64(below));
+    };
+    _mm512_storeu_si512(keys + total, joined(_mm512_castsi512_si256(high), _mm512_castsi512_si256(low)));
+    _mm512_storeu_si512(keys + total + 8, joined(_mm512_extracti64x4_epi64(high, 1), _mm512_extracti64x4_epi64(low, 1)));
+    total += static_cast<std::size_t>(__builtin_popcount(kept));
+    places = _mm512_add_epi32(places, _mm512_set1_epi32(16));
+  }
+  return total;
+}
+
+/// How many keys of a pool are smaller.
+std::size_t rank_of(std::uint64_t key, const std::uint64_t* pool, std::size_t size) {
+  const __m512i wanted = _mm512_set1_epi64(static_cast<long long>(key));
+  int rank = 0;
+  std::size_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) rank += __builtin_popcount(_mm512_cmplt_epu64_mask(_mm512_loadu_si512(pool + i), wanted));
+  const auto rest = static_cast<__mmask8>((1u << (size - i)) - 1);
+  rank += __builtin_popcount(_mm512_mask_cmplt_epu64_mask(rest, _mm512_maskz_loadu_epi64(rest, pool + i), wanted));
+  return static_cast<std::size_t>(rank);
+}
+
+/// Every place of the merged keys is known to be of an old key or of a new one before any of them moves. Then eight places at a time are filled, from
+/// the last ones: the old keys that go there lie in a row, and so do the new ones, so each is one load whose lanes are spread out.
+std::size_t merge_keys_avx512(std::uint64_t* pool, std::size_t size, std::uint64_t* keys, std::size_t count) {
+  constexpr std::size_t many = 32, places_max = 128;
+  if (count > many || size + count > places_max) return merge_keys_scalar(pool, size, keys, count);
+  if (count > 16) sort_in_registers<4>(keys, count);
+  else if (count > 8) sort_in_registers<2>(keys, count);
+  else if (count > 1) sort_in_registers<1>(keys, count);
+  std::uint64_t is_new[places_max / 64] = {};
+  const std::size_t first = rank_of(keys[0], pool, size);
+  is_new[first / 64] |= std::uint64_t{1} << first % 64;
+  for (std::size_t i = 1; i < count; ++i) {
+    const std::size_t place = rank_of(keys[i], pool, size) + i;
+    is_new[place / 64] |= std::uint64_t{1} << place % 64;
+  }
+  std::size_t n_new = count;  // that go before the places filled so far
+  for (std::size_t part = (size + count + kLanes - 1) / kLanes; part-- > first / kLanes;) {
+    const auto taken = static_cast<__mmask8>(is_new[part / 8] >> part % 8 * 8);
+    const auto n_taken = static_cast<unsigned>(__builtin_popcount(taken));
+    n_new -= n_taken;
+    const __m512i old = _mm512_maskz_expand_epi64(static_cast<__mmask8>(~taken), _mm512_loadu_si512(pool + part * kLanes - n_new));
+    const __m512i brought = _mm512_maskz_loadu_epi64(static_cast<__mmask8>((1u << n_taken) - 1), keys + n_new);
+    _mm512_storeu_si512(pool + part * kLanes, _mm512_mask_expand_epi64(old, taken, brought));
+  }
+  return first;
+}
+
 }  // namespace
 
-void add_sorting_avx512(Kernels& table) { table.sort_keys = sort_keys_avx512; }
+void add_sorting_avx512(Kernels& table) {
+  table.sort_keys = sort_keys_avx512;
+  table.collect_keys = collect_keys_avx512;
+  table.merge_keys = merge_keys_avx512;
+}
 
 }  // namespace vicino

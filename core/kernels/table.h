@@ -54,6 +54,14 @@ using MaxSimFloats = void (*)(const float* tokens, std::size_t n_tokens, std::si
                               std::size_t n_groups, float* best, std::uint32_t* best_token);
 /// Sorts keys, smallest first. A few dozen at a time, millions of times in a build.
 using SortKeys = void (*)(std::uint64_t* keys, std::size_t count);
+/// The keys of a walk order nodes by their distances: the bits of the distance, made to sort as integers, above the number of the node, above
+/// one bit for the walk's own use. Keys are made of the distances at most `bound`, in their order; node i is nodes[i], or i where that is
+/// null. Returns how many there are. `keys` has room for count + kKeySlack: wide kernels store whole vectors.
+constexpr std::size_t kKeySlack = 16;
+using CollectKeys = std::size_t (*)(const float* distances, const std::uint32_t* nodes, std::size_t count, float bound, std::uint64_t* keys);
+/// Puts new keys, at least one and in any order, among the `size` ascending ones of a pool, and returns the place of the first of them.
+/// `pool` has room for size + count + kKeySlack; the new keys are sorted on the way.
+using MergeKeys = std::size_t (*)(std::uint64_t* pool, std::size_t size, std::uint64_t* keys, std::size_t count);
 /// IEEE 754 binary16 to float.
 using WidenHalves = void (*)(const std::uint8_t* halves, std::size_t count, float* out);
 
@@ -193,6 +201,8 @@ struct Kernels {
   CountAtMost count_at_most = nullptr;
   CollectAtMost collect_at_most = nullptr;
   SortKeys sort_keys = nullptr;
+  CollectKeys collect_keys = nullptr;
+  MergeKeys merge_keys = nullptr;
   MaxSimCodes maxsim_codes = nullptr;
   MaxSimFloats maxsim_floats = nullptr;
   WidenHalves widen_halves = nullptr;

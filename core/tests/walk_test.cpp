@@ -71,6 +71,49 @@ TEST(links_end_at_the_first_number_that_is_no_node) {
   }
 }
 
+TEST(every_kernel_set_makes_the_same_keys_of_what_is_near_enough) {
+  Random random(5);
+  for (const std::string& set : supported_kernel_sets())
+    for (const std::size_t count : {0, 1, 7, 15, 16, 17, 33, 64, 65})
+      for (const float bound : {-3.0f, 0.0f, 4.0f, __builtin_inff()}) {
+        std::vector<float> distances(count);
+        std::vector<std::uint32_t> nodes(count);
+        for (float& distance : distances) distance = static_cast<float>(random.below(20)) - 10;
+        for (std::uint32_t& node : nodes) node = random.below(kGraphNodesMax);
+        if (count > 3) {
+          distances[1] = -0.0f;
+          distances[2] = __builtin_nanf("");
+          distances[3] = __builtin_inff();
+        }
+        for (const bool are_named : {true, false}) {
+          std::vector<WalkKey> expected, keys(count + kKeySlack);
+          for (std::size_t i = 0; i < count; ++i)
+            if (distances[i] <= bound) expected.push_back(walk_key(distances[i], are_named ? nodes[i] : static_cast<std::uint32_t>(i)));
+          keys.resize(kernels_of(set).collect_keys(distances.data(), are_named ? nodes.data() : nullptr, count, bound, keys.data()));
+          CHECK(keys == expected);
+        }
+      }
+}
+
+TEST(every_kernel_set_merges_keys_into_a_pool_of_any_size) {
+  Random random(6);
+  for (const std::string& set : supported_kernel_sets())
+    for (const std::size_t size : {0, 1, 7, 8, 9, 30, 63, 64, 96, 120, 127, 128, 129, 500})
+      for (const std::size_t count : {1, 2, 7, 8, 9, 16, 17, 32, 33, 65, 200}) {
+        std::vector<WalkKey> pool = random_keys(size, 300, random), keys = random_keys(count, 300, random);
+        std::ranges::sort(pool);
+        std::vector<WalkKey> expected = pool;
+        expected.insert(expected.end(), keys.begin(), keys.end());
+        std::ranges::sort(expected);
+        const WalkKey smallest = std::ranges::min(keys);
+        const auto place = static_cast<std::size_t>(std::ranges::lower_bound(pool, smallest) - pool.begin());
+        pool.resize(size + count + kKeySlack);
+        CHECK_EQUAL(kernels_of(set).merge_keys(pool.data(), size, keys.data(), count), place);
+        pool.resize(size + count);
+        CHECK(pool == expected);
+      }
+}
+
 TEST(a_pool_keeps_the_nearest_of_what_came_together) {
   Random random(4);
   for (std::size_t round = 0; round < 200; ++round) {
