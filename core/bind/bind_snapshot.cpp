@@ -291,6 +291,8 @@ void bind_snapshot(nb::module_& m) {
   nb::class_<Matches>(m, "Matches", "Live rows of a snapshot that meet a condition.")
       .def_ro("count", &Matches::count)
       .def_ro("counts", &Matches::counts)
+      .def("keep", [](Matches& matches) { matches.forms->keep(); },
+           "They are kept for searches to come: what these read of an index may be copied side by side, which counts as its memory.")
       .def_prop_ro("rows_scanned", [](const Matches& matches) { return matches.stats.rows_scanned; })
       .def_prop_ro("is_indexed", [](const Matches& matches) { return matches.stats.paths_scanned.empty(); },
                    "Whether no field had to be read from documents.")

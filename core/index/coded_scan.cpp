@@ -26,20 +26,19 @@ CodedScan::CodedScan(const Graph& graph, const PreparedQuery& query, const Vecto
     : graph_(graph), allowed_(allowed), k_(nearest.k()), stats_(stats), cancel_(cancel), rescoring_(rescoring), memory_(WalkMemory::of_thread()),
       scorer_(graph, query, memory_), hits_(graph, query, block, allowed, first_row, nearest, stats, cancel, rescoring) {}
 
-void CodedScan::run(std::size_t candidates, std::span<const std::uint32_t> nodes) {
+void CodedScan::run(std::size_t candidates, std::span<const std::uint32_t> nodes, const PackedCodes* packed) {
   if (nodes.empty()) nodes = allowed_nodes();
   kept_ = std::max<std::size_t>(1, std::min(candidates, std::max(kKept * k_ + kSlack, rescoring_.kept(k_))));
   auto& keys = memory_.keys;
   if (const std::size_t room = kRoom * kept_ + kBatch; keys.size() < room) keys.resize(room);
   if (memory_.distances.size() < kBatch) memory_.distances.resize(kBatch);
-  for (const std::uint32_t node : nodes.first(std::min(kAhead, nodes.size()))) scorer_.prefetch(node);
+  if (!packed)
+    for (const std::uint32_t node : nodes.first(std::min(kAhead, nodes.size()))) scorer_.prefetch(node);
   for (std::size_t start = 0; start < nodes.size(); start += kBatch) {
     if (start % kPerCheck == 0) cancel_.check();
     const std::size_t count = std::min(kBatch, nodes.size() - start);
-    for (std::size_t at = start; at < start + count; at += kGroup) {
-      for (std::size_t next = at + kAhead; next < std::min(at + kAhead + kGroup, nodes.size()); ++next) scorer_.prefetch(nodes[next]);
-      scorer_.score(nodes.subspan(at, std::min(kGroup, start + count - at)), memory_.distances.data() + (at - start));
-    }
+    if (packed) scorer_.score_packed(*packed, start, count, memory_.distances.data());
+    else score(nodes, start, count);
     collect(nodes.subspan(start, count));
   }
   stats_.rows_scored += nodes.size();
@@ -48,6 +47,14 @@ void CodedScan::run(std::size_t candidates, std::span<const std::uint32_t> nodes
   std::ranges::sort(nearest);
   hits_.rescore(nearest, scorer_);
   hits_.offer_near_copies(nearest);
+}
+
+/// Scores `count` nodes from `start` on, whose codes are all over the graph's.
+void CodedScan::score(std::span<const std::uint32_t> nodes, std::size_t start, std::size_t count) {
+  for (std::size_t at = start; at < start + count; at += kGroup) {
+    for (std::size_t next = at + kAhead; next < std::min(at + kAhead + kGroup, nodes.size()); ++next) scorer_.prefetch(nodes[next]);
+    scorer_.score(nodes.subspan(at, std::min(kGroup, start + count - at)), memory_.distances.data() + (at - start));
+  }
 }
 
 /// Writes down those of a batch, whose distances lie in the memory, that may be among the nearest.
@@ -88,10 +95,10 @@ std::span<const std::uint32_t> CodedScan::allowed_nodes() {
 
 void Graph::scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
                  SearchStats& stats, const Cancel& cancel, std::uint64_t first_row, const Rescoring& rescoring,
-                 std::span<const std::uint32_t> nodes) const {
+                 std::span<const std::uint32_t> nodes, const PackedCodes* packed) const {
   check_block(block);
   if (!n_nodes_ || !codes_) throw InvalidArgument("a graph without codes is not scanned");
-  CodedScan(*this, query, block, allowed, first_row, nearest, stats, cancel, rescoring).run(candidates, nodes);
+  CodedScan(*this, query, block, allowed, first_row, nearest, stats, cancel, rescoring).run(candidates, nodes, packed);
 }
 
 }  // namespace vicino

@@ -17,10 +17,11 @@ class CodedScan {
   CodedScan(const Graph& graph, const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::uint64_t first_row,
             TopK& nearest, SearchStats& stats, const Cancel& cancel, const Rescoring& rescoring);
 
-  void run(std::size_t candidates, std::span<const std::uint32_t> nodes);
+  void run(std::size_t candidates, std::span<const std::uint32_t> nodes, const PackedCodes* packed);
 
  private:
   std::span<const std::uint32_t> allowed_nodes();
+  void score(std::span<const std::uint32_t> nodes, std::size_t start, std::size_t count);
   void collect(std::span<const std::uint32_t> nodes);
   void keep_nearest();
 

@@ -81,6 +81,7 @@ struct WalkLimits {
 enum class WalkEnd : std::uint8_t { finished, opposed, over_budget };
 
 class EntryGroups;
+class PackedCodes;
 class UpperLayers;
 
 class Graph {
@@ -95,6 +96,8 @@ class Graph {
   Graph in_memory() const;
   /// Memory of that copy, 0 for a graph that reads from its buffer alone.
   std::size_t memory_bytes() const { return memory_bytes_; }
+  /// What copies of its codes take beside.
+  std::size_t copied_bytes() const { return codes_ ? codes_->copied_bytes() : 0; }
 
   /// Offers `nearest` allowed rows near the query, as first_row + row; bit i of `allowed` is row i, null allows all. The walk goes
   /// through rows that are not allowed too. ef: beam width, at least k for k good hits; work grows about linearly with it.
@@ -105,10 +108,10 @@ class Graph {
                  const UpperLayers* layers = nullptr, const Rescoring& rescoring = {}) const;
 
   /// The same by scoring every allowed row, and rescoring the nearest; only over codes. `candidates`: how many rows are allowed. `nodes`:
-  /// those that stand for them, ascending, each once; empty: they are found from the rows, which takes longer.
+  /// those that stand for them, ascending, each once; empty: they are found from the rows, which takes longer. `packed`: the codes of `nodes`, or null.
   void scan(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t candidates, TopK& nearest,
             SearchStats& stats, const Cancel& cancel, std::uint64_t first_row = 0, const Rescoring& rescoring = {},
-            std::span<const std::uint32_t> nodes = {}) const;
+            std::span<const std::uint32_t> nodes = {}, const PackedCodes* packed = nullptr) const;
   bool has_codes() const { return codes_ != nullptr; }
 
   /// Reads and checks every byte: links and rows in range, every node reachable. Throws CorruptionError.
@@ -144,6 +147,7 @@ class Graph {
 
   /// Null for a graph without codes.
   const GraphCodes* codes() const { return codes_.get(); }
+  const std::shared_ptr<const GraphCodes>& shared_codes() const { return codes_; }
   /// The entries in groups, of a graph in memory that has codes; null where all entries are asked.
   const EntryGroups* entry_groups() const { return entry_groups_.get(); }
   VICINO_PREFETCHES void prefetch_links(std::uint32_t node) const {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint32_t kDimsMin = 64;
 constexpr std::size_t kSampleMax = 8192, kStrideMax = 65536;
+constexpr std::size_t kCopiesMax = std::size_t{32} << 20;  // that copies of codes take
 
 struct CodesHeader {
   std::uint64_t ladder, stride;
@@ -125,6 +126,15 @@ std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_
   codes->packing_ = {header.packed, {header.add_low, header.scale_low}, {header.add_step, header.scale_step}};
   codes->hot_bytes_ = high + factors;
   return codes;
+}
+
+bool GraphCodes::take_for_copies(std::size_t bytes) const {
+  const std::size_t most = std::min(hot_bytes_, kCopiesMax);
+  std::size_t taken = copied_bytes();
+  do {
+    if (bytes > most || taken > most - bytes) return false;
+  } while (!copied_bytes_.compare_exchange_weak(taken, taken + bytes, std::memory_order_relaxed));
+  return true;
 }
 
 }  // namespace vicino

@@ -12,6 +12,7 @@
 //   low, fine   the low nibbles and the factors of the 8-bit code, where the header's last flag says so; read by rescoring before the rows
 // Each part starts at a multiple of 64.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -43,12 +44,18 @@ class GraphCodes {
   std::size_t hot_bytes() const { return hot_bytes_; }
   /// Whether there is an 8-bit code as well.
   bool has_fine() const { return view_.low != nullptr; }
+  /// Memory for a copy of some codes (packed_codes.h); false where copies would take more than they may. Safe to call from many threads.
+  bool take_for_copies(std::size_t bytes) const;
+  void give_back_of_copies(std::size_t bytes) const { copied_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+  /// What copies take.
+  std::size_t copied_bytes() const { return copied_bytes_.load(std::memory_order_relaxed); }
 
  private:
   Ladder ladder_;
   CodeView view_;
   PackedFactors packing_;
   std::size_t hot_bytes_ = 0;
+  mutable std::atomic<std::size_t> copied_bytes_{0};
 };
 
 }  // namespace vicino

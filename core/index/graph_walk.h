@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "index/graph.h"
+#include "index/packed_codes.h"
 #include "index/walk.h"
 #include "util/prefetch.h"
 
@@ -63,6 +64,10 @@ class CodeScorer {
     prefetch_error(node);
   }
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
+  /// The same of nodes `first` and on of those that were packed.
+  void score_packed(const PackedCodes& packed, std::size_t first, std::size_t count, float* out) const {
+    codes_.ladder().score4_block(query_, packed.view(), static_cast<std::uint32_t>(first), count, out);
+  }
   /// The same with the factors that came with links to the nodes.
   void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* factors, float* out) const {
     if (!codes_.packing().bytes) return score(nodes, out);

@@ -25,14 +25,17 @@ class HeldGraph {
     std::call_once(once_, [this] {
       try {
         copy_ = std::make_unique<const Graph>(mapped_.in_memory());
-        memory_bytes_.store(copy_->memory_bytes(), std::memory_order_relaxed);
+        memory_bytes_.store(copy_->memory_bytes(), std::memory_order_release);  // who sees it sees the copy
       } catch (const std::bad_alloc&) {  // then the file serves as well, more slowly
         copy_ = nullptr;
       }
     });
     return copy_ ? *copy_ : mapped_;
   }
-  std::size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
+  std::size_t memory_bytes() const {
+    const std::size_t held = memory_bytes_.load(std::memory_order_acquire);
+    return held + mapped_.copied_bytes() + (held ? copy_->copied_bytes() : 0);
+  }
 
  private:
   static constexpr std::size_t kWorthwhile = std::size_t{4} << 20;

@@ -1,10 +1,14 @@
 #include "shard/matched_rows.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace vicino {
 
 namespace {
+
+// A copy takes as long as the scans by it save in seven.
+constexpr std::uint32_t kScansToPack = 8;
 
 std::vector<std::uint32_t> listed(const Bitmap& bits) {
   std::vector<std::uint32_t> list;
@@ -37,6 +41,17 @@ const std::uint64_t* MatchedRows::node_bits(const Bitmap& allowed, const Graph& 
   if (!was_asked_.exchange(true, std::memory_order_relaxed)) return nullptr;
   std::call_once(bits_once_, [&] { bits_ = node_bits_of(allowed, graph); });
   return bits_.words();
+}
+
+const PackedCodes* MatchedRows::packed(const Graph& graph) {
+  if (const PackedCodes* packed = packed_.load(std::memory_order_acquire)) return packed;
+  // Where there was no room, there may be some later. One thread copies, and nobody waits for it.
+  if (const std::uint32_t scans = scans_.fetch_add(1, std::memory_order_relaxed) + 1; scans < kScansToPack || !std::has_single_bit(scans)) return nullptr;
+  const std::unique_lock lock(packing_, std::try_to_lock);
+  if (!lock || owned_) return nullptr;
+  owned_ = PackedCodes::make(graph.shared_codes(), nodes_);
+  packed_.store(owned_.get(), std::memory_order_release);
+  return owned_.get();
 }
 
 std::shared_ptr<MatchedRows> MatchForms::of(const std::shared_ptr<const Rows>& rows, std::uint32_t slot) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "index/graph.h"
+#include "index/packed_codes.h"
 #include "util/bitmap.h"
 
 namespace vicino {
@@ -27,12 +28,18 @@ class MatchedRows {
   std::span<const std::uint32_t> nodes(const Bitmap& allowed, const Graph& graph);
   /// The same as bits; null the first time it is asked for, as a single walk costs less than the translation.
   const std::uint64_t* node_bits(const Bitmap& allowed, const Graph& graph);
+  /// The codes of `nodes` side by side, once so many scans asked for them that the copy pays; null before, and where there is none.
+  const PackedCodes* packed(const Graph& graph);
 
  private:
   std::once_flag rows_once_, nodes_once_, bits_once_;
   std::atomic<bool> was_asked_{false};
   std::vector<std::uint32_t> rows_, nodes_;
   Bitmap bits_;
+  std::atomic<std::uint32_t> scans_{0};
+  std::mutex packing_;
+  std::shared_ptr<const PackedCodes> owned_;
+  std::atomic<const PackedCodes*> packed_{nullptr};  // owned_, once it is made
 };
 
 /// Of all entries, made as they are asked for.
@@ -40,6 +47,9 @@ class MatchForms {
  public:
   /// rows: those of the entry. An answer is not kept longer than they are.
   std::shared_ptr<MatchedRows> of(const std::shared_ptr<const Rows>& rows, std::uint32_t slot);
+  /// They are kept for searches to come, and no memory limit forbids to make these faster: codes may be packed.
+  void keep() { are_kept_.store(true, std::memory_order_relaxed); }
+  bool are_kept() const { return are_kept_.load(std::memory_order_relaxed); }
 
  private:
   struct Form {
@@ -49,6 +59,7 @@ class MatchForms {
   };
   std::mutex mutex_;
   std::vector<Form> forms_;
+  std::atomic<bool> are_kept_{false};
 };
 
 }  // namespace vicino

@@ -307,7 +307,9 @@ class EntrySearch {
     SearchStats stats;
     const auto nodes = matched_ ? matched_->nodes(*task_.allowed, *graph_) : std::span<const std::uint32_t>{};
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
-    graph_->scan(queries_[i], task_.chunks[0].block, allowed(), task_.candidates, best_[i], stats, cancel_, first, rescoring_, nodes);
+    // A graph that is walked from disk is to take no memory.
+    const PackedCodes* packed = matched_ && !index_->pages() && task_.forms->are_kept() ? matched_->packed(*graph_) : nullptr;
+    graph_->scan(queries_[i], task_.chunks[0].block, allowed(), task_.candidates, best_[i], stats, cancel_, first, rescoring_, nodes, packed);
     count_scan(stats, stats_);
   }
 

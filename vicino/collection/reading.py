@@ -62,6 +62,7 @@ class KeptMatches:
         if len(self._young) >= MATCHES_KEPT // 2 or self._young_bytes + size > MATCHES_BYTES // 2:
             self._old, self._young, self._young_bytes, self._same = self._young, {}, 0, {}
         self._young[condition] = matches
+        matches.keep()
         self._young_bytes += size
 
 
