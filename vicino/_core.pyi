@@ -598,6 +598,11 @@ class Matches:
     @property
     def counts(self) -> list[int]: ...
 
+    def keep(self) -> None:
+        """
+        They are kept for searches to come: what these read of an index may be copied side by side, which counts as its memory.
+        """
+
     @property
     def rows_scanned(self) -> int: ...
 

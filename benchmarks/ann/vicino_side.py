@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from benchmarks.ann.synthetic import Rows
 from benchmarks.report import checksum
 from vicino import _core
 
+PARTS_PER_THREAD = 8
+
 
 class _Own(Peer):
     has_batch = has_filter = True
     _rows: Rows
     _masks: dict[Condition, Any]
+    _pool: ThreadPoolExecutor | None = None
 
     def version(self) -> str:
         return vicino.__version__
@@ -34,6 +38,18 @@ class _Own(Peer):
 
     def search(self, query: Rows, k: int) -> Any:
         return self.search_batch(query[None], k, 1)[0]
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _share(self, queries: Rows, threads: int, search: Callable[[Rows], Rows]) -> Rows:
+        """A batch in parts that threads take in turn, as a collection shares one; a bare index has one thread a call."""
+        if threads == 1:
+            return search(queries)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(threads)
+        return np.concatenate(list(self._pool.map(search, np.array_split(queries, PARTS_PER_THREAD * threads))))
 
     def prepare(self, fields: Fields, conditions: Sequence[Condition]) -> None:
         self._masks = {condition: fields.mask(condition) for condition in conditions}
@@ -70,12 +86,7 @@ class GraphIndex(_Own):
         return self._graph.search(queries, k, self._beam, allowed)
 
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
-        if threads == 1:
-            return self._search(queries, k)[0]
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(threads) as pool:
-            return np.concatenate(list(pool.map(lambda part: self._search(part, k)[0], np.array_split(queries, threads))))
+        return self._share(queries, threads, lambda part: self._search(part, k)[0])
 
     def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
         return self._search(query[None], k, self._masks[condition])[0][0]
@@ -127,13 +138,7 @@ class IvfIndex(_Own):
         self._lists = setting
 
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
-        if threads == 1:
-            return self._ids(self._index.search(queries, k, self._lists)[0])
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(threads) as pool:
-            parts = pool.map(lambda part: self._index.search(part, k, self._lists)[0], np.array_split(queries, threads))
-            return self._ids(np.concatenate(list(parts)))
+        return self._ids(self._share(queries, threads, lambda part: self._index.search(part, k, self._lists)[0]))
 
     def search_filtered(self, query: Rows, k: int, condition: Condition) -> Any:
         return self._ids(self._index.search(query[None], k, self._lists, allowed=self._masks[condition][self._order])[0][0])

@@ -1,13 +1,32 @@
 #include "bind/found.h"
 
 #include <algorithm>
+#include <span>
 
 #include "bind/ids.h"
+#include "util/prefetch.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace vicino::bind {
+
+namespace {
+
+// Of one id or document; what is longer comes by itself once its beginning is read.
+constexpr std::size_t kAskedMax = 256;
+
+/// Hits lie anywhere in their files. Asked for beforehand, all of them are on their way at once; between one Python object and the next the
+/// processor looks too short a way ahead for that.
+template <class Find>
+void ask_for_all(std::span<const Hit> hits, Find&& find) {
+  for (const Hit& hit : hits) {
+    const Bytes found = find(static_cast<Locator>(hit.row));
+    prefetch_run(found.data(), std::min(found.size(), kAskedMax));
+  }
+}
+
+}  // namespace
 
 /// Filled in place: a list that grows by appending is written twice.
 template <class Make>
@@ -19,6 +38,7 @@ nb::list Found::list_of(Make&& make) const {
 }
 
 nb::list Found::ids() const {
+  ask_for_all(hits_, [&](Locator at) { return snapshot_->id(at); });
   return list_of([&](const Hit& hit) { return decode_id(snapshot_->id(static_cast<Locator>(hit.row))); });
 }
 
@@ -27,6 +47,7 @@ nb::list Found::distances() const {
 }
 
 nb::list Found::documents() const {
+  ask_for_all(hits_, [&](Locator at) { return snapshot_->document(at); });
   return list_of([&](const Hit& hit) { return to_bytes(snapshot_->document(static_cast<Locator>(hit.row))); });
 }
 

@@ -161,6 +161,24 @@ void Ladder::score4_packed(const QueryState& state, const CodeView& codes, const
   (form.bytes == 4 ? kernels().code_scores_packed_half : kernels().code_scores_packed_byte)(query, rows, count, out);
 }
 
+void Ladder::pack_columns(const CodeView& codes, std::span<const std::uint32_t> ids, std::uint8_t* group) const {
+  constexpr std::size_t width = 4;  // bytes of a row in one column
+  const std::size_t bytes = code_dims() / 2;
+  std::uint8_t* const factors = group + bytes * kCodeColumnRows;
+  if (ids.size() < kCodeColumnRows) std::memset(group, 0, column_group_bytes());
+  for (std::size_t row = 0; row < ids.size(); ++row) {
+    const std::uint8_t* code = codes.high + ids[row] * stride_;
+    for (std::size_t at = 0; at < bytes; at += width) std::memcpy(group + at * kCodeColumnRows + row * width, code + at, width);
+    const RowFactors of_row = factors_of(codes, ids[row]);
+    std::memcpy(factors + row * sizeof(float), &of_row.add, sizeof(float));
+    std::memcpy(factors + (kCodeColumnRows + row) * sizeof(float), &of_row.scale, sizeof(float));
+  }
+}
+
+void Ladder::score4_columns(const QueryState& state, const std::uint8_t* groups, std::size_t n_groups, float* out) const {
+  kernels().code_column_scores(query_of(state, 15, {1, 1}), groups, n_groups, out);
+}
+
 void Ladder::score8(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t count, float* out) const {
   if (!count) return;
   const CodeRows rows{codes.high, codes.low, stride_, reinterpret_cast<const std::uint8_t*>(codes.fine), ids, 0};

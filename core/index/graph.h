@@ -96,8 +96,8 @@ class Graph {
   Graph in_memory() const;
   /// Memory of that copy, 0 for a graph that reads from its buffer alone.
   std::size_t memory_bytes() const { return memory_bytes_; }
-  /// What copies of its codes take beside.
-  std::size_t copied_bytes() const { return codes_ ? codes_->copied_bytes() : 0; }
+  /// What packed codes take beside.
+  std::size_t packed_bytes() const { return codes_ ? codes_->packed_bytes() : 0; }
 
   /// Offers `nearest` allowed rows near the query, as first_row + row; bit i of `allowed` is row i, null allows all. The walk goes
   /// through rows that are not allowed too. ef: beam width, at least k for k good hits; work grows about linearly with it.

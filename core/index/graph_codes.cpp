@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::uint32_t kDimsMin = 64;
 constexpr std::size_t kSampleMax = 8192, kStrideMax = 65536;
-constexpr std::size_t kCopiesMax = std::size_t{32} << 20;  // that copies of codes take
+// Packed codes of the values of a field are those of all nodes, a little larger as the last group of each is padded: so much more than the codes
+// they may take, and no more than this.
+constexpr std::size_t kPackedMax = std::size_t{32} << 20;
 
 struct CodesHeader {
   std::uint64_t ladder, stride;
@@ -128,12 +130,12 @@ std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_
   return codes;
 }
 
-bool GraphCodes::take_for_copies(std::size_t bytes) const {
-  const std::size_t most = std::min(hot_bytes_, kCopiesMax);
-  std::size_t taken = copied_bytes();
+bool GraphCodes::take_for_packing(std::size_t bytes) const {
+  const std::size_t most = std::min(hot_bytes_ + hot_bytes_ / 4, kPackedMax);
+  std::size_t taken = packed_bytes();
   do {
     if (bytes > most || taken > most - bytes) return false;
-  } while (!copied_bytes_.compare_exchange_weak(taken, taken + bytes, std::memory_order_relaxed));
+  } while (!packed_bytes_.compare_exchange_weak(taken, taken + bytes, std::memory_order_relaxed));
   return true;
 }
 

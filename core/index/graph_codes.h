@@ -44,18 +44,18 @@ class GraphCodes {
   std::size_t hot_bytes() const { return hot_bytes_; }
   /// Whether there is an 8-bit code as well.
   bool has_fine() const { return view_.low != nullptr; }
-  /// Memory for a copy of some codes (packed_codes.h); false where copies would take more than they may. Safe to call from many threads.
-  bool take_for_copies(std::size_t bytes) const;
-  void give_back_of_copies(std::size_t bytes) const { copied_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
-  /// What copies take.
-  std::size_t copied_bytes() const { return copied_bytes_.load(std::memory_order_relaxed); }
+  /// Memory for packed codes (packed_codes.h); false where these would take more than they may. Safe to call from many threads.
+  bool take_for_packing(std::size_t bytes) const;
+  void give_back(std::size_t bytes) const { packed_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+  /// What packed codes take.
+  std::size_t packed_bytes() const { return packed_bytes_.load(std::memory_order_relaxed); }
 
  private:
   Ladder ladder_;
   CodeView view_;
   PackedFactors packing_;
   std::size_t hot_bytes_ = 0;
-  mutable std::atomic<std::size_t> copied_bytes_{0};
+  mutable std::atomic<std::size_t> packed_bytes_{0};
 };
 
 }  // namespace vicino

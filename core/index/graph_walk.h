@@ -64,9 +64,10 @@ class CodeScorer {
     prefetch_error(node);
   }
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
-  /// The same of nodes `first` and on of those that were packed.
+  /// The same of packed nodes, of which `first` is the first of a group; writes whole groups.
   void score_packed(const PackedCodes& packed, std::size_t first, std::size_t count, float* out) const {
-    codes_.ladder().score4_block(query_, packed.view(), static_cast<std::uint32_t>(first), count, out);
+    const Ladder& ladder = codes_.ladder();
+    ladder.score4_columns(query_, packed.groups() + first / kCodeColumnRows * ladder.column_group_bytes(), (count + kCodeColumnRows - 1) / kCodeColumnRows, out);
   }
   /// The same with the factors that came with links to the nodes.
   void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* factors, float* out) const {

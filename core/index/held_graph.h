@@ -34,7 +34,7 @@ class HeldGraph {
   }
   std::size_t memory_bytes() const {
     const std::size_t held = memory_bytes_.load(std::memory_order_acquire);
-    return held + mapped_.copied_bytes() + (held ? copy_->copied_bytes() : 0);
+    return held + mapped_.packed_bytes() + (held ? copy_->packed_bytes() : 0);
   }
 
  private:

@@ -1,7 +1,6 @@
 #include "index/packed_codes.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include "util/prefetch.h"
@@ -12,44 +11,40 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kLine = 64;
-// How far ahead of its copy a code is asked for.
-constexpr std::size_t kAhead = 16;
 
 }  // namespace
 
 std::shared_ptr<const PackedCodes> PackedCodes::make(std::shared_ptr<const GraphCodes> codes, std::span<const std::uint32_t> nodes) {
-  const std::size_t size = nodes.size() * (codes->ladder().stride() + factor_bytes(codes->view().format)) + kLine;
-  if (!codes->take_for_copies(size)) return nullptr;
+  const std::size_t n_groups = (nodes.size() + kCodeColumnRows - 1) / kCodeColumnRows;
+  const std::size_t size = n_groups * codes->ladder().column_group_bytes() + kLine;
+  if (!codes->take_for_packing(size)) return nullptr;
   const std::shared_ptr<PackedCodes> packed(new PackedCodes(std::move(codes), size));
   try {
-    packed->copy(nodes);
+    packed->pack(nodes);
   } catch (const std::bad_alloc&) {  // then scans read the codes where they are
     return nullptr;
   }
   return packed;
 }
 
-PackedCodes::~PackedCodes() { codes_->give_back_of_copies(taken_); }
+PackedCodes::~PackedCodes() { codes_->give_back(taken_); }
 
-void PackedCodes::copy(std::span<const std::uint32_t> nodes) {
-  const CodeView& from = codes_->view();
-  const std::size_t stride = codes_->ladder().stride(), factor = factor_bytes(from.format);
+void PackedCodes::pack(std::span<const std::uint32_t> nodes) {
+  const Ladder& ladder = codes_->ladder();
+  const CodeView& view = codes_->view();
   memory_ = allocate_rows(taken_);
-  std::uint8_t* const high = memory_.get() + (kLine - reinterpret_cast<std::uintptr_t>(memory_.get()) % kLine) % kLine;
-  std::uint8_t* const factors = high + nodes.size() * stride;
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (i + kAhead < nodes.size()) {
-      prefetch_run(from.high + nodes[i + kAhead] * stride, stride);
-      __builtin_prefetch(from.factors + nodes[i + kAhead] * factor);
+  std::uint8_t* group = memory_.get() + (kLine - reinterpret_cast<std::uintptr_t>(memory_.get()) % kLine) % kLine;
+  groups_ = group;
+  const auto next = [&nodes] { return nodes.first(std::min(kCodeColumnRows, nodes.size())); };
+  for (; !nodes.empty(); group += ladder.column_group_bytes()) {
+    const auto packed = next();
+    nodes = nodes.subspan(packed.size());
+    for (const std::uint32_t node : next()) {
+      prefetch_run(view.high + node * ladder.stride(), ladder.stride());
+      __builtin_prefetch(view.factors + node * factor_bytes(view.format));
     }
-    std::memcpy(high + i * stride, from.high + nodes[i] * stride, stride);
-    std::memcpy(factors + i * factor, from.factors + nodes[i] * factor, factor);
+    ladder.pack_columns(view, packed, group);
   }
-  view_.rows = static_cast<std::uint32_t>(nodes.size());
-  view_.format = from.format;
-  view_.units = from.units;
-  view_.high = high;
-  view_.factors = factors;
 }
 
 }  // namespace vicino

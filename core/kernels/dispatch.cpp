@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "kernels/codes.h"
+#include "kernels/columns.h"
 #include "kernels/distance.h"
 #include "kernels/links.h"
 #include "kernels/maxsim.h"
@@ -54,13 +55,14 @@ Kernels with() {
 // Simplest first; a later set is preferred where it has a kernel.
 const KernelSet kSets[] = {
     {"scalar", [] { return true; }, with<scalar_kernels, add_maxsim_scalar, add_codes_scalar, add_postings_scalar, add_links_scalar,
-                                       add_sorting_scalar>},
+                                       add_sorting_scalar, add_columns_scalar>},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, with<avx2_kernels, add_links_avx2, add_maxsim_avx2, add_codes_avx2, add_postings_avx2, add_sorting_scalar>},
+    {"avx2", has_avx2, with<avx2_kernels, add_links_avx2, add_maxsim_avx2, add_codes_avx2, add_postings_avx2, add_sorting_scalar,
+                              add_columns_avx2>},
     {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512,
-                                  add_sorting_avx512, add_product_scan_avx512>},
+                                  add_sorting_avx512, add_product_scan_avx512, add_columns_avx512>},
 #elif defined(__aarch64__)
-    {"neon", [] { return true; }, with<neon_kernels, add_codes_neon, add_maxsim_neon, add_postings_neon>},
+    {"neon", [] { return true; }, with<neon_kernels, add_codes_neon, add_maxsim_neon, add_postings_neon, add_columns_neon>},
 #endif
 };
 
@@ -98,6 +100,7 @@ void for_each_kernel(Kernels& table, Kernels& source, Visit&& visit) {
   visit(std::string("code_scores_packed_byte"), table.code_scores_packed_byte, source.code_scores_packed_byte);
   visit(std::string("code_scores_float"), table.code_scores_float, source.code_scores_float);
   visit(std::string("code_scores_byte"), table.code_scores_byte, source.code_scores_byte);
+  visit(std::string("code_column_scores"), table.code_column_scores, source.code_column_scores);
   visit(std::string("code_block_sums"), table.code_block_sums, source.code_block_sums);
   visit(std::string("code_block_bounds"), table.code_block_bounds, source.code_block_bounds);
   visit(std::string("scan_products"), table.scan_products, source.scan_products);

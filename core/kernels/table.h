@@ -107,6 +107,9 @@ struct CodeRows {
 /// out[i] = estimated distance of row i < count. One kernel for factors in float16, one for float32, one for both planes (float32), and
 /// two for packed factors.
 using CodeScores = void (*)(const CodeQuery& query, const CodeRows& rows, std::size_t count, float* out);
+/// Rows of a group whose codes lie column by column (columns_loops.h), and the distances of such rows: the same bits as those of a plane.
+constexpr std::size_t kCodeColumnRows = 16;
+using CodeColumnScores = void (*)(const CodeQuery& query, const std::uint8_t* groups, std::size_t n_groups, float* out);
 /// sums[row] = sum of the table's entries that the nibbles of row < 32 of a block select. 64 bytes of block and table for 16 dimensions.
 using CodeBlockSums = void (*)(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums);
 
@@ -216,6 +219,7 @@ struct Kernels {
   CodeScores code_scores_byte = nullptr;
   CodeScores code_scores_packed_half = nullptr;
   CodeScores code_scores_packed_byte = nullptr;
+  CodeColumnScores code_column_scores = nullptr;
   CodeBlockSums code_block_sums = nullptr;
   CodeBlockBounds code_block_bounds = nullptr;
   ScanProducts scan_products = nullptr;

@@ -34,8 +34,8 @@ constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
 constexpr std::size_t kProbedMin = 8;
 constexpr std::size_t kListsMin = 100;       // times k: of fewer rows a scan costs less than finding their lists
-constexpr std::size_t kPartsPerThread = 8, kPartMin = 4, kPartMax = 64;  // of a batch; a part's prepared queries are to stay in the cache
-constexpr std::size_t kListsPartsPerThread = 2, kListsPartMax = 512;  // the same of flat lists, which are read once for all queries of a part
+constexpr std::size_t kPartsPerThread = 4, kPartMin = 2, kPartMax = 64;  // of a batch; a part's prepared queries are to stay in the cache
+constexpr std::size_t kListsPartsPerThread = 2, kListsPartMin = 4, kListsPartMax = 512;  // the same of flat lists, which are read once for all queries of a part
 constexpr std::size_t kCodedScanMin = 8;     // times k: of fewer rows the exact scan costs no more than scoring codes and rescoring
 
 /// One entry's part in one search call.
@@ -410,17 +410,26 @@ void add_counts(std::span<const EntryStats> part, std::span<EntryStats> counts) 
   }
 }
 
+/// Where the parts of a batch begin, and where the last one ends. A part is a share of what is left, so that the last ones are small: threads
+/// that finish at different times wait for no more than one of these.
+std::vector<std::size_t> part_starts(std::size_t n_queries, std::size_t n_parts, std::size_t part_min, std::size_t part_max) {
+  std::vector<std::size_t> starts{0};
+  while (starts.back() < n_queries) {
+    const std::size_t left = n_queries - starts.back();
+    starts.push_back(starts.back() + std::min(left, std::clamp(left / n_parts, part_min, part_max)));
+  }
+  return starts;
+}
+
 /// Parts are handed to threads one by one, so that a slow query holds up nobody. Only the calling thread asks `cancel`, which may need the
 /// interpreter; the others stop once it has.
-void search_parts(const SearchJob& job, std::size_t n_queries, std::size_t part_size, unsigned threads, std::span<EntryStats> counts,
-                  const Cancel& cancel) {
-  const std::size_t n_parts = (n_queries + part_size - 1) / part_size;
+void search_parts(const SearchJob& job, std::span<const std::size_t> starts, unsigned threads, std::span<EntryStats> counts, const Cancel& cancel) {
+  const std::size_t n_parts = starts.size() - 1;
   std::vector<std::vector<EntryStats>> of_part(n_parts, std::vector<EntryStats>(counts.begin(), counts.end()));
   Cancel stop;
   parallel_for(threads, n_parts, [&](std::size_t part, std::size_t worker) {
-    const std::size_t first = part * part_size;
     try {
-      search_part(job, first, std::min(first + part_size, n_queries), of_part[part], worker ? stop : cancel);
+      search_part(job, starts[part], starts[part + 1], of_part[part], worker ? stop : cancel);
     } catch (...) {
       if (worker && stop.cancelled()) return;  // the thread that stopped it tells why
       stop.cancel();
@@ -452,10 +461,15 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
   const SearchJob job{request, tasks, all_candidates, queries, row_bytes(query_dtype, column.dim), outcome.hits};
   const unsigned threads = std::max(1u, request.threads);
   const bool by_lists = has_flat_lists(tasks, column.slot);
-  const std::size_t n_parts = threads * (by_lists ? kListsPartsPerThread : kPartsPerThread);
-  const std::size_t part_size = std::clamp<std::size_t>(n_queries / n_parts, kPartMin, by_lists ? kListsPartMax : kPartMax);
-  if (n_queries <= part_size) search_part(job, 0, n_queries, outcome.stats, cancel);
-  else search_parts(job, n_queries, part_size, threads, outcome.stats, cancel);
+  std::vector<std::size_t> starts;
+  if (by_lists) {
+    const std::size_t even = std::clamp<std::size_t>(n_queries / (threads * kListsPartsPerThread), kListsPartMin, kListsPartMax);
+    starts = part_starts(n_queries, 1, even, even);
+  } else {
+    starts = part_starts(n_queries, threads == 1 ? 1 : threads * kPartsPerThread, kPartMin, kPartMax);
+  }
+  if (starts.size() <= 2) search_part(job, 0, n_queries, outcome.stats, cancel);
+  else search_parts(job, starts, threads, outcome.stats, cancel);
   return outcome;
 }
 

@@ -146,7 +146,7 @@ class SearchableCollection(ReadableCollection[T]):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
         searcher = self._searcher
         diversity, rerank = options.pop("diversity", None), options.pop("rerank", None)
-        if diversity is None and rerank is None and all(searcher.is_plain(query, mode) for query in queries):
+        if diversity is None and rerank is None and searcher.are_plain(queries, mode):
             target, asked = searcher.target(vector), SearchOptions(**options)
             cancel = _core.Cancel(asked.timeout, True)
             at = None if device is None else searcher.device(device, target, asked)

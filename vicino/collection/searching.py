@@ -314,6 +314,12 @@ class Searcher:
             return mode == "auto" or mode == "dense"
         return isinstance(query, str) and (mode == "dense" or (mode == "auto" and not self.shard.settings.texts))
 
+    def are_plain(self, queries: Sequence[Query] | np.ndarray[Any, Any], mode: Mode) -> bool:
+        """The same of all of them; the rows of one array are alike."""
+        if type(queries) is np.ndarray and queries.ndim == 2:
+            return mode == "auto" or mode == "dense"
+        return all(self.is_plain(query, mode) for query in queries)
+
     def is_words(self, query: Any, mode: Mode, vector: str | None, options: SearchOptions) -> bool:
         """Whether a query is a text that the only text index answers, and hits carry nothing but fields."""
         if type(query) is not str or vector is not None or options.vectors is not False or options.min_score is not None:
