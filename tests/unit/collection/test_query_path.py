@@ -125,6 +125,19 @@ def test_threads_change_no_answer(tmp_path, exact, where):
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 15, 16, 17, 63, 64, 65, 201])
+def test_a_batch_of_any_size_has_an_answer_for_each_query(tmp_path, n):
+    queries = np.random.default_rng(2).normal(size=(n, DIM)).astype(np.float32)
+    with vicino.open(tmp_path, threads=3) as database:
+        collection = filled(database)
+        assert [found.ids for found in collection.search_many(queries)] == [collection.search(query).ids for query in queries]
+
+
+def test_the_rows_of_one_array_are_asked_as_vectors_are(collection):
+    with pytest.raises(InvalidArgument, match="is for a query of words"):
+        collection.search_many(np.ones((2, DIM), np.float32), mode="text")
+
+
 def test_a_batch_shared_by_threads_keeps_its_timeout(tmp_path):
     with vicino.open(tmp_path, threads=2) as database:
         collection = filled(database)
