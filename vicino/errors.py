@@ -179,14 +179,27 @@ class InternalError(Error):
     kind, code = "internal", "internal"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean "price"?` for a misspelt name, else the list of what there is (at most ten), else an empty string."""
+def close_match(name: str, known: Iterable[str]) -> str:
+    """` Did you mean "price"?` for a misspelt name, else an empty string: for messages that say themselves what there is."""
     import difflib
 
+    by_folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), sorted(by_folded), n=1, cutoff=0.6)
+    return f' Did you mean "{by_folded[close[0]]}"?' if close else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean "price"?` for a misspelt name, else the list of what there is (at most ten), else an empty string."""
     names = sorted(known)
-    if close := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
-        return f' Did you mean "{close[0]}"?'
+    if close := close_match(name, names):
+        return close
     if not names:
         return ""
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     return f" There are: {shown}."
+
+
+def shortened(value: object) -> str:
+    """A value as messages show it: its repr on one line, and not much of it where it is long, as an array is."""
+    shown = " ".join(repr(value).split())
+    return f"{shown[:79]}…" if len(shown) > 80 else shown

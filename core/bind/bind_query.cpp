@@ -81,11 +81,14 @@ std::size_t count_queries(const ColumnSpec& column, const RawArray& queries, con
   const Dtype dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
   const std::size_t width = row_bytes(dtype, column.dim);
   if (queries.size() % width) throw InvalidArgument("the queries do not fit the column");
+  const std::size_t n = queries.size() / width;
   if (dtype == Dtype::float32)
-    if (const auto bad = first_non_finite({queries.data(), static_cast<std::uint32_t>(queries.size() / width), column.dim, dtype, nullptr}))
-      throw InvalidArgument("the query vector holds NaN or an infinity at position " + std::to_string(bad->second));
+    if (const auto bad = first_non_finite({queries.data(), static_cast<std::uint32_t>(n), column.dim, dtype, nullptr})) {
+      const std::string which = n == 1 ? "the query vector" : "query " + std::to_string(bad->first) + " of " + std::to_string(n) + ", from 0,";
+      throw InvalidArgument(which + " holds NaN or an infinity at position " + std::to_string(bad->second));
+    }
   if (matches && matches->rows.size() != snapshot.entries().size()) throw InvalidArgument("the matches belong to another snapshot");
-  return queries.size() / width;
+  return n;
 }
 
 void bind_query(nb::class_<Snapshot>& snapshot) {

@@ -2,7 +2,7 @@
 
 PYTHON_LAYERS: list[set[str]] = [
     {"types", "errors"},
-    {"env", "config", "observe"},
+    {"env", "config", "observe", "elsewhere"},
     {"_core"},
     {"text", "index", "storage", "gpu"},
     {"filter"},

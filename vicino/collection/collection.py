@@ -12,9 +12,11 @@ from vicino.collection.settings import AnyVectorSpec, Settings
 from vicino.collection.value_specs import TextSpec
 from vicino.collection.vector_spec import Index, VectorSpec
 from vicino.collection.writable import WritableCollection
+from vicino.elsewhere import hinted
 from vicino.errors import InvalidArgument
 
 T = TypeVar("T")
+
 
 class Collection(WritableCollection[T]):
     """A named set of records. Handles are cheap, thread-safe and the same for every caller of the process.
@@ -73,6 +75,7 @@ class Collection(WritableCollection[T]):
         self._writable().change_settings(lambda settings: settings.without_vector(name))
         self._settings_changed()
 
+    @hinted
     def set_recall(
         self, recall: float | None, *, vector: str | None = None, keep_queries: int | None = None, checks: float | None = None
     ) -> Job:
@@ -91,6 +94,7 @@ class Collection(WritableCollection[T]):
         writes.change_settings(declared)
         return self._settings_changed()
 
+    @hinted
     def set_index(self, index: Index, *, vector: str | None = None) -> Job:
         """Gives a vector another index: a kind such as "ivf_pq", or an `IndexSpec` with parameters.
 

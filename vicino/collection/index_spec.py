@@ -13,7 +13,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from vicino.errors import InvalidArgument, did_you_mean
+from vicino.elsewhere import argument_hint, hinted_init, value_hint
+from vicino.errors import InvalidArgument, close_match, shortened
 from vicino.query.rescoring import RescoreBy, read_rescore
 from vicino.types import Codes, GraphLayout, IndexKind
 
@@ -46,7 +47,8 @@ _CODES: dict[str, tuple[str, ...]] = {
 """Kind -> the codes it can have, first those it has when nobody says."""
 
 
-@dataclass(frozen=True, slots=True)
+@hinted_init
+@dataclass(frozen=True, slots=True, repr=False)
 class IndexSpec:
     """An index of a vector, and its parameters; those that are None are chosen by the engine.
 
@@ -83,10 +85,13 @@ class IndexSpec:
     def __post_init__(self) -> None:
         kinds = get_args(IndexKind)
         if self.kind not in kinds:
-            raise InvalidArgument(f"index must be one of {', '.join(kinds)}, got {self.kind!r}.{did_you_mean(str(self.kind), kinds)}")
+            shown, hint = shortened(self.kind), value_hint("index", self.kind, kinds)
+            raise InvalidArgument(f"index must be one of {', '.join(kinds)}, got {shown}.{hint}")
         if self.codes != "auto" and self.codes not in _CODES[self.kind]:
             allowed = ", ".join(f'"{codes}"' for codes in ("auto", *_CODES[self.kind]))
-            raise InvalidArgument(f'an index of kind "{self.kind}" takes codes {allowed}, got {self.codes!r}')
+            others = [kind for kind, codes in _CODES.items() if self.codes in codes]
+            hint = f" Those go with {', '.join(others)}." if others else value_hint("codes", self.codes, _CODES[self.kind])
+            raise InvalidArgument(f'an index of kind "{self.kind}" takes codes {allowed}, got {shortened(self.codes)}.{hint}')
         for name, (fitting, least, most) in _PARAMETERS.items():
             value = getattr(self, name)
             if value is None:
@@ -116,7 +121,7 @@ class IndexSpec:
         layouts = get_args(GraphLayout)
         if self.layout not in layouts:
             shown = " or ".join(f'"{layout}"' for layout in layouts)
-            raise InvalidArgument(f"layout of an index must be {shown}, got {self.layout!r}.{did_you_mean(str(self.layout), layouts)}")
+            raise InvalidArgument(f"layout of an index must be {shown}, got {self.layout!r}.{close_match(str(self.layout), layouts)}")
         if not self.is_on_disk:
             return
         _expect_kind("layout", _LAID_OUT, self.kind)
@@ -138,9 +143,10 @@ class IndexSpec:
             known = [field.name for field in fields(cls)]
             for name in given:
                 if name not in known:
-                    raise InvalidArgument(f"an index has no parameter {name!r}; it has {', '.join(known)}.{did_you_mean(str(name), known)}")
+                    hint = argument_hint(str(name), known)
+                    raise InvalidArgument(f"an index has no parameter {name!r}; it has {', '.join(known)}.{hint}")
             return cls(**given)
-        shown = f"{type(given).__name__} {given!r}"
+        shown = f"{type(given).__name__} {shortened(given)}"
         raise InvalidArgument(f'index must be a kind such as "auto", a vicino.IndexSpec or a mapping, got {shown}')
 
     @property
@@ -171,6 +177,11 @@ class IndexSpec:
         given = {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) != field.default}
         given = {"kind": self.kind, **given}
         return self.kind if given.keys() == {"kind"} else given
+
+    def __repr__(self) -> str:
+        given = self.to_json()
+        named = [] if isinstance(given, str) else [f"{name}={value!r}" for name, value in given.items() if name != "kind"]
+        return f"IndexSpec({', '.join([repr(self.kind), *named])})"
 
     def build_options(self) -> dict[str, Any]:
         """What the core builds by."""

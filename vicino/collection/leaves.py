@@ -51,7 +51,7 @@ def _nearest(
     rescore: RescoreBy | None = None,
 ) -> Ranking:
     exact = exact or run.exact
-    choice = None if exact else run.searcher.promise(run.snapshot, target, k, matches, recall, ef)
+    choice = None if exact else run.searcher.promise(run.snapshot, target, k, matches, recall, ef, nprobe)
     effort, nprobe, exact = target.effort(ef, nprobe, exact, choice)
     rescored = target.rescore(rescore, choice)
     ((locators, distances),), stats = run.snapshot.search_rows(

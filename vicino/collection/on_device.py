@@ -21,7 +21,7 @@ from vicino.gpu.device import METRICS, Device, Floats, Integers
 from vicino.gpu.nearest import NearestRows, candidates_for, rows_per_tile
 
 if TYPE_CHECKING:
-    from vicino.collection.searching import Target
+    from vicino.collection.target import Target
 
 CANDIDATE_BYTES = 64
 """One candidate of one query: distance and label, here and while two lists become one."""

@@ -36,10 +36,12 @@ def to_query(query: Any, spec: VectorSpec, vector: str, collection: str) -> Row:
                 f'vector "{vector}" of collection "{collection}" has {spec.dim} dimensions, the query has {shape[0]}; '
                 "was it embedded by another model?"
             )
-        try:
-            return np.ascontiguousarray(query, dtype=np.float32).view(np.uint8)
-        except (TypeError, ValueError):
-            raise InvalidArgument(f"a query vector is numbers, got {_described(query, shape)}") from None
+        given = np.asarray(query)
+        if given.dtype.kind not in "fiu":
+            raise InvalidArgument(
+                f'a query for vector "{vector}" of collection "{collection}" is numbers, got {_described(query, shape)} of {given.dtype}'
+            )
+        return np.ascontiguousarray(given, dtype=np.float32).view(np.uint8)
     return to_rows([query], spec, Context(vector, lambda _index: "the query", collection)).reshape(-1).view(np.uint8)
 
 

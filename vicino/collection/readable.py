@@ -17,6 +17,7 @@ from vicino.collection.schema import Schema
 from vicino.collection.searching import Searcher, TextModel
 from vicino.collection.settings import Settings
 from vicino.collection.stats import CollectionStats, collection_stats
+from vicino.elsewhere import missing_attribute
 from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import Error, InvalidArgument, NotFoundError
 from vicino.filter.model import Condition
@@ -25,9 +26,6 @@ from vicino.query.aggregate import Aggregate
 from vicino.query.hit import RecordView
 from vicino.storage.files import absolute
 from vicino.types import RecordId
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 
@@ -244,6 +242,11 @@ class ReadableCollection(Generic[T]):
         return write_records(batches, absolute(path), self.settings, env=self._outside, format=format)
 
     # ---- inside
+
+    if not TYPE_CHECKING:  # a checker would otherwise take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute(self, name)
 
     def _condition(self, where: Where | None) -> Condition | None:
         return None if where is None else self._reader.condition(where, self.settings)

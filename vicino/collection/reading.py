@@ -18,7 +18,7 @@ from vicino.env import Env
 from vicino.errors import InvalidArgument, MemoryLimitError
 from vicino.filter.compile import compile_filter
 from vicino.filter.expression import Expression
-from vicino.filter.model import And, Condition, Not, Range
+from vicino.filter.model import And, Condition, Exists, Not, Range
 from vicino.filter.parse import Where, parse_where, spelling_of
 from vicino.filter.paths import check_known_paths, check_path
 from vicino.filter.render import render
@@ -142,6 +142,12 @@ class SnapshotReader:
             if matches.is_indexed:  # else the next search is to find the index that is being built
                 kept.keep(condition, matches)
         return matches
+
+    def absent(self, snapshot: _core.Snapshot, step: FilterStep) -> list[str]:
+        """What to say of a condition that nothing meets: which of its fields no record has, as when a name is misspelt."""
+        cancel = _core.Cancel(None, True)
+        paths = dict.fromkeys((*step.paths_indexed, *step.paths_scanned))
+        return [f'no record has a field "{path}"' for path in paths if not snapshot.match(self.compiled(Exists(path)), {}, cancel).count]
 
     def _all_unexpired(self, snapshot: _core.Snapshot, settings: Settings, now: dt.datetime, cancel: _core.Cancel) -> _core.Matches:
         """Rows that have not expired. Kept until the next one expires, so that a query between two expiries costs nothing extra."""

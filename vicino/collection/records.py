@@ -25,7 +25,7 @@ from vicino.collection.settings import Settings, unknown_vector
 from vicino.collection.typed import attribute_names, to_mapping
 from vicino.collection.values import ValueColumn, join, to_text, to_values
 from vicino.collection.vectors import Context, to_column, to_rows
-from vicino.errors import InvalidArgument, SchemaError
+from vicino.errors import InvalidArgument, SchemaError, shortened
 from vicino.query.hit import RecordView, embedded_text
 from vicino.types import DEFAULT_VECTOR, RecordId, VectorColumn
 
@@ -287,7 +287,7 @@ def check_id(given: Any, what: str) -> RecordId:
     """One id in its plain type. what: names the record or argument in the message."""
     if isinstance(given, bool | np.bool_) or not isinstance(given, int | np.integer | str | uuid.UUID):
         hint = "; convert the column to integers" if isinstance(given, float | np.floating) else ""
-        raise SchemaError(f"the id of {what} must be an integer, a string or a UUID, got {type(given).__name__} {given!r}{hint}")
+        raise SchemaError(f"the id of {what} must be an integer, a string or a UUID, got {type(given).__name__} {shortened(given)}{hint}")
     if isinstance(given, str):
         try:
             given.encode("utf-8")

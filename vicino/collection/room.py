@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from vicino import _core
+from vicino.elsewhere import add_hint, is_of_call
 from vicino.segment.memory import MemoryBudget
 
 P = ParamSpec("P")
@@ -98,7 +99,10 @@ def _merged(parts: Sequence[Any]) -> dict[Any, int]:
 
 
 def within_limit(purpose: str) -> Callable[[Callable[Concatenate[Any, P], R]], Callable[Concatenate[Any, P], R]]:
-    """For verbs of a collection: when the system has no more memory, the error says so with the numbers of the memory limit."""
+    """For verbs of a collection: when the system has no more memory, the error says so with the numbers of the memory limit.
+
+    And a call with arguments that the verb does not have says which were probably meant.
+    """
 
     def wrap(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
         @functools.wraps(method)
@@ -110,6 +114,10 @@ def within_limit(purpose: str) -> Callable[[Callable[Concatenate[Any, P], R]], C
                 if told is error:
                     raise
                 raise told from error
+            except TypeError as error:
+                if is_of_call(error):
+                    add_hint(error, method)
+                raise
 
         return call
 

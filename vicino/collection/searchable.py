@@ -12,7 +12,7 @@ from vicino import _core
 from vicino.collection.page import check_page
 from vicino.collection.records import check_id
 from vicino.collection.room import within_limit
-from vicino.collection.searching import Mode, Query, SearchOptions, shaped
+from vicino.collection.search_options import Mode, Query, SearchOptions, shaped
 from vicino.errors import InvalidArgument
 from vicino.filter.parse import Where
 from vicino.query.aggregate import DistanceMatrix
@@ -144,17 +144,19 @@ class SearchableCollection(ReadableCollection[T]):
         """
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
+        if isinstance(queries, np.ndarray) and queries.ndim == 1 and queries.dtype != object:
+            raise InvalidArgument(f"search_many takes a sequence of queries, got one vector of {len(queries)} numbers; call search for one")
         searcher = self._searcher
         diversity, rerank = options.pop("diversity", None), options.pop("rerank", None)
         if diversity is None and rerank is None and searcher.are_plain(queries, mode):
-            target, asked = searcher.target(vector), SearchOptions(**options)
+            target, asked = searcher.target(vector), SearchOptions.read("search_many()", options)
             cancel = _core.Cancel(asked.timeout, True)
             at = None if device is None else searcher.device(device, target, asked)
             rows = searcher.rows(queries, target, cancel)
             return searcher.search(rows, target, asked, n_queries=len(queries), cancel=cancel, device=at)
         if device is not None:
             raise InvalidArgument("device= is for exact search of vectors alone, without diversity= and rerank=; leave it out")
-        asked = SearchOptions(**options)
+        asked = SearchOptions.read("search_many()", options)
         parts = [searcher.part(query, mode, vector, asked.ef, asked.recall, asked.nprobe, asked.rescore) for query in queries]
         n = check_page(asked.limit, asked.offset)
         return searcher.composer.search([shaped(part, diversity, rerank, n) for part in parts], asked)
@@ -167,14 +169,15 @@ class SearchableCollection(ReadableCollection[T]):
             query, mode, vector, options.pop("ef", None), recall, options.pop("nprobe", None), options.pop("rescore", None)
         )
         part = shaped(part, options.pop("diversity", None), options.pop("rerank", None), check_page(page, 0))
-        return self._searcher.composer.pages(part, SearchOptions(limit=page, **options))
+        return self._searcher.composer.pages(part, SearchOptions.read("search_pages()", {**options, "limit": page}))
 
     def explain(self, query: Query, **options: Any) -> Plan:
         """Runs the search and says how it went: strategy, rows and time per segment or part, how the filter was answered."""
         plan = self.search(query, **options).plan
         if plan.filter is None:
             return plan
-        return replace(plan, filter=replace(plan.filter, estimated=self.estimate(options["where"])))
+        step = replace(plan.filter, estimated=self.estimate(options["where"]))
+        return replace(plan, filter=step, notes=(*plan.notes, *(() if step.actual else self._reader.absent(self._shard.snapshot(), step))))
 
     @within_limit("why()")
     def why(
@@ -194,17 +197,20 @@ class SearchableCollection(ReadableCollection[T]):
         group_size: int = 3,
         exact: bool = False,
         ef: int | None = None,
+        nprobe: int | None = None,
         recall: float | None = None,
+        rescore: RescoreBy | None = None,
         timeout: float | None = None,
     ) -> Why:
         """Why a search with these arguments returns this record, or which stage lost it, found by checking each. Costs several searches."""
         from vicino.collection.why import explained
 
         options = SearchOptions(
-            where=where, limit=limit, offset=offset, min_score=min_score, exact=exact, ef=ef, recall=recall, timeout=timeout
-        )
+            where=where, limit=limit, offset=offset, min_score=min_score, exact=exact, ef=ef, nprobe=nprobe, recall=recall,
+            rescore=rescore, timeout=timeout,
+        )  # fmt: skip
         searcher, plain = self._searcher, check_id(record_id, "why()")
-        part = shaped(searcher.part(query, mode, vector, ef, options.recall), diversity, rerank, check_page(limit, offset))
+        part = shaped(searcher.part(query, mode, vector, ef, options.recall, nprobe, rescore), diversity, rerank, check_page(limit, offset))
         return explained(searcher, part, options, plain, group_by=group_by, group_size=group_size)
 
     @within_limit("verify()")

@@ -3,56 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vicino import _core
 from vicino.collection.core_columns import core_column
 from vicino.collection.maintenance import Maintenance
-from vicino.collection.page import LIMIT_MAX, check_numbers, check_page
+from vicino.collection.page import check_page
 from vicino.collection.promises import Promises
 from vicino.collection.query_vector import Row, matrix_queries, to_query
 from vicino.collection.reading import SnapshotReader, check_select, read_vectors, vector_bytes, vector_names
 from vicino.collection.record import Record
 from vicino.collection.room import HIT_BYTES, ORDERED_ROW_BYTES, VIEW_BYTES, ReadRoom
+from vicino.collection.search_options import MODES, Mode, Query, SearchOptions
 from vicino.collection.settings import Settings
+from vicino.collection.target import Target
 from vicino.collection.typed import record_factory
-from vicino.collection.vector_spec import VectorSpec
 from vicino.env import Env
 from vicino.errors import InvalidArgument
-from vicino.filter.parse import Where
 from vicino.query.hit import Shape, score_of
 from vicino.query.plan import LatePlan, Plan
-from vicino.query.rescoring import RescoreBy, oversampling, read_rescore
+from vicino.query.rescoring import RescoreBy, oversampling
 from vicino.query.results import Results, results_of
 from vicino.recall.calibration import Choice
-from vicino.recall.live import checked_recall
 from vicino.types import DEFAULT_VECTOR
 
 if TYPE_CHECKING:
     from vicino.gpu.device import Device
 
-Vector = Sequence[float] | np.ndarray[Any, Any]
-Query = Any
-"""A text, a vector, or a part of a query (`vicino.query.parts`)."""
-Mode = Literal["auto", "dense", "text", "hybrid"]
-MODES = get_args(Mode)
 AUTO_INDEX_ROWS = 10_000
 """A filter over at least this many sealed rows makes the engine index the fields it had to scan."""
-
-
-def shaped(part: Any, diversity: float | None, rerank: Any, n: int) -> Any:
-    """A part with what `diversity=` and `rerank=` of a search for `n` records stand for around it."""
-    from vicino.query.part import finite
-    from vicino.query.parts import Diverse, Rerank
-
-    if rerank is not None:
-        part = Rerank(part, rerank, depth=min(max(Rerank.depth, n), LIMIT_MAX))
-    if diversity is not None:  # last, as a reranker would put like beside like again
-        part = Diverse(part, relevance=1.0 - finite(diversity, "diversity", low=0.0, high=1.0))
-    return part
+QUERIES_PER_CHECK = 1024
+"""Queries converted before the time is looked at."""
+SPREAD_SAMPLE = 128
+"""Records compared all with all to learn how far similarities spread: good to a few percent, in about a millisecond."""
+USUAL_SPREAD = 0.115
+"""Of the cosines between texts of one collection; measured on seven judged sets with MiniLM: 0.10 to 0.15."""
 
 
 class TextModel:
@@ -67,74 +54,6 @@ class TextModel:
         if self._embedder is None:
             self._embedder = self._load()
         return self._embedder
-
-
-QUERIES_PER_CHECK = 1024
-"""Queries converted before the time is looked at."""
-SPREAD_SAMPLE = 128
-"""Records compared all with all to learn how far similarities spread: good to a few percent, in about a millisecond."""
-USUAL_SPREAD = 0.115
-"""Of the cosines between texts of one collection; measured on seven judged sets with MiniLM: 0.10 to 0.15."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The vector that is searched: its name, its declaration, and the core's form of it."""
-
-    name: str
-    spec: VectorSpec
-    column: Any
-
-    def effort(self, ef: int | None, nprobe: int | None, exact: bool, choice: Choice | None) -> tuple[int, int, bool]:
-        """Beam, lists to scan (0: the engine chooses), whether all candidates are scored: as promised, as asked, or as the index says."""
-        if choice is not None:
-            return choice.effort, 0, choice.exact
-        if type(self.spec.index) is not str:
-            index = self.spec.index_spec
-            exact = exact or index.is_flat
-            if ef is None and nprobe is None:
-                ef, nprobe = index.ef, index.nprobe
-        # Who wants no index wants every vector scored: those that are not sealed yet as well.
-        return ef or 0, nprobe or 0, exact or self.spec.index == "flat"
-
-    def rescore(self, asked: RescoreBy | None, choice: Choice | None) -> float | str:
-        """How what codes have found is scored: as asked, or as the index says. Raises InvalidArgument where that cannot be."""
-        if asked is None:
-            return "bound" if type(self.spec.index) is str else read_rescore(self.spec.index_spec.rescore)
-        wanted = read_rescore(asked)
-        if wanted != "bound" and choice is not None:
-            raise InvalidArgument(f"a promised recall is measured with rescoring by the bound of the codes; leave rescore={asked!r} out")
-        if wanted != "bound" and not self.spec.index_spec.has_codes:
-            raise InvalidArgument(
-                f'rescore={asked!r} says what follows a search by codes; the index of vector "{self.name}" has none and scores every '
-                "vector it looks at, leave rescore out"
-            )
-        return wanted
-
-
-# Every search makes one, and a frozen dataclass takes three times as long to make as one that is not.
-@dataclass(slots=True, kw_only=True)
-class SearchOptions:
-    """What `Collection.search` takes beside the query."""
-
-    where: Where | None = None
-    limit: int = 10
-    offset: int = 0
-    select: str | Sequence[str] | None = None
-    vectors: bool | str | Sequence[str] = False
-    min_score: float | None = None
-    exact: bool = False
-    ef: int | None = None
-    nprobe: int | None = None
-    recall: float | None = None
-    rescore: RescoreBy | None = None
-    timeout: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.recall is not None:
-            object.__setattr__(self, "recall", checked_recall(self.recall))
-        if self.min_score is not None or self.ef is not None or self.nprobe is not None or self.timeout is not None:
-            check_numbers(self.min_score, self.ef, self.timeout, self.nprobe)
 
 
 class Searcher:
@@ -394,7 +313,7 @@ class Searcher:
         k = limit + offset
         choice = None
         if (options.recall is not None or target.spec.recall is not None) and not options.exact:
-            choice = self.promise(snapshot, target, k, matches, options.recall, options.ef)
+            choice = self.promise(snapshot, target, k, matches, options.recall, options.ef, options.nprobe)
         elif matches is not None:
             self.promises.price(snapshot, target.column)
         effort, nprobe, exact = target.effort(options.ef, options.nprobe, options.exact, choice)
@@ -437,14 +356,16 @@ class Searcher:
             return self._results(snapshot, found, target, options, took_s, plan, names)
 
     def promise(
-        self, snapshot: _core.Snapshot, target: Target, k: int, matches: Any, recall: float | None, ef: int | None
+        self, snapshot: _core.Snapshot, target: Target, k: int, matches: Any, recall: float | None, ef: int | None, nprobe: int | None
     ) -> Choice | None:
         """How a search keeps the recall asked for, or declared; None when there is neither. Raises RecallUnreachable.
 
-        ef: given with a recall it is the largest effort allowed; alone it says what to do, whatever was declared.
+        ef: given with a recall it is the largest effort allowed; ef or nprobe alone say what to do, whatever was declared.
         """
-        if recall is None and (ef is not None or target.spec.recall is None):
+        if recall is None and (ef is not None or nprobe is not None or target.spec.recall is None):
             return None
+        if nprobe is not None:
+            raise InvalidArgument(f"recall={recall!r} chooses how many lists are scanned; leave nprobe={nprobe!r} or the recall out")
         wanted = target.spec.recall if recall is None else recall
         assert wanted is not None
         return self.promises.choose(snapshot, target.column, k, matches, wanted, ef)

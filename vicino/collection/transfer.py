@@ -21,7 +21,7 @@ from vicino.collection.records import PIECE_ROWS
 from vicino.collection.settings import Settings, unknown_vector
 from vicino.collection.streams import open_stream, replacing
 from vicino.env import Env, Files
-from vicino.errors import InvalidArgument, NotFoundError, did_you_mean
+from vicino.errors import InvalidArgument, NotFoundError, close_match
 from vicino.query.hit import RecordView
 from vicino.types import DEFAULT_VECTOR
 
@@ -60,7 +60,7 @@ def read_records(
     chosen = format or format_of(path)
     known = get_args(FileFormat)
     if chosen not in known:
-        raise InvalidArgument(f"format must be one of {', '.join(known)}, got {chosen!r}.{did_you_mean(str(chosen), known)}")
+        raise InvalidArgument(f"format must be one of {', '.join(known)}, got {chosen!r}.{close_match(str(chosen), known)}")
     if not files.exists(path):
         raise NotFoundError(f"there is no file {path}")
     renamed, name = dict(mapping or {}), path.rpartition("/")[2]

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from vicino.errors import InvalidArgument, did_you_mean
+from vicino.errors import InvalidArgument, close_match
 from vicino.text.analyzer import Analyzer
 
 MultiDtype = Literal["float32", "float16", "int8"]
@@ -53,7 +53,7 @@ class MultiSpec:
         object.__setattr__(self, "dim", int(self.dim))
         for name, value, choices in (("metric", self.metric, get_args(MultiMetric)), ("dtype", self.dtype, get_args(MultiDtype))):
             if value not in choices:
-                raise InvalidArgument(f"{name} must be one of {', '.join(choices)}, got {value!r}.{did_you_mean(str(value), choices)}")
+                raise InvalidArgument(f"{name} must be one of {', '.join(choices)}, got {value!r}.{close_match(str(value), choices)}")
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "multi", "dim": self.dim, "metric": self.metric, "dtype": self.dtype}

@@ -9,7 +9,8 @@ from typing import Any, get_args
 import numpy as np
 
 from vicino.collection.index_spec import IndexSpec
-from vicino.errors import InvalidArgument, did_you_mean
+from vicino.elsewhere import hinted_init, value_hint
+from vicino.errors import InvalidArgument, shortened
 from vicino.recall.live import checked_recall
 from vicino.types import Dtype, IndexKind, Metric
 
@@ -27,6 +28,7 @@ Index = IndexKind | IndexSpec | Mapping[str, Any]
 """What `index=` takes: a kind, an IndexSpec, or its parameters as a mapping."""
 
 
+@hinted_init
 @dataclass(frozen=True, slots=True)
 class VectorSpec:
     """One named vector of a collection: its length, its metric and how its numbers are stored.
@@ -81,6 +83,11 @@ class VectorSpec:
                 f'layout="disk" needs codes, which there are of float32 and float16 vectors of {NODE_CODES_DIM_MIN} dimensions or more '
                 f"under cosine, dot and l2; got {self.dtype} of {self.dim} dimensions under {self.metric}, leave layout out"
             )
+        if index.subvectors is not None and index.subvectors > self.dim:
+            raise InvalidArgument(
+                f"subvectors of product codes are parts of a vector, at most as many as it has dimensions; got {index.subvectors} for "
+                f"dim={self.dim}, leave subvectors out for the usual number"
+            )
         if index.codes in ("auto", "none"):
             return
         if self.dtype not in _FLOAT_DTYPES or self.metric == "l1":
@@ -129,7 +136,7 @@ def _shortest(index: IndexSpec) -> IndexKind | IndexSpec:
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
-        raise InvalidArgument(f"{name} must be one of {', '.join(choices)}, got {value!r}.{did_you_mean(str(value), choices)}")
+        raise InvalidArgument(f"{name} must be one of {', '.join(choices)}, got {shortened(value)}.{value_hint(name, value, choices)}")
 
 
 @dataclass(frozen=True, slots=True)

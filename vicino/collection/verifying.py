@@ -12,6 +12,7 @@ from vicino import _core
 from vicino.collection.jobs import Job
 from vicino.collection.page import LIMIT_MAX
 from vicino.errors import InvalidArgument
+from vicino.filter.render import render
 from vicino.query.part import whole
 from vicino.query.rescoring import oversampling
 from vicino.recall.bound import histogram, interval, mean
@@ -24,7 +25,10 @@ _SOURCES = {"queries": "kept real queries", "rows": "rows held out of the index"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Mean recall of the `k` nearest over the queries, and the 95 % interval it lies in; effort 0: the usual one, or an exact scan."""
+    """Mean recall of the `k` nearest over the queries, and the 95 % interval it lies in.
+
+    effort: the beam; 0 is what the index takes by itself, or an exact scan.
+    """
 
     recall: float
     low: float
@@ -89,6 +93,8 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
     job = Job("verifying recall")
     condition = None if options.where is None else searcher.reader.condition(options.where, settings)
     matches = searcher.reader.match(snapshot, condition, settings, job.cancel_token)
+    if condition is not None and matches is not None and matches.count == 0:
+        raise InvalidArgument(f'no record of collection "{searcher.name}" meets {render(condition)}, so there is no recall to measure')
     rescored = target.rescore(None, None)
     if rescored == "off":
         raise InvalidArgument(
@@ -103,10 +109,10 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
     truth, _ = distances_of(snapshot, target.column, sample, levels[-1], exact=True, matches=matches, cancel=job.cancel_token)
     for level in levels:
         choice = None if promised is None else searcher.promises.ready(snapshot, target.column, level, matches, promised, job)
-        effort, exact = (0, False) if choice is None else (choice.effort, choice.exact)
+        effort, nprobe, exact = target.effort(None, None, False, choice)
         found, _ = distances_of(
-            snapshot, target.column, sample, level, effort=effort, exact=exact, oversampling=oversampling(rescored), matches=matches,
-            cancel=job.cancel_token,
+            snapshot, target.column, sample, level, effort=effort, exact=exact, nprobe=nprobe, oversampling=oversampling(rescored),
+            matches=matches, cancel=job.cancel_token,
         )  # fmt: skip
         each = recalls(found, truth)
         counts = histogram(each, level)

@@ -210,19 +210,26 @@ def _missed(run: Traced, trace: Trace, locator: int, rank: int, score: float) ->
     assert ranking is not None
     if len(ranking) and np.isclose(score, ranking.scores[-1], rtol=1e-6, atol=1e-7):
         return Finding(trace.label, f"score {score:.6g}, as far as the last record taken; such ties go by place", lost="limit", rank=rank)
-    part = trace.part
-    if isinstance(part, p.Dense):
-        effort = 2 * max(64, trace.k, part.ef or 0)
-        while effort < 2 * run.n_max:
-            wider = LEAVES[p.Dense](run, replace(part, ef=effort, recall=None), trace.k, trace.matches, Stage("", "", trace.k))
-            if record_of(wider, locator) is not None:
-                text = f"exact rank {rank}, score {score:.6g}: the walk went past it; ef={effort} finds it, as exact=True does"
-                return Finding(trace.label, text, lost="graph", rank=rank, score=score)
-            effort *= 2
-        text = f"exact rank {rank}, score {score:.6g}: no beam finds it, so its code places it too far off; exact=True finds it"
-        return Finding(trace.label, text, lost="code", rank=rank, score=score)
+    if isinstance(trace.part, p.Dense):
+        return _missed_by_effort(run, trace, trace.part, locator, rank, score)
     text = f"exact rank {rank}, score {score:.6g}: the search did not come by; an exact one finds it"
     return Finding(trace.label, text, lost="graph", rank=rank, score=score)
+
+
+def _missed_by_effort(run: Traced, trace: Trace, part: p.Dense, locator: int, rank: int, score: float) -> Finding:
+    """Whether more effort finds the record: a wider beam, or more lists."""
+    spec = run.searcher.target(part.vector).spec.index_spec
+    by_lists = spec.has_lists
+    name, missed = ("nprobe", "its list was not probed") if by_lists else ("ef", "the walk went past it")
+    effort = 2 * (part.nprobe or spec.nprobe or 1) if by_lists else 2 * max(64, trace.k, part.ef or 0)
+    while effort < 2 * run.n_max:
+        wider = replace(part, recall=None, **{"ef": None, "nprobe": None, name: effort})
+        if record_of(LEAVES[p.Dense](run, wider, trace.k, trace.matches, Stage("", "", trace.k)), locator) is not None:
+            text = f"exact rank {rank}, score {score:.6g}: {missed}; {name}={effort} finds it, as exact=True does"
+            return Finding(trace.label, text, lost="lists" if by_lists else "graph", rank=rank, score=score)
+        effort *= 2
+    text = f"exact rank {rank}, score {score:.6g}: no {name} finds it, so its code places it too far off; exact=True finds it"
+    return Finding(trace.label, text, lost="code", rank=rank, score=score)
 
 
 def _not_to_be_found(run: Traced, trace: Trace, locator: int) -> Finding:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from vicino.collection.index_spec import IndexSpec
 from vicino.collection.schema import Schema
 from vicino.collection.searching import TextModel
 from vicino.collection.settings import AnyVectorSpec, Settings
 from vicino.collection.value_specs import TextSpec, default_text_name, replace_text
 from vicino.collection.vector_spec import Index, VectorSpec
-from vicino.errors import InvalidArgument, SchemaError
+from vicino.errors import InvalidArgument, SchemaError, shortened
 from vicino.types import DEFAULT_VECTOR, Dtype, Metric
 
 
@@ -61,10 +62,11 @@ def settings_of(
         dim = embedder.dim
     if dim is not None:
         settings = settings.with_vector(DEFAULT_VECTOR, VectorSpec(dim, metric, dtype, index, recall, keep_raw))
-    elif recall is not None:
-        raise InvalidArgument("recall= is promised for the vector that dim= or model= declares; give each VectorSpec in vectors= its own")
-    elif not keep_raw:
-        raise InvalidArgument("keep_raw= is of the vector that dim= or model= declares; give each VectorSpec in vectors= its own")
+    else:
+        usual_index = (IndexSpec.read(index), IndexSpec())
+        _expect_usual(
+            metric=(metric, "cosine"), dtype=(dtype, "float32"), index=usual_index, recall=(recall, None), keep_raw=(keep_raw, True)
+        )
     for name, spec in (vectors or {}).items():
         settings = settings.with_vector(name, spec)
     fields = [embed] if isinstance(embed, str) else list(embed or ())
@@ -81,6 +83,16 @@ def settings_of(
         raise SchemaError(f"ttl is the name of a datetime field, got {type(ttl).__name__} {ttl!r}")
     settings = replace(settings, schema=read, ttl=ttl)
     return settings.with_index(ttl, "scalar") if ttl is not None else settings
+
+
+def _expect_usual(**options: tuple[Any, Any]) -> None:
+    """Options of the one vector, beside what they are when nobody gives them. Raises InvalidArgument where there is no such vector."""
+    for name, (given, usual) in options.items():
+        if given != usual:
+            raise InvalidArgument(
+                f"{name}={shortened(given)} is of the vector that dim= or model= declares, and neither was given; "
+                "give each VectorSpec in vectors= its own"
+            )
 
 
 def text_specs(text: Any, embed: Sequence[str]) -> dict[str, TextSpec]:

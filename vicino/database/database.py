@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from vicino.collection.catalog import Catalog, check_name
 from vicino.collection.check import CheckReport, check_collection, check_journal
@@ -24,6 +24,7 @@ from vicino.collection.value_specs import TextSpec
 from vicino.collection.vector_spec import Index
 from vicino.database.creation import load_embedder, reranker_named, settings_of, text_model_of
 from vicino.database.stats import CollectionInfo, DatabaseStats
+from vicino.elsewhere import hinted, missing_attribute
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
 from vicino.errors import (
     ClosedError,
@@ -103,6 +104,7 @@ class Database:
 
     # ---- collections
 
+    @hinted
     def create_collection(
         self,
         name: str,
@@ -167,9 +169,10 @@ class Database:
     def _existing(self, name: str, settings: Settings, record_class: type | None) -> Collection[Any]:
         collection = self._collection(self._catalog.state.resolve(name), record_class)
         if differences := collection.settings.disagreements(settings):
+            may_change = all(difference.startswith(("index of", "recall of")) for difference in differences)
             raise ExistsError(
                 f'collection "{name}" exists with other settings: {"; ".join(differences)}; open it with collection("{name}"), '
-                "or delete it first"
+                f"{'where set_index() and set_recall() change these, ' if may_change else ''}or delete it first"
             )
         return collection
 
@@ -429,6 +432,11 @@ class Database:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    if not TYPE_CHECKING:  # a checker would otherwise take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute(self, name)
 
     def __repr__(self) -> str:
         if self._closed:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from vicino.errors import InvalidArgument, did_you_mean
+from vicino.errors import InvalidArgument, close_match
 from vicino.query.json_value import to_json_value
 
 DEPTH_MAX = 32
@@ -126,7 +126,7 @@ def whole(value: Any, name: str, low: int, high: int | None = None) -> int:
 
 def choice(value: Any, name: str, choices: Sequence[str]) -> str:
     if value not in choices:
-        raise InvalidArgument(f"{name} must be one of {', '.join(choices)}, got {value!r}.{did_you_mean(str(value), choices)}")
+        raise InvalidArgument(f"{name} must be one of {', '.join(choices)}, got {value!r}.{close_match(str(value), choices)}")
     return value
 
 

@@ -13,13 +13,13 @@ from typing import Any, Literal
 from vicino.types import RecordId
 
 StageName = Literal[
-    "unknown", "not visible", "deleted", "expired", "filter", "vector", "graph", "code", "terms", "order", "sample", "example", "prefetch",
-    "fusion", "formula", "rescoring", "diversity", "rerank", "threshold", "group", "offset", "limit",
+    "unknown", "not visible", "deleted", "expired", "filter", "vector", "graph", "lists", "code", "terms", "order", "sample", "example",
+    "prefetch", "fusion", "formula", "rescoring", "diversity", "rerank", "threshold", "group", "offset", "limit",
 ]  # fmt: skip
-"""Where a record can get lost: it is not there (the first four); the condition; it has no such vector; the walk over the graph, or the
-codes it went by, missed it; it has none of the words; it has no such field; chance; it is an example itself; a part inside took too few
-records; it lies too far back after fusion, a formula, rescoring, for diversity, or after a reranker; its score is too low; its group; the
-page."""
+"""Where a record can get lost: it is not there (the first four); the condition; it has no such vector; the walk over the graph, the lists
+that were probed, or the codes both go by, missed it; it has none of the words; it has no such field; chance; it is an example itself; a
+part inside took too few records; it lies too far back after fusion, a formula, rescoring, for diversity, or after a reranker; its score is
+too low; its group; the page."""
 
 
 @dataclass(slots=True)

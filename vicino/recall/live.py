@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vicino.errors import InvalidArgument
+from vicino.errors import InvalidArgument, shortened
 from vicino.recall.sampling import Bytes
 
 KEPT_MAX = 10_000
@@ -29,7 +29,7 @@ def checked_recall(value: Any, name: str = "recall") -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or not 0.0 < value <= 1.0:
-        raise InvalidArgument(f"{name} must be above 0 and at most 1, such as 0.95, got {value!r}")
+        raise InvalidArgument(f"{name} must be above 0 and at most 1, such as 0.95, got {shortened(value)}")
     return float(value)
 
 

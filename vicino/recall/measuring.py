@@ -51,6 +51,7 @@ def distances_of(
     *,
     effort: int = 0,
     exact: bool = False,
+    nprobe: int = 0,
     oversampling: float = -1.0,
     matches: Any,
     cancel: _core.Cancel,
@@ -64,7 +65,7 @@ def distances_of(
     for first in range(0, len(sample), AT_ONCE):
         part = sample.part(first, first + AT_ONCE)
         rankings, of_part = snapshot.search_rows(
-            column, part.rows.reshape(-1), k + more, effort, exact, matches, cancel, part.held_out, oversampling=oversampling
+            column, part.rows.reshape(-1), k + more, effort, exact, matches, cancel, part.held_out, nprobe, oversampling
         )
         scored += sum(entry["rows_scored"] for entry in of_part)
         scanned += sum(entry["codes_scanned"] for entry in of_part)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicino import _core
-from vicino.errors import FormatError, InvalidArgument, did_you_mean
+from vicino.errors import FormatError, InvalidArgument, close_match, did_you_mean
 from vicino.text.languages import DETECTED, LANGUAGES
 from vicino.text.stemming import Stemmers, require_stemmer, stemmer_version
 from vicino.types import RecordId
@@ -291,4 +291,4 @@ class Analyzer:
 
 def _one_of(name: str, value: object, known: Sequence[str]) -> None:
     if value not in known:
-        raise InvalidArgument(f"{name} must be one of {', '.join(known)}, got {value!r}.{did_you_mean(str(value), known)}")
+        raise InvalidArgument(f"{name} must be one of {', '.join(known)}, got {value!r}.{close_match(str(value), known)}")

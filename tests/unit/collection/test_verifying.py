@@ -55,6 +55,16 @@ def test_the_same_recall_as_searches_have(collection):
     assert collection.verify(queries=queries).recall == pytest.approx(share)
 
 
+@pytest.mark.parametrize(("nprobe", "least", "most"), [(1, 0.0, 0.7), (30, 0.99, 1.0)])
+def test_without_a_promise_searches_are_measured_with_the_lists_of_the_index(nprobe, least, most):
+    with vicino.open(limits=Limits(graph_rows_min=256)) as db:
+        spec = vicino.IndexSpec("ivf_flat", nlist=30, nprobe=nprobe)
+        lists = db.create_collection("lists", dim=DIM, index=spec)
+        lists.upsert(ids=range(2000), vectors=rows(2000, 3))
+        lists.optimize()
+        assert least <= lists.verify(n=100, seed=1).recall <= most
+
+
 def test_several_numbers_of_neighbors_are_measured(collection):
     found = collection.verify(n=50, k=20, seed=1)
     assert list(found.by_k) == [1, 10, 20]

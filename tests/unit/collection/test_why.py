@@ -208,6 +208,19 @@ def test_a_walk_that_went_past_a_record_is_told_from_one_that_could_not_have_fou
         assert "finds it" in found.reason
 
 
+def test_a_record_of_a_list_that_was_not_probed_is_told_with_the_lists_that_find_it():
+    rows = np.random.default_rng(0).normal(size=(2000, 16)).astype(np.float32)
+    with vicino.open(limits=Limits(graph_rows_min=256)) as db:
+        docs = db.create_collection("docs", dim=16, index=vicino.IndexSpec("ivf_flat", nlist=40))
+        docs.upsert(ids=range(2000), vectors=rows)
+        docs.optimize()
+        exact, found = docs.search(rows[3], exact=True).ids, docs.search(rows[3], nprobe=1).ids
+        missed = next(record_id for record_id in exact if record_id not in found)
+        why = docs.why(rows[3], missed, nprobe=1)
+        assert why.stage == "lists"
+        assert "its list was not probed; nprobe=" in why.reason
+
+
 def test_a_deleted_record_is_told_from_one_that_never_was():
     with vicino.open() as db:
         collection = db.create_collection("docs", dim=2)

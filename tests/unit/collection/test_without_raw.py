@@ -192,7 +192,7 @@ def test_keep_raw_is_yes_or_no():
 
 
 def test_keep_raw_without_a_vector_is_refused():
-    with vicino.open() as db, pytest.raises(InvalidArgument, match="keep_raw= is of the vector that dim= or model= declares"):
+    with vicino.open() as db, pytest.raises(InvalidArgument, match="keep_raw=False is of the vector that dim= or model= declares"):
         db.create_collection("docs", vectors={"a": VectorSpec(8)}, keep_raw=False)
 
 
