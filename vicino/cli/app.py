@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "Write records to a Parquet or JSONL file.",
     "facet": "Count the values of a field and sum them up.",
     "get": "Print records by id.",
+    "index": "Give a vector another index.",
     "list": "List the collections of a database.",
     "load": "Write the records of files into a collection.",
     "models": "List and fetch embedding models.",

@@ -8,8 +8,8 @@ from typing import Any, get_args
 import click
 
 from vicino.cli.command import command as declare
+from vicino.cli.index_options import index_option, read_index
 from vicino.cli.session import Session
-from vicino.collection.index_spec import IndexSpec
 from vicino.collection.value_specs import TextSpec, default_text_name
 from vicino.collection.vector_spec import VectorSpec
 from vicino.errors import InvalidArgument
@@ -22,6 +22,7 @@ from vicino.types import Codes, Dtype, IndexKind, Metric
     examples="""
     vicino create data docs --model minilm --embed title --embed text
     vicino create data images --dim 768 --metric cosine
+    vicino create data far --dim 768 --index ivf_pq --index-option nlist=1024 --index-option bits=8
     vicino create data notes --text title+body --text tags=keyword --text code=code
     vicino create data pages --vector title:384 --vector body:768:dot:float16 --field year:integer --field tags:list[string]?
     """,
@@ -31,8 +32,9 @@ from vicino.types import Codes, Dtype, IndexKind, Metric
 @click.option("--metric", type=click.Choice(get_args(Metric)), default="cosine", show_default=True)
 @click.option("--dtype", type=click.Choice(get_args(Dtype)), default="float32", show_default=True)
 @click.option("--index", type=click.Choice(get_args(IndexKind)), default="auto", show_default=True)
+@index_option
 @click.option("--codes", type=click.Choice(get_args(Codes)), default="auto", show_default=True, help="What the index reads before vectors.")
-@click.option("--vector", "vectors", multiple=True, metavar="NAME:DIM[:METRIC[:DTYPE]]", help="A named vector; may be given again.")
+@click.option("--vector", "vectors", multiple=True, metavar="NAME:DIM[:METRIC[:DTYPE[:INDEX]]]", help="A named vector; may be given again.")
 @click.option("--model", help='Embedding model: a name from `vicino models list`, or a folder with a model.onnx.')
 @click.option("--embed", multiple=True, metavar="FIELD", help="Field whose text the model embeds; may be given again.")
 @click.option(
@@ -52,7 +54,8 @@ from vicino.types import Codes, Dtype, IndexKind, Metric
 @click.option("--exist-ok", is_flag=True, help="Succeed if it exists with the same settings.")
 def command(
     session: Session, words: tuple[str, ...], dim: int | None, vectors: tuple[str, ...], fields: tuple[str, ...], closed: bool,
-    embed: tuple[str, ...], texts: tuple[str, ...], no_auto_index: bool, no_raw: bool, index: IndexKind, codes: Codes, **options: Any,
+    embed: tuple[str, ...], texts: tuple[str, ...], no_auto_index: bool, no_raw: bool, index: IndexKind, codes: Codes,
+    index_options: tuple[str, ...], **options: Any,
 ) -> None:  # fmt: skip
     """Create a collection, and the database if there is none."""
     folder, (name,) = session.place(words, "COLLECTION")
@@ -67,7 +70,7 @@ def command(
             schema=schema,
             auto_index=not no_auto_index,
             keep_raw=not no_raw,
-            index=IndexSpec(index, codes=codes),
+            index=read_index(index, index_options, codes=codes),
             **options,
         )
         specs = {vector: spec.to_json() for vector, spec in collection.settings.specs.items()}
@@ -100,9 +103,9 @@ def _text(option: str) -> tuple[str, TextSpec]:
 
 def _vector(text: str) -> tuple[str, VectorSpec]:
     name, *parts = text.split(":")
-    if not 1 <= len(parts) <= 3 or not parts[0].isdigit():
-        raise InvalidArgument(f"--vector takes NAME:DIM[:METRIC[:DTYPE]], such as title:384 or title:384:dot, got {text!r}")
-    options: dict[str, Any] = dict(zip(("metric", "dtype"), parts[1:], strict=False))
+    if not 1 <= len(parts) <= 4 or not parts[0].isdigit():
+        raise InvalidArgument(f"--vector takes NAME:DIM[:METRIC[:DTYPE[:INDEX]]], such as title:384 or title:384:dot, got {text!r}")
+    options: dict[str, Any] = dict(zip(("metric", "dtype", "index"), parts[1:], strict=False))
     return name, VectorSpec(int(parts[0]), **options)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from vicino.cli.index_options import read_rescoring
 from vicino.cli.record_ids import ID_TYPES, IdType, read_ids
 from vicino.cli.session import Session, read_argument, read_text
 from vicino.errors import InvalidArgument
@@ -38,6 +39,8 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--lookup", metavar="COLLECTION", help="With --group-by: the records of it whose ids are the values."),
     click.option("--exact", is_flag=True, help="Score every candidate."),
     click.option("--ef", type=int, help="Beam of the graph walk; larger finds more and takes longer."),
+    click.option("--nprobe", type=int, help="Inverted lists scanned; more find more and take longer."),
+    click.option("--rescore", metavar="HOW", help='How what codes found is scored: bound, off, or so many times the limit by the vectors.'),
     click.option("--recall", type=float, help="Share of the true nearest records to be found, such as 0.97."),
     click.option("--timeout", type=float, metavar="SECONDS", help="Give up after this long."),
 ]
@@ -59,6 +62,7 @@ class Question:
         self._id_type: IdType = options.pop("id_type")
         self._order_by: str | None = options.pop("order_by")
         self._rerank: str | None = options.pop("rerank")
+        options["rescore"] = read_rescoring(options["rescore"])
         self._options = options
         said = {"--query": self._file is not None, "--like": bool(self._like or self._unlike), "--order-by": self._order_by is not None}
         ways = [flag for flag, is_given in said.items() if is_given]

@@ -217,18 +217,26 @@ def _missed(run: Traced, trace: Trace, locator: int, rank: int, score: float) ->
 
 
 def _missed_by_effort(run: Traced, trace: Trace, part: p.Dense, locator: int, rank: int, score: float) -> Finding:
-    """Whether more effort finds the record: a wider beam, or more lists."""
-    spec = run.searcher.target(part.vector).spec.index_spec
+    """Whether the vectors of more of what codes found, or more effort, find the record: a wider beam, or more lists."""
+    spec, place = run.searcher.target(part.vector).spec.index_spec, f"exact rank {rank}, score {score:.6g}"
+
+    def finds(wider: p.Dense) -> bool:
+        ranking = LEAVES[p.Dense](run, wider, trace.k, trace.matches, Stage("", "", trace.k))
+        return record_of(ranking, locator) is not None
+
+    rescore = spec.rescore if part.rescore is None else part.rescore
+    if rescore != "bound" and finds(replace(part, rescore="bound")):
+        text = f'{place}: by its code it is too far off, and rescore={rescore!r} reads too few vectors; rescore="bound" finds it'
+        return Finding(trace.label, text, lost="code", rank=rank, score=score)
     by_lists = spec.has_lists
     name, missed = ("nprobe", "its list was not probed") if by_lists else ("ef", "the walk went past it")
     effort = 2 * (part.nprobe or spec.nprobe or 1) if by_lists else 2 * max(64, trace.k, part.ef or 0)
     while effort < 2 * run.n_max:
-        wider = replace(part, recall=None, **{"ef": None, "nprobe": None, name: effort})
-        if record_of(LEAVES[p.Dense](run, wider, trace.k, trace.matches, Stage("", "", trace.k)), locator) is not None:
-            text = f"exact rank {rank}, score {score:.6g}: {missed}; {name}={effort} finds it, as exact=True does"
+        if finds(replace(part, recall=None, **{"ef": None, "nprobe": None, name: effort})):
+            text = f"{place}: {missed}; {name}={effort} finds it, as exact=True does"
             return Finding(trace.label, text, lost="lists" if by_lists else "graph", rank=rank, score=score)
         effort *= 2
-    text = f"exact rank {rank}, score {score:.6g}: no {name} finds it, so its code places it too far off; exact=True finds it"
+    text = f"{place}: no {name} finds it, so its code places it too far off; exact=True finds it"
     return Finding(trace.label, text, lost="code", rank=rank, score=score)
 
 

@@ -164,3 +164,33 @@ def test_models_are_listed_with_license_and_size(command: Any) -> None:
 def test_pull_offline_says_so(command: Any) -> None:
     ran = command("models", "pull", "minilm", "--offline")
     assert (ran.code, "VICINO_OFFLINE" in ran.err) == (3, True)
+
+
+def test_index_is_created_with_its_parameters(command: Any, place: Path) -> None:
+    options = ("--index", "ivf_pq", "--index-option", "nlist=64", "--index-option", "bits=8", "--index-option", "copies=true")
+    ran = command("create", "far", "--dim", "32", *options, "--json")
+    assert json.loads(ran.out)["vectors"]["vector"]["index"] == {"kind": "ivf_pq", "nlist": 64, "bits": 8, "copies": True}
+
+
+def test_named_vector_is_created_with_an_index(command: Any, place: Path) -> None:
+    ran = command("create", "pages", "--vector", "title:4:l2:float32:hnsw", "--json")
+    assert json.loads(ran.out)["vectors"]["title"]["index"] == "hnsw"
+
+
+def test_index_is_changed_and_searched_with_lists(command: Any, data: str) -> None:
+    ran = command("index", data, "docs", "ivf_flat", "--index-option", "nlist=1", "--json")
+    assert json.loads(ran.out)["index"] == {"kind": "ivf_flat", "nlist": 1}
+    assert command("search", data, "docs", "[1, 0]", "--nprobe", "1").code == 0
+
+
+def test_index_option_without_a_value_is_refused(command: Any, data: str) -> None:
+    ran = command("index", data, "docs", "hnsw", "--index-option", "m")
+    assert (ran.code, ran.err) == (2, "error: --index-option takes NAME=VALUE, such as nlist=1024, got 'm'\n")
+
+
+@pytest.mark.parametrize(("given", "shown"), [("2", "2 times the limit"), ("off", "not rescored")])
+def test_rescoring_is_chosen(command: Any, place: Path, given: str, shown: str) -> None:
+    with vicino.open(str(place / "vicino-data")) as db:
+        db.create_collection("codes", dim=64, index={"codes": "4bit"}).upsert([{"id": 1, "vector": [1.0] * 64}])
+    ran = command("explain", "codes", json.dumps([1.0] * 64), "--rescore", given)
+    assert (ran.code, shown in ran.out) == (0, True)

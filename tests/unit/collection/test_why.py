@@ -221,6 +221,19 @@ def test_a_record_of_a_list_that_was_not_probed_is_told_with_the_lists_that_find
         assert "its list was not probed; nprobe=" in why.reason
 
 
+def test_a_record_that_too_few_rescored_vectors_lost_is_told_with_the_rescoring_that_finds_it():
+    random = np.random.default_rng(0)
+    rows = (random.normal(size=(40, 32))[random.integers(0, 40, 3000)] + 0.5 * random.normal(size=(3000, 32))).astype(np.float32)
+    with vicino.open(limits=Limits(graph_rows_min=256)) as db:
+        docs = db.create_collection("docs", dim=32, index=vicino.IndexSpec("ivf_pq", nlist=8, bits=8))
+        docs.upsert(ids=range(3000), vectors=rows)
+        docs.optimize()
+        lost = next(number for number in range(100) if number not in docs.search(rows[number], limit=2, rescore=1.0, nprobe=3).ids)
+        why = docs.why(rows[lost], lost, limit=2, rescore=1.0, nprobe=3)
+        assert why.stage == "code"
+        assert 'rescore="bound" finds it' in why.reason
+
+
 def test_a_deleted_record_is_told_from_one_that_never_was():
     with vicino.open() as db:
         collection = db.create_collection("docs", dim=2)
