@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from vicino.collection.vector_spec import VectorSpec
     from vicino.collection.verifying import Verification
     from vicino.database import CollectionInfo, Database, DatabaseStats, open, restore
-    from vicino.filter.expression import F, all_of, any_of, at_least, has_id, has_vector, in_slice
+    from vicino.filter.conditions import all_of, any_of, at_least, has_id, has_vector, in_slice
+    from vicino.filter.expression import F
     from vicino.query.aggregate import Aggregate, DistanceMatrix
     from vicino.query.decay import Decay
     from vicino.query.examples import Context, Discover, Feedback, Like
@@ -188,12 +189,12 @@ _HOMES = {
     "Verification": "vicino.collection.verifying",
     "Why": "vicino.query.why",
     "WriteResult": "vicino.query.results",
-    "all_of": "vicino.filter.expression",
-    "any_of": "vicino.filter.expression",
-    "at_least": "vicino.filter.expression",
-    "has_id": "vicino.filter.expression",
-    "has_vector": "vicino.filter.expression",
-    "in_slice": "vicino.filter.expression",
+    "all_of": "vicino.filter.conditions",
+    "any_of": "vicino.filter.conditions",
+    "at_least": "vicino.filter.conditions",
+    "has_id": "vicino.filter.conditions",
+    "has_vector": "vicino.filter.conditions",
+    "in_slice": "vicino.filter.conditions",
     "open": "vicino.database",
     "restore": "vicino.database",
 }

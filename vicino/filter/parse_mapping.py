@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vicino.errors import FilterError, did_you_mean
-from vicino.filter import expression, model, operands
+from vicino.filter import conditions, model, operands
 from vicino.filter.expression import Expression, Field
 
 _RANGE = {"$lt": "lt", "$lte": "lte", "$gt": "gt", "$gte": "gte"}
@@ -52,7 +52,7 @@ def _several(value: Any, at: str, depth: int) -> tuple[model.Condition, ...]:
 def _at_least(value: Any, at: str, depth: int) -> model.Condition:
     given = _options(value, ("n", "of"), (), at)
     parts = _several(given["of"], _join(at, "of"), depth)
-    return _built(at, lambda: expression.at_least(given["n"], *map(Expression, parts))).condition
+    return _built(at, lambda: conditions.at_least(given["n"], *map(Expression, parts))).condition
 
 
 _JOINERS: dict[str, Callable[[Any, str, int], model.Condition]] = {
@@ -62,10 +62,10 @@ _JOINERS: dict[str, Callable[[Any, str, int], model.Condition]] = {
     "$not": lambda value, at, depth: model.Not(_parse(value, at=at, depth=depth + 1)),
     "$at_least": _at_least,
     "$has_id": lambda value, at, _: (
-        _built(at, lambda: expression.has_id(_values(value, at) if _is_list(value) else _value(value, at))).condition
+        _built(at, lambda: conditions.has_id(_values(value, at) if _is_list(value) else _value(value, at))).condition
     ),
-    "$has_vector": lambda value, at, _: _built(at, lambda: expression.has_vector(value)).condition,
-    "$in_slice": lambda value, at, _: _built(at, lambda: expression.in_slice(**_options(value, ("index", "of"), (), at))).condition,
+    "$has_vector": lambda value, at, _: _built(at, lambda: conditions.has_vector(value)).condition,
+    "$in_slice": lambda value, at, _: _built(at, lambda: conditions.in_slice(**_options(value, ("index", "of"), (), at))).condition,
 }
 
 

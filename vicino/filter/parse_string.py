@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vicino.errors import FilterError, did_you_mean
-from vicino.filter import expression, model, operands
+from vicino.filter import conditions, model, operands
 from vicino.filter.expression import Count, Expression, Field
 
 LENGTH_MAX = 100_000
@@ -26,12 +26,12 @@ METHODS = frozenset(name for name in vars(Field) if not name.startswith("_"))
 CONDITION_FUNCTIONS: dict[str, Callable[..., Expression]] = {
     function.__name__: function
     for function in (
-        expression.all_of,
-        expression.any_of,
-        expression.at_least,
-        expression.has_id,
-        expression.has_vector,
-        expression.in_slice,
+        conditions.all_of,
+        conditions.any_of,
+        conditions.at_least,
+        conditions.has_id,
+        conditions.has_vector,
+        conditions.in_slice,
     )
 }
 VALUE_FUNCTIONS = ("datetime", "date", "uuid")

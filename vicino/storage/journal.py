@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from vicino import _core
 from vicino.env import Buffer, Env
@@ -28,6 +28,7 @@ from vicino.storage.container import ContainerWriter
 from vicino.storage.files import remove_tree, replace_file, unlink_if_present
 from vicino.storage.follow import Follower, Poll
 from vicino.storage.garbage import Garbage
+from vicino.storage.hold import HeldState, Hold
 from vicino.storage.log import LogWriter, create_log, log_name
 from vicino.storage.manifest import KIND, HistoryEntry, Manifest, complete_manifest, history_of, read_manifest, write_manifest
 from vicino.storage.pins import ReaderPins
@@ -36,27 +37,6 @@ from vicino.storage.recovery import LogEnd, check_acknowledged, check_chain, fin
 from vicino.types import SyncLevel
 
 _INTERVAL_S = 0.1
-
-
-class Hold:
-    """Keeps the files of one manifest from being removed until it is released."""
-
-    def __init__(self, manifest: str, let_go: Callable[[str], None]) -> None:
-        self.manifest = manifest
-        self._let_go: Callable[[str], None] | None = let_go
-
-    def release(self) -> None:
-        if self._let_go is not None:
-            let_go, self._let_go = self._let_go, None
-            let_go(self.manifest)
-
-
-class HeldState(NamedTuple):
-    """One moment of a journal: its manifest, whose files are held, and the bytes of the logs on top of it."""
-
-    hold: Hold
-    manifest: Manifest
-    logs: list[tuple[int, _core.Blob]]
 
 
 class Journal:

@@ -13,7 +13,8 @@ import pytest
 
 from vicino.errors import FilterError
 from vicino.filter import model
-from vicino.filter.expression import Expression, F, Field, all_of, any_of, at_least, has_id, has_vector, in_slice
+from vicino.filter.conditions import all_of, any_of, at_least, has_id, has_vector, in_slice
+from vicino.filter.expression import Expression, F, Field
 from vicino.types import GeoPoint
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from vicino.errors import FilterError
 from vicino.filter import model
-from vicino.filter.expression import F, all_of, has_id
+from vicino.filter.conditions import all_of, has_id
+from vicino.filter.expression import F
 from vicino.filter.parse import parse_where, spelling_of
 
 CHEAP = model.Range("price", lt=50)

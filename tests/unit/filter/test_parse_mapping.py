@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from vicino.errors import FilterError
-from vicino.filter.expression import Expression, F, all_of, any_of, at_least, has_id, has_vector, in_slice
+from vicino.filter.conditions import all_of, any_of, at_least, has_id, has_vector, in_slice
+from vicino.filter.expression import Expression, F
 from vicino.filter.parse_mapping import parse_mapping
 
 

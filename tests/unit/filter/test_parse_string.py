@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicino.errors import FilterError
-from vicino.filter.expression import Expression, F, all_of, at_least, has_id, has_vector, in_slice
+from vicino.filter.conditions import all_of, at_least, has_id, has_vector, in_slice
+from vicino.filter.expression import Expression, F
 from vicino.filter.parse_string import LENGTH_MAX, parse_string
 
 NEW_YEAR = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from vicino.errors import FilterError
 from vicino.filter import match, paths
-from vicino.filter.expression import F, at_least, has_id
+from vicino.filter.conditions import at_least, has_id
+from vicino.filter.expression import F
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicino.filter import expression, model
-from vicino.filter.expression import F, all_of, at_least
+import vicino
+from vicino.filter import model
+from vicino.filter.conditions import all_of, at_least
+from vicino.filter.expression import F
 from vicino.filter.render import render
 from vicino.types import GeoPoint
 
-NAMES = {name: getattr(expression, name) for name in ("F", "all_of", "any_of", "at_least", "has_id", "has_vector", "in_slice")}
+NAMES = {name: getattr(vicino, name) for name in ("F", "all_of", "any_of", "at_least", "has_id", "has_vector", "in_slice")}
 
 keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters='"'), max_size=4) | st.sampled_from(
     ["a", "count", "in", "a.b", "ﬁ"]
