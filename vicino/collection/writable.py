@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from vicino.collection.maintenance import Maintenance
-from vicino.collection.read_shard import AnyShard
 from vicino.collection.record import Record
 from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id, with_new_texts
 from vicino.collection.room import within_limit
 from vicino.collection.searchable import SearchableCollection
-from vicino.collection.searching import TextModel
 from vicino.collection.shard import Committed, Shard
 from vicino.collection.values import to_values
 from vicino.collection.vectors import Context, to_column
 from vicino.collection.writing import IfExists, TextsAddedError, Writes, changed, check_versions, rewrites_whole, some_ids
-from vicino.env import Env
 from vicino.errors import ConflictError, DimensionError, Error, InvalidArgument, NotFoundError, ReadOnlyError
 from vicino.filter.model import And
 from vicino.filter.parse import Where
@@ -38,20 +35,12 @@ Progress = bool | Callable[[int, int | None], None] | None
 class WritableCollection(SearchableCollection[T]):
     """Writes of a collection: `add`, `upsert`, `update`, `delete` and `load`."""
 
-    def __init__(
-        self,
-        name: Callable[[], str],
-        shard: AnyShard,
-        env: Env,
-        *,
-        maintenance: Maintenance | None = None,
-        model: TextModel | None = None,
-        record_class: type | None = None,
-        threads: int = 1,
-    ) -> None:
-        super().__init__(name, shard, env, maintenance=maintenance, model=model, record_class=record_class, threads=threads)
-        self._writes = Writes(shard, self._reader) if isinstance(shard, Shard) else None
-        self._purged_at = env.monotonic()
+    _purged_at: float | None = None
+
+    @cached_property
+    def _writes(self) -> Writes | None:
+        """What writes; None where the collection is only read."""
+        return Writes(self._shard, self._reader) if isinstance(self._shard, Shard) else None
 
     @within_limit("add()")
     def add(
@@ -330,7 +319,11 @@ class WritableCollection(SearchableCollection[T]):
         return self._writes.delete_where(self._reader.expired(self.settings), with_expired=True).count
 
     def _purge_sometimes(self) -> None:
-        if self.settings.ttl is not None and self._env.monotonic() - self._purged_at > 60:
+        if self.settings.ttl is None:
+            return
+        if self._purged_at is None:  # nothing that expired before the first write is in anybody's way
+            self._purged_at = self._env.monotonic()
+        elif self._env.monotonic() - self._purged_at > 60:
             self.purge_expired()
 
     # ---- inside
