@@ -60,7 +60,7 @@ def command(
             output.records_table([([hit.id, f"{hit.score:.4f}"], hit.fields) for hit in results], ["id", "score"], ["score"])
 
         facts = {"collection": name, "version": results.version, "took_s": results.took_s}
-        document = {**facts, "hits": [hit_document(hit, highlights) for hit in results]}
+        document: dict[str, Any] = {**facts, "recall": results.recall, "hits": [hit_document(hit, highlights) for hit in results]}
         if options.get("cursor") is not None:
             document["next_cursor"] = results.next_cursor
             if results.next_cursor is not None and not session.is_json:
