@@ -14,6 +14,7 @@ from vicino.errors import Error
 from vicino.types import GeoPoint
 
 if TYPE_CHECKING:
+    from vicino import aio as aio
     from vicino import evaluate as evaluate
     from vicino import models as models
     from vicino.collection.check import CheckReport
@@ -199,7 +200,7 @@ _HOMES = {
     "restore": "vicino.database",
 }
 
-_MODULES = frozenset({"evaluate", "models"})
+_MODULES = frozenset({"aio", "evaluate", "models"})
 
 if not TYPE_CHECKING:  # a checker would otherwise take any name for an attribute
 

@@ -27,6 +27,7 @@ from vicino.collection.schema import Schema
 from vicino.collection.settings import Settings
 from vicino.database import Database
 from vicino.database.database import Mode
+from vicino.elsewhere import TellsOurNames
 from vicino.errors import ClosedError, InvalidArgument
 from vicino.query.hit import RecordView
 from vicino.query.results import Results
@@ -80,7 +81,7 @@ def _awaited_database(method: Callable[Concatenate[Any, P], R]) -> Callable[Conc
     return call
 
 
-class AsyncCollection(Generic[T]):
+class AsyncCollection(TellsOurNames, Generic[T]):
     """A collection whose verbs are awaited; facts that cost nothing are plain attributes. See `vicino.Collection`."""
 
     def __init__(self, collection: Collection[T], calls: _Calls) -> None:
@@ -163,7 +164,7 @@ async def _each(calls: _Calls, iterator: Iterator[R], batch: int) -> AsyncIterat
             yield element
 
 
-class AsyncDatabase:
+class AsyncDatabase(TellsOurNames):
     """A database whose verbs are awaited; an async context manager. Made by `vicino.aio.open`. See `vicino.Database`."""
 
     def __init__(self, database: Database, calls: _Calls) -> None:

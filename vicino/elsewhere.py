@@ -10,7 +10,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from vicino.errors import close_match
 
@@ -54,7 +54,7 @@ _VERBS = {
     "delete_payload": "update(ids, unset=[...])",
     **dict.fromkeys(("remove", "remove_ids", "delete_points", "delete_where"), "delete(ids), or delete(where=...)"),
     **dict.fromkeys(("retrieve", "fetch", "get_by_id"), "get(ids)"),
-    **dict.fromkeys(("scroll", "scan", "iterate", "to_list"), "iter(where=...)"),
+    **dict.fromkeys(("scroll", "scan", "iterate"), "iter(where=...)"),
     **dict.fromkeys(("ntotal", "count_rows", "num_entities", "size"), "count(), or len() of it"),
     **dict.fromkeys(("create_payload_index", "create_scalar_index"), "create_index(field)"),
     **dict.fromkeys(("create_fts_index", "create_text_index"), "add_text(name)"),
@@ -67,6 +67,11 @@ _VERBS = {
     "get_or_create_collection": "create_collection(name, exist_ok=True, ...)",
     **dict.fromkeys(("list_collections", "get_collections", "table_names", "list_tables"), "names(), or collections() with their sizes"),
     **dict.fromkeys(("drop_table", "drop_collection"), "delete_collection(name)"),
+    **dict.fromkeys(("payload", "metadata", "entity"), 'fields, or hit["name"] for one of them'),
+    "document": "text, of a collection with a model, or a field of it",
+    **dict.fromkeys(("scores", "distances"), "of each hit: [hit.score for hit in results]"),
+    **dict.fromkeys(("points", "matches", "hits"), "the results themselves: for hit in results"),
+    **dict.fromkeys(("to_list", "to_dict"), "to_dicts()"),
     **dict.fromkeys(("persist", "commit", "save"), "nothing: a write is durable when its call returns"),
 }  # fmt: skip
 """Method or attribute elsewhere -> here."""
@@ -122,6 +127,8 @@ def argument_hint(name: str, known: Sequence[str]) -> str:
         return f" Write {ours}=."
     if ours in _OF_INDEX and "index" in known:
         return f" It is said of the index: index=vicino.IndexSpec(kind, {ours}=...)."
+    if ours in ("keep_raw", "metric", "dtype", "dim") and "index" in known and "vector" in known:
+        return " It is decided when a vector is declared: add_vector(name, ...) declares another."
     if name == "device" and "limit" in known:
         return " It goes with search_many(queries, exact=True, device=...)."
     return close_match(name, known)
@@ -174,8 +181,14 @@ def hinted_init(kind: type[R]) -> type[R]:
     return kind
 
 
-def missing_attribute(thing: object, name: str) -> AttributeError:
-    """The error for an attribute that is not there, with what it is called here where others have it."""
-    meant = _VERBS.get(name)
-    hint = "" if meant is None else f"; here it is {meant}"
-    return AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=thing)
+class TellsOurNames:
+    """For classes whose users may look for the methods and attributes of other databases."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a checker would otherwise take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            meant = _VERBS.get(name)
+            hint = "" if meant is None else f"; here it is {meant}"
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -127,6 +128,42 @@ def test_verb_of_others_on_a_collection_names_ours(docs: Any, name: str, said: s
 )
 def test_verb_of_others_on_a_database_names_ours(db: Any, name: str, said: str) -> None:
     assert said in told(lambda: getattr(db, name), AttributeError)
+
+
+@pytest.mark.parametrize(
+    ("look", "said"),
+    [
+        (lambda hits: hits[0].payload, 'here it is fields, or hit["name"] for one of them'),
+        (lambda hits: hits.scores, "[hit.score for hit in results]"),
+    ],
+    ids=["payload of a hit", "scores of results"],
+)
+def test_attribute_of_others_on_results_names_ours(docs: Any, look: Any, said: str) -> None:
+    assert said in told(lambda: look(docs.search(ROWS[0])), AttributeError)
+
+
+def test_results_are_told_to_be_a_sequence(docs: Any) -> None:
+    assert "take a hit first, as in results[0]['n']" in told(lambda: docs.search(ROWS[0])["n"], InvalidArgument)
+
+
+def test_field_that_a_hit_does_not_have_is_named(docs: Any) -> None:
+    with pytest.raises(KeyError) as caught:
+        docs.search(ROWS[0])[0]["m"]
+    assert str(caught.value) == "record 0 has no field 'm'. There are: id, n."
+    assert docs.search(ROWS[0])[0].get("m") is None
+
+
+def test_what_is_declared_for_good_says_so(docs: Any) -> None:
+    said = told(lambda: docs.set_index("flat", keep_raw=False), TypeError)
+    assert "It is decided when a vector is declared" in said
+
+
+def test_awaited_collection_names_our_verbs_too() -> None:
+    async def look() -> None:
+        async with vicino.aio.open() as database:
+            (await database.create_collection("docs", dim=4)).query  # noqa: B018
+
+    assert "search(query, limit=10)" in told(lambda: asyncio.run(look()), AttributeError)
 
 
 def test_attribute_that_nobody_has_is_refused_as_python_does(docs: Any) -> None:

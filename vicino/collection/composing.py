@@ -193,7 +193,7 @@ class Composer:
     def _page(self, ranked: Ranked | _Alone, offset: int, limit: int) -> Ranking:
         room = self._searcher.room
         if room.is_limited:
-            with room.take(min(offset + limit, ranked.run.n_max) * HIT_BYTES, "the hits of this search"):
+            with room.take(min(offset + limit, ranked.run.n_max) * HIT_BYTES, "holding the hits of this search"):
                 ranking = ranked.upto(offset + limit)
         else:
             ranking = ranked.upto(offset + limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from vicino import _core
 from vicino.collection.maintenance import Maintenance
@@ -17,7 +17,7 @@ from vicino.collection.schema import Schema
 from vicino.collection.searching import Searcher, TextModel
 from vicino.collection.settings import Settings
 from vicino.collection.stats import CollectionStats, collection_stats
-from vicino.elsewhere import missing_attribute
+from vicino.elsewhere import TellsOurNames
 from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import Error, InvalidArgument, NotFoundError
 from vicino.filter.model import Condition
@@ -30,7 +30,7 @@ from vicino.types import RecordId
 T = TypeVar("T")
 
 
-class ReadableCollection(Generic[T]):
+class ReadableCollection(TellsOurNames, Generic[T]):
     """Facts and records of a collection. `len(c)`, `id in c` and `c[id]` do what they look like."""
 
     def __init__(
@@ -242,11 +242,6 @@ class ReadableCollection(Generic[T]):
         return write_records(batches, absolute(path), self.settings, env=self._outside, format=format)
 
     # ---- inside
-
-    if not TYPE_CHECKING:  # a checker would otherwise take any name for an attribute
-
-        def __getattr__(self, name: str) -> Any:
-            raise missing_attribute(self, name)
 
     def _condition(self, where: Where | None) -> Condition | None:
         return None if where is None else self._reader.condition(where, self.settings)

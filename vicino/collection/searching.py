@@ -319,7 +319,7 @@ class Searcher:
         effort, nprobe, exact = target.effort(options.ef, options.nprobe, options.exact, choice)
         rescore = target.rescore(options.rescore, choice)
         hits_bytes = n_queries * min(k, snapshot.n_records) * HIT_BYTES if room.is_limited else 0
-        with room.take(hits_bytes, "the hits of this search"):
+        with room.take(hits_bytes, "holding the hits of this search"):
             notes: tuple[str, ...] = ()
             if device is None or not n_queries:
                 threads, sampled = self.threads if n_queries > 1 else 1, oversampling(rescore)

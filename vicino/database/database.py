@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from vicino.collection.catalog import Catalog, check_name
 from vicino.collection.check import CheckReport, check_collection, check_journal
@@ -24,7 +24,7 @@ from vicino.collection.value_specs import TextSpec
 from vicino.collection.vector_spec import Index
 from vicino.database.creation import load_embedder, reranker_named, settings_of, text_model_of
 from vicino.database.stats import CollectionInfo, DatabaseStats
-from vicino.elsewhere import hinted, missing_attribute
+from vicino.elsewhere import TellsOurNames, hinted
 from vicino.env import Env, Machine, MemoryEnv, RealEnv
 from vicino.errors import (
     ClosedError,
@@ -62,7 +62,7 @@ class Options:
     limits: Limits = Limits()  # noqa: RUF009  frozen
 
 
-class Database:
+class Database(TellsOurNames):
     """The collections of one folder. Thread-safe; a context manager. Made by `vicino.open`."""
 
     def __init__(self, env: Env, root: str, options: Options, lock: DatabaseLock | None, release: Callable[[Database], bool]) -> None:
@@ -432,11 +432,6 @@ class Database:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
-
-    if not TYPE_CHECKING:  # a checker would otherwise take any name for an attribute
-
-        def __getattr__(self, name: str) -> Any:
-            raise missing_attribute(self, name)
 
     def __repr__(self) -> str:
         if self._closed:

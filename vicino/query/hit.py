@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vicino._core import decode_document
-from vicino.errors import InvalidArgument
+from vicino.elsewhere import TellsOurNames
+from vicino.errors import InvalidArgument, NotFoundError, did_you_mean
 from vicino.types import DEFAULT_VECTOR, Metric, RecordId
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ def score_of(distance: float, metric: Metric) -> float:
     return 1.0 - distance if metric == "cosine" else 0.0 - distance
 
 
-class RecordView(Mapping[str, Any], Generic[T]):
+class RecordView(TellsOurNames, Mapping[str, Any], Generic[T]):
     """One stored record: `.id`, `.fields`, `.vectors`, `.version`; `view["year"]` is the field "year"."""
 
     __slots__ = ("_document", "_fields", "_shape", "_vectors", "id", "version")
@@ -110,7 +111,10 @@ class RecordView(Mapping[str, Any], Generic[T]):
             return self.id
         if self._vectors is not None and key in self._vectors:
             return self._vectors[key]
-        return self.fields[key]
+        try:
+            return self.fields[key]
+        except KeyError:
+            raise NotFoundError(f"record {self.id!r} has no field {key!r}.{did_you_mean(str(key), self)}") from None
 
     def __iter__(self) -> Iterator[str]:
         yield "id"

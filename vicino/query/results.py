@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy.typing as npt
 
+from vicino.elsewhere import TellsOurNames
+from vicino.errors import InvalidArgument
 from vicino.query.hit import Document, Hit, Shape, hits_of, score_of
 from vicino.query.plan import LatePlan
 from vicino.segment.memory import MemoryBudget
@@ -42,7 +44,7 @@ class WriteResult:
     delayed_s: float = 0.0
 
 
-class Results(Sequence[Hit[T]], Generic[T]):
+class Results(TellsOurNames, Sequence[Hit[T]], Generic[T]):
     """Hits, nearest first. `.took_s` seconds, at `.version` of the collection, found by `.plan`."""
 
     __slots__ = (
@@ -144,6 +146,8 @@ class Results(Sequence[Hit[T]], Generic[T]):
     def __getitem__(self, index: int | slice) -> Hit[T] | Results[T]:
         if isinstance(index, slice):
             return self._slice(index)
+        if isinstance(index, str):
+            raise InvalidArgument(f"results are a sequence of hits, got the name {index!r}; take a hit first, as in results[0][{index!r}]")
         self._read()
         row = index + len(self._ids) if index < 0 else index
         hit = self._hits.get(row)
