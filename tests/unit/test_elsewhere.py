@@ -153,6 +153,16 @@ def test_field_that_a_hit_does_not_have_is_named(docs: Any) -> None:
     assert docs.search(ROWS[0])[0].get("m") is None
 
 
+def test_vector_under_the_name_of_others_is_refused(docs: Any) -> None:
+    said = told(lambda: docs.upsert([{"id": 1, "embedding": ROWS[0].tolist()}]), SchemaError)
+    assert 'is a list of 16 values, and there is no vector "vector" of that length; name it "vector", or give' in said
+
+
+def test_list_of_another_length_is_a_field(docs: Any) -> None:
+    docs.upsert([{"id": 1, "embedding": [1.0, 2.0]}])
+    assert docs[1]["embedding"] == [1.0, 2.0]
+
+
 def test_what_is_declared_for_good_says_so(docs: Any) -> None:
     said = told(lambda: docs.set_index("flat", keep_raw=False), TypeError)
     assert "It is decided when a vector is declared" in said

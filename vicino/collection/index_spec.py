@@ -55,10 +55,12 @@ class IndexSpec:
     kind: "auto" (now a graph), "flat" (every row is scored), "graph" (a navigable graph over codes), "hnsw" (a hierarchical one),
     "ivf_flat" (inverted lists of rows), "ivf" (lists of nested 1- and 4-bit codes), "ivf_pq" and "ivf_opq" (lists of product codes, after
     a rotation with opq), "ivf_hnsw" (lists of nested codes, found by a graph over their centroids). Codes only choose what is scored.
-    ef: nodes that a walk keeps. m, ef_construct: links of a node of "hnsw", by default 16, and nodes kept while one is inserted, 200.
-    nlist: inverted lists, by default 4 sqrt(rows); nprobe: how many of them are scanned, by default as many as a
-    recall of 0.95 at 10 took of each segment when its index was built.
-    subvectors: parts of a product code, by default one for every two dimensions at 4 bits, for every eight at 8; bits: of each, 4 or 8.
+    ef: nodes that a walk keeps, 1 or more. m: links of a node of "hnsw", 2 to 64, by default 16; ef_construct: nodes kept while one is
+    inserted, m to 10,000, by default 200.
+    nlist: inverted lists of a segment, by default 4 sqrt(rows), and no more than it has rows; nprobe: how many of them are scanned, by
+    default as many as a recall of 0.95 at 10 took of each segment when its index was built.
+    subvectors: parts of a product code, at most one a dimension, by default one for every two dimensions at 4 bits, for every eight at 8;
+    dimensions need not be a multiple. bits: of each part, 4 or 8.
     copies: rows at a border of two lists are in both: more memory, fewer lists to scan for the same recall.
     codes: what is read instead of the vectors until few are left: "1bit", "4bit", "8bit" (each within the next), "pq" (product codes) or
     "none" (the vectors themselves); "auto" is what the kind has by itself. Of a flat index "none", of a graph and of "ivf" "4bit".
@@ -67,6 +69,7 @@ class IndexSpec:
     layout: where a graph is walked. "memory" reads links, codes and vectors each in their place. "disk" is for vectors larger than memory:
     the file holds, for every node, its vector and the codes of its neighbors in one block, so that a search reads a fraction of the
     pages, and several times the disk space is taken.
+    Raises InvalidArgument for a parameter out of range, or one that the kind does not have.
     """
 
     kind: IndexKind = "auto"
@@ -156,6 +159,7 @@ class IndexSpec:
 
     @property
     def has_codes(self) -> bool:
+        """Whether anything is read before the vectors."""
         return self.chosen_codes != "none"
 
     @property
@@ -170,6 +174,7 @@ class IndexSpec:
 
     @property
     def has_lists(self) -> bool:
+        """Whether it is one of the kinds that `nprobe` goes with."""
         return self.kind in _LISTS
 
     def to_json(self) -> str | dict[str, Any]:

@@ -323,6 +323,10 @@ def _join_offsets(parts: Sequence[tuple[int, npt.NDArray[np.uint64]]]) -> npt.ND
     return np.concatenate([*(offsets[:-1] + start for (_, offsets), start in zip(parts, starts)), starts[-1:]])
 
 
+_VECTORS_ELSEWHERE = frozenset({"embedding", "embeddings", "vectors", "dense_vector"})
+"""What other databases call the vector of a record. Lists are fields like any other under every other name."""
+
+
 def _refuse_misnamed_vector(piece: Columns, name: str, dim: int) -> None:
     """A run without any vector of this name whose first record has an array of its length as a field: most likely a misspelled name."""
     for key, value in piece.documents[0].items():
@@ -330,6 +334,11 @@ def _refuse_misnamed_vector(piece: Columns, name: str, dim: int) -> None:
             raise SchemaError(
                 f'field "{key}" of {piece.describe(0)} is an array of {dim} numbers, and there is no vector "{name}" of that length; '
                 f'name it "{name}", or give the field as a list with .tolist()'
+            )
+        if key in _VECTORS_ELSEWHERE and isinstance(value, list) and len(value) == dim:
+            raise SchemaError(
+                f'field "{key}" of {piece.describe(0)} is a list of {dim} values, and there is no vector "{name}" of that length; '
+                f'name it "{name}", or give the field another name'
             )
 
 

@@ -172,7 +172,10 @@ class SearchableCollection(ReadableCollection[T]):
         return self._searcher.composer.pages(part, SearchOptions.read("search_pages()", {**options, "limit": page}))
 
     def explain(self, query: Query, **options: Any) -> Plan:
-        """Runs the search and says how it went: strategy, rows and time per segment or part, how the filter was answered."""
+        """Runs the search and says how it went: strategy, rows and time per segment or part, how the filter was answered.
+
+        options: as in `search`. A condition that nothing meets has the fields that no record has named in `Plan.notes`.
+        """
         plan = self.search(query, **options).plan
         if plan.filter is None:
             return plan
@@ -202,7 +205,10 @@ class SearchableCollection(ReadableCollection[T]):
         rescore: RescoreBy | None = None,
         timeout: float | None = None,
     ) -> Why:
-        """Why a search with these arguments returns this record, or which stage lost it, found by checking each. Costs several searches."""
+        """Why a search with these arguments returns this record, or which stage lost it, found by checking each. Costs several searches.
+
+        query and options as in `search`. Raises what the search would raise, SchemaError for an id that can be none.
+        """
         from vicino.collection.why import explained
 
         options = SearchOptions(
@@ -230,6 +236,7 @@ class SearchableCollection(ReadableCollection[T]):
         recall: verify this promise instead of the declared one; without either, the usual effort is measured. queries: vectors (or texts,
         where there is a model) to measure with; without them `n` of the kept queries where there are enough, else rows that are held out.
         where: measure under this condition. seed: the same seed draws the same queries. Takes as long as `n` exact searches.
+        Raises InvalidArgument where there is nothing to measure with, or rescoring is off; DimensionError for queries of another length.
         """
         from vicino.collection.verifying import verification
 
