@@ -9,7 +9,7 @@ import click
 from vicino.cli.command import command as declare
 from vicino.cli.index_options import index_option, read_index
 from vicino.cli.session import Session
-from vicino.types import Codes
+from vicino.types import DEFAULT_VECTOR, Codes
 
 
 @declare(
@@ -31,5 +31,7 @@ def command(session: Session, words: tuple[str, ...], index_options: tuple[str, 
     with session.database(folder, "rw") as database:
         collection = database.collection(name)
         collection.set_index(spec, vector=vector).wait()
-        document = {"folder": database.path, "collection": name, "vector": vector, "index": spec.to_json()}
-        session.finish(document, lambda: click.echo(f'collection "{name}" is indexed by {spec!r}'))
+        specs = collection.settings.specs
+        changed = vector or (DEFAULT_VECTOR if DEFAULT_VECTOR in specs else next(iter(specs)))
+        document = {"folder": database.path, "collection": name, "vector": changed, "index": spec.to_json()}
+        session.finish(document, lambda: click.echo(f'vector "{changed}" of collection "{name}" has {spec!r}'))
