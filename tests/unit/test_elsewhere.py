@@ -130,18 +130,6 @@ def test_verb_of_others_on_a_database_names_ours(db: Any, name: str, said: str) 
     assert said in told(lambda: getattr(db, name), AttributeError)
 
 
-@pytest.mark.parametrize(
-    ("look", "said"),
-    [
-        (lambda hits: hits[0].payload, 'here it is fields, or hit["name"] for one of them'),
-        (lambda hits: hits.scores, "[hit.score for hit in results]"),
-    ],
-    ids=["payload of a hit", "scores of results"],
-)
-def test_attribute_of_others_on_results_names_ours(docs: Any, look: Any, said: str) -> None:
-    assert said in told(lambda: look(docs.search(ROWS[0])), AttributeError)
-
-
 def test_results_are_told_to_be_a_sequence(docs: Any) -> None:
     assert "take a hit first, as in results[0]['n']" in told(lambda: docs.search(ROWS[0])["n"], InvalidArgument)
 

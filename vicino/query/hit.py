@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vicino._core import decode_document
-from vicino.elsewhere import TellsOurNames
 from vicino.errors import InvalidArgument, NotFoundError, did_you_mean
 from vicino.types import DEFAULT_VECTOR, Metric, RecordId
 
@@ -50,7 +49,7 @@ def score_of(distance: float, metric: Metric) -> float:
     return 1.0 - distance if metric == "cosine" else 0.0 - distance
 
 
-class RecordView(TellsOurNames, Mapping[str, Any], Generic[T]):
+class RecordView(Mapping[str, Any], Generic[T]):
     """One stored record: `.id`, `.fields`, `.vectors`, `.version`; `view["year"]` is the field "year"."""
 
     __slots__ = ("_document", "_fields", "_shape", "_vectors", "id", "version")

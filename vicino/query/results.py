@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy.typing as npt
 
-from vicino.elsewhere import TellsOurNames
 from vicino.errors import InvalidArgument
 from vicino.query.hit import Document, Hit, Shape, hits_of, score_of
 from vicino.query.plan import LatePlan
@@ -44,7 +43,7 @@ class WriteResult:
     delayed_s: float = 0.0
 
 
-class Results(TellsOurNames, Sequence[Hit[T]], Generic[T]):
+class Results(Sequence[Hit[T]], Generic[T]):
     """Hits, nearest first. `.took_s` seconds, at `.version` of the collection, found by `.plan`."""
 
     __slots__ = (
