@@ -128,7 +128,7 @@ def test_lists_honour_the_limit_under_a_filter_that_leaves_few():
         assert len(docs.search(clusters(1, 2)[0], limit=50, where="n >= 1000", nprobe=1)) == 50
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def far_apart(request):
     """Records, with codes and without, in 40 clusters far apart, and queries near the first ten of them."""
     chance = np.random.default_rng(3)
@@ -142,8 +142,9 @@ def far_apart(request):
         yield docs, centers[:10] + 0.7 * chance.standard_normal((10, 64), dtype=np.float32)
 
 
-def under_opposed_filters(docs, queries):
-    """The strategies of searches for groups that no query is near to, and their recall."""
+def under_opposed_filters(docs, queries, costs):
+    """The strategies of searches for groups that no query is near to, and their recall, where rows cost so much (SearchCosts)."""
+    docs._shard.snapshot().set_costs(0, [costs])
     found, truth = (docs.search_many(queries, where="group >= 10", exact=exact) for exact in (False, True))
     strategies = {step.strategy for step in found[0].plan.segments} - {"none"}
     return strategies, np.mean([len({*a.ids} & {*b.ids}) / 10 for a, b in zip(found, truth, strict=True)])
@@ -151,16 +152,14 @@ def under_opposed_filters(docs, queries):
 
 @pytest.mark.parametrize("far_apart", ["auto", "none"], indirect=True)
 def test_a_walk_under_a_filter_opposed_to_the_query_ends_and_what_matches_is_scanned(far_apart):
-    strategies, found = under_opposed_filters(*far_apart)
+    strategies, found = under_opposed_filters(*far_apart, costs=(5.5, 32.0, 16.0))
     assert strategies == {"graph, then scan"}
     assert found >= 0.99
 
 
 @pytest.mark.parametrize("far_apart", ["auto"], indirect=True)
 def test_where_a_scan_would_take_far_longer_the_walk_goes_on_over_the_matching_rows(far_apart):
-    docs, _ = far_apart
-    docs._shard.snapshot().set_costs(0, [(330.0, 500.0, 4.1)])  # as if rows were dear to scan
-    strategies, found = under_opposed_filters(*far_apart)
+    strategies, found = under_opposed_filters(*far_apart, costs=(330.0, 500.0, 4.1))
     assert strategies == {"graph of matches"}
     assert found > 0.9
 
