@@ -99,9 +99,10 @@ std::size_t RowCodes::extend(const RowsOfChunk& rows, const Bitmap* present, std
     if (codes_.chunks.size() <= number) codes_.chunks.resize(number + 1);
     ChunkCodes& chunk = codes_.chunks[number];
     if (!chunk.ladder) {
-      start_chunk(rows, present, number);
+      if (number >= kGrowingChunks) train_again(rows, present, number);
       const std::size_t bytes = capacity / kCodeBlockRows * ladder_->block_bytes();
       chunk.blocks = allocate_rows(bytes);
+      chunk.ladder = ladder_;
       std::memset(chunk.blocks.get(), 0, bytes);  // blocks passed over before the chunk had rows stay so
       allocated += bytes;
     }
@@ -120,11 +121,6 @@ void RowCodes::resume(CodesSoFar codes) {
   codes_ = std::move(codes);
   for (const ChunkCodes& chunk : codes_.chunks)
     if (chunk.ladder) ladder_ = chunk.ladder;
-}
-
-void RowCodes::start_chunk(const RowsOfChunk& rows, const Bitmap* present, std::uint32_t number) {
-  if (number >= kGrowingChunks) train_again(rows, present, number);
-  codes_.chunks[number].ladder = ladder_;
 }
 
 void RowCodes::train_first(const RowsOfChunk& rows, const Bitmap* present) {

@@ -55,7 +55,6 @@ class RowCodes {
   void resume(CodesSoFar codes);
 
  private:
-  void start_chunk(const RowsOfChunk& rows, const Bitmap* present, std::uint32_t number);
   void train_first(const RowsOfChunk& rows, const Bitmap* present);
   void train_again(const RowsOfChunk& rows, const Bitmap* present, std::uint32_t number);
 

@@ -1,6 +1,7 @@
 #include "shard/sealed_codes.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace vicino {
@@ -59,7 +60,7 @@ void SealedCodes::extend_after(std::uint64_t n_read) {
   const std::int64_t n = std::min(due_.load(std::memory_order_relaxed) / kReadPerCoded, kCodedAtOnce) / kCodeBlockRows * kCodeBlockRows;
   if (n <= 0) return;  // another thread was here before
   due_.fetch_sub(n * kReadPerCoded, std::memory_order_relaxed);
-  if (get_room()) extend(static_cast<std::uint32_t>(std::min<std::int64_t>(codes_.so_far().n_coded + n, rows_.rows)));
+  extend_or_forget(n);
 }
 
 void SealedCodes::take(const CodesSoFar& codes, std::uint32_t n_same) {
@@ -85,7 +86,7 @@ void SealedCodes::finish(const Cancel& cancel) {
   while (!is_complete_.load(std::memory_order_relaxed) && !cancel.cancelled()) {
     const std::lock_guard lock(mutex_);
     if (!bytes_.load(std::memory_order_relaxed)) return;  // none were taken, or they were given up
-    extend(static_cast<std::uint32_t>(std::min<std::int64_t>(codes_.so_far().n_coded + kCodedAtOnce, rows_.rows)));
+    extend_or_forget(kCodedAtOnce);
   }
 }
 
@@ -116,10 +117,16 @@ void SealedCodes::count_bytes() {
   bytes_.store(rows / kCodeBlockRows * codes_.block_bytes(), std::memory_order_relaxed);
 }
 
-/// Codes rows up to this one; with the lock.
-void SealedCodes::extend(std::uint32_t n_rows) {
-  codes_.extend([this](std::uint32_t number) { return rows_of_chunk(number); }, present_.get(), n_present_, n_rows);
-  publish();
+/// Codes so many rows more; with the lock.
+void SealedCodes::extend_or_forget(std::int64_t n) {
+  try {
+    if (!get_room()) return;
+    const auto end = static_cast<std::uint32_t>(std::min<std::int64_t>(codes_.so_far().n_coded + n, rows_.rows));
+    codes_.extend([this](std::uint32_t number) { return rows_of_chunk(number); }, present_.get(), n_present_, end);
+    publish();
+  } catch (const std::bad_alloc&) {
+    forget();  // no room after all, which is no failure of whoever searched or sealed
+  }
 }
 
 void SealedCodes::publish() {

@@ -48,7 +48,7 @@ class SealedCodes {
  private:
   VectorBlock rows_of_chunk(std::uint32_t number) const;
   bool get_room();
-  void extend(std::uint32_t n_rows);
+  void extend_or_forget(std::int64_t n);
   void publish();
   std::shared_ptr<const CodesSoFar> seen() const;
   void count_bytes();

@@ -112,17 +112,18 @@ class Maintenance:
     def _seal_all(self, job: Job) -> None:
         try:
             while self.shard.frozen and not job.cancel_token.cancelled:
-                self._seal_next(job)
+                self._steps.finish_codes(self._seal_next(job), job.cancel_token)
         except Exception as error:  # whatever it is, those who wait for the seal must not wait for ever
             self.shard.seal_error = error
             raise
         if not job.cancel_token.cancelled and self._next() is not None:
             self._submit("build", "merging and building", self._build_all)
 
-    def _seal_next(self, job: Job) -> None:
-        self._steps.seal(job.cancel_token)
+    def _seal_next(self, job: Job) -> _core.Segment | None:
+        segment = self._steps.seal(job.cancel_token)
         self._failed = frozenset()
         self._give_up_moot_build()
+        return segment
 
     # ---- merging and building
 

@@ -79,8 +79,11 @@ class Steps:
 
     # ---- segments
 
-    def seal(self, cancel: _core.Cancel) -> None:
-        """Writes the oldest frozen head as a segment, and the manifest that moves the log floor past it."""
+    def seal(self, cancel: _core.Cancel) -> _core.Segment | None:
+        """Writes the oldest frozen head as a segment, and the manifest that moves the log floor past it.
+
+        Returns the segment, for finish_codes; None when nothing was left of the head.
+        """
         shard = self.shard
         frozen = shard.frozen[0]
         entries = frozen.snapshot.entries
@@ -98,10 +101,14 @@ class Steps:
                 self._floor = frozen.log
                 shard.sealed()
             self._write_manifest()
-        if not shard.budget.has_plenty():
-            shard.state.give_up_codes()
-        elif output is not None:
-            output.finish_codes(cancel)
+        return output
+
+    def finish_codes(self, segment: _core.Segment | None, cancel: _core.Cancel) -> None:
+        """Makes what a seal could not carry over of the codes of its head: those of rows that have other numbers now."""
+        if not self.shard.budget.has_plenty():
+            self.shard.state.give_up_codes()
+        elif segment is not None:
+            segment.finish_codes(cancel)
 
     def merge(self, action: Merge, limits: Limits, cancel: _core.Cancel) -> None:
         shard = self.shard
