@@ -209,12 +209,10 @@ def promised(n: int) -> dict[str, Any]:
 
 
 def fill_recall(database: Database) -> None:
-    every = database.create_collection("every", vectors=PROMISED)
+    every = database.create_collection("every", vectors=PROMISED, keep_queries=320)
     every.upsert([{"id": n, "n": n, **promised(n)} for n in range(300)])
+    every.search_many(np.stack([promised(1000 + n)["promised"] for n in range(320)]), vector="promised", limit=5)
     every.optimize()
-    for n in range(30):
-        every.search(promised(1000 + n)["promised"], vector="promised", limit=5)
-    every.set_recall(0.95, vector="promised").wait()
     every.delete([3, 4])
     every.upsert([{"id": n, "n": n, **promised(n)} for n in range(298, 304)])
 

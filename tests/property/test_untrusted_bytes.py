@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
 import time
 from collections.abc import Collection, Iterator
 
+import numpy as np
 import pytest
 
-from tests.property.untrusted_bytes import Files, User, damaged, make_files, use
+import vicino
+from tests.property.shard_model import container_bytes
+from tests.property.untrusted_bytes import ROOT, Files, User, damaged, disk_of, make_files, use
 from tests.property.untrusted_indexes import DATABASES, KINDS, IndexUser
+from vicino import _core
 from vicino.errors import InvalidArgument
 
 SECONDS_MAX = 20.0
@@ -91,3 +96,18 @@ def test_much_damage_of_indexes_gives_errors_and_nothing_worse(indexes: Files) -
 def long_seeds() -> range:
     first, last = map(int, os.environ.get("VICINO_FUZZ_SEEDS", "1000:11000").split(":"))
     return range(first, last)
+
+
+@pytest.mark.parametrize("shape", [[0, 0], [5, 0], [1, 7]], ids=str)
+def test_kept_queries_of_another_width_are_measured_anew(shape: list[int]) -> None:
+    files = DATABASES["promise"]()
+    path = next(path for path in files if path.endswith(".recall"))
+    container = _core.Container.open(_core.Blob(files[path]), "whole")
+    facts = json.loads(bytes(container.section("json")))
+    assert facts["kept"] == {"0": [30, 32]}
+    facts["kept"] = {"0": shape}
+    sections = [("json", json.dumps(facts).encode()), ("queries", bytes(container.section("queries")))]
+    with vicino.open(ROOT, mode="r", _env=disk_of({**files, path: container_bytes("recall", sections)})) as database:
+        promise = database["kinds"].search(np.ones(8, np.float32)).plan.promise
+    assert promise is not None
+    assert promise.low >= 0.9

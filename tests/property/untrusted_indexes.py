@@ -70,19 +70,17 @@ def make_scans() -> Files:
 def make_promise() -> Files:
     """A promise of recall that has been measured, and queries that were kept."""
 
-    def promise(kinds: Any) -> None:
-        for i in range(40):
-            kinds.search(_row(PROMISED, i), limit=3)
-        kinds.set_recall(0.95).wait()
+    def ask(kinds: Any) -> None:
+        kinds.search_many(np.stack([_row(PROMISED, 5000 + i) for i in range(30)]), limit=3)
 
-    return _made({"promised": PROMISED}, 300, then=promise)
+    return _made({"promised": PROMISED}, 900, first=ask, keep_queries=30)
 
 
 def _made(
     specs: dict[str, VectorSpec],
     n: int,
     values: dict[str, SparseSpec] | None = None,
-    then: Callable[[Any], object] = lambda kinds: None,
+    first: Callable[[Any], object] = lambda kinds: None,
     **options: Any,
 ) -> Files:
     """A segment of `n` rows with every index, dead rows, and rows in the log."""
@@ -90,8 +88,8 @@ def _made(
     with vicino.open(ROOT, _env=env, limits=_ONE_SEGMENT) as database:
         kinds = database.create_collection("kinds", vectors={**specs, **(values or {})}, **options)
         kinds.upsert([_record(specs, i, has_values=bool(values)) for i in range(n)])
+        first(kinds)
         kinds.optimize()
-        then(kinds)
         kinds.delete([3, 4])
         kinds.upsert([_record(specs, i, has_values=bool(values)) for i in range(n - 2, n + 40)])
     return files_in(env)

@@ -7,7 +7,7 @@ scans exactly. A process that only reads measures what it needs itself, unless t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from vicino.recall import file as recall_file
 from vicino.recall.calibration import COST_QUERIES, WIDENING_MAX, Calibration, Choice, Need, Walked, calibrated
 from vicino.recall.live import WIDENING_STEP, KeptQueries, Watch
 from vicino.recall.measuring import distances_of, recalls
-from vicino.recall.sampling import SHARES, Sample, draw, sample_size
+from vicino.recall.sampling import SHARES, Bytes, Sample, draw, sample_size
 from vicino.segment.files import new_file, open_container
 
 UNFILTERED_LEVELS, FILTERED_LEVEL = (1, 10, 100), 10
@@ -139,6 +139,7 @@ class Promises:
                 return
             try:
                 recorded = recall_file.read(open_container(self._shard.journal, name, recall_file.KIND))
+                self._expect_queries(recorded.kept, name)
             except CorruptionError as error:
                 # Nothing is lost that cannot be measured again, and until then promised searches scan; `Database.check` names the file.
                 self.last_error, recorded = error, recall_file.Recorded()
@@ -148,6 +149,17 @@ class Promises:
                 if (room := self._shard.settings.keep_queries) and slot not in self._kept:
                     self._kept[slot] = KeptQueries(room, rows.shape[1], rows)
             self._loaded, self._choices = name, {}
+
+    def _expect_queries(self, kept: Mapping[int, Bytes], name: str) -> None:
+        """Raises CorruptionError for kept queries that are none of their vector. Those of a vector that is gone stay unused."""
+        for entry in self._shard.settings.vectors.values():
+            spec, rows = entry.spec, kept.get(entry.slot)
+            width = 4 * spec.dim if spec.dtype == "float16" else spec.row_bytes  # queries are float32 there
+            if rows is not None and rows.shape[1] != width:
+                raise CorruptionError(
+                    f"{name}: kept queries of slot {entry.slot} have {rows.shape[1]} bytes, those of its vector {width}; "
+                    "restore the folder from a snapshot or a copy"
+                )
 
     def _want(self, slot: int, walked: Walked, needs: Iterable[Need]) -> None:
         with self._lock:
