@@ -17,7 +17,8 @@ constexpr std::size_t kAskedAhead = 256;  // candidates whose rows are asked for
 
 constexpr auto is_nearer = [](const CodedCandidate& a, const CodedCandidate& b) { return a.estimate != b.estimate ? a.estimate < b.estimate : a.row < b.row; };
 
-constexpr std::size_t kSortedAsKeysMax = 256;  // candidates; beyond, the sort for many keys is the better one
+constexpr std::size_t kSortedAsKeysMax = 128;  // candidates; as many as the wide sort takes
+constexpr std::size_t kScoredFirst = 32;       // of more than these
 
 /// Unsigned numbers that are ordered as the floats are; both zeros give the same.
 std::uint32_t ordered_bits(float value) {
@@ -44,57 +45,82 @@ void CodedShortlist::consider(CodedCandidate candidate) {
   limits_->offer({candidate.estimate + error, candidate.row});
 }
 
-/// Leaves those that have a chance, each once, nearest first.
+/// Leaves those that have a chance, each once, in no order.
 void CodedShortlist::choose() {
-  const float limit = threshold();
-  // Kept or not is a toss for the branch predictor, so all are written and the next one overwrites what does not stay.
-  std::size_t n = 0;
-  for (const CodedCandidate& candidate : candidates_) {
-    candidates_[n] = candidate;
-    n += !(candidate.estimate - (effort_.rescore ? 0 : candidate.error) > limit);
-  }
-  candidates_.resize(n);
+  leave(0, threshold());
   if (times_ > 1) {
     std::ranges::sort(candidates_, [](const CodedCandidate& a, const CodedCandidate& b) { return a.row != b.row ? a.row < b.row : is_nearer(a, b); });
     const auto twice = std::ranges::unique(candidates_, {}, &CodedCandidate::row);
     candidates_.erase(twice.begin(), twice.end());
   }
-  if (candidates_.size() <= kSortedAsKeysMax) sort_as_keys();
-  else std::ranges::sort(candidates_, is_nearer);
-  if (effort_.rescore && candidates_.size() > effort_.rescore) candidates_.resize(effort_.rescore);
+  if (effort_.rescore && candidates_.size() > effort_.rescore) {
+    std::ranges::nth_element(candidates_, candidates_.begin() + static_cast<std::ptrdiff_t>(effort_.rescore), is_nearer);
+    candidates_.resize(effort_.rescore);
+  }
 }
 
-void CodedShortlist::sort_as_keys() {
-  const std::size_t n = candidates_.size();
-  std::uint64_t keys[kSortedAsKeysMax];
-  for (std::size_t i = 0; i < n; ++i) keys[i] = std::uint64_t{ordered_bits(candidates_[i].estimate)} << 32 | i;
-  kernels().sort_keys(keys, n);
-  CodedCandidate sorted[kSortedAsKeysMax];
-  bool has_equals = false;
-  for (std::size_t i = 0; i < n; ++i) {
-    sorted[i] = candidates_[static_cast<std::uint32_t>(keys[i])];
-    has_equals |= i > 0 && keys[i] >> 32 == keys[i - 1] >> 32;
+/// Of the candidates from `first` on those whose estimate, less its error, is not above the limit.
+void CodedShortlist::leave(std::size_t first, float limit) {
+  // Kept or not is a toss for the branch predictor, so all are written and the next one overwrites what does not stay.
+  std::size_t n = first;
+  for (std::size_t i = first; i < candidates_.size(); ++i) {
+    const CodedCandidate candidate = candidates_[i];
+    candidates_[n] = candidate;
+    n += !(candidate.estimate - (effort_.rescore ? 0 : candidate.error) > limit);
   }
-  std::copy_n(sorted, n, candidates_.begin());
-  if (has_equals) std::ranges::sort(candidates_, is_nearer);
+  candidates_.resize(n);
 }
 
 void CodedShortlist::rescore(const PreparedQuery& query, const RescoredBlock& rows, SearchStats& stats) {
   choose();
-  const auto& candidates = candidates_;
-  const VectorBlock& block = rows.block;
   if (effort_.estimates) {
-    for (const CodedCandidate& c : candidates) nearest_->offer({as_distance(query.metric(), c.estimate), rows.first_row + c.row});
+    for (const CodedCandidate& c : candidates_) nearest_->offer({as_distance(query.metric(), c.estimate), rows.first_row + c.row});
     return;
   }
+  std::size_t done = 0;
+  if (!effort_.rescore && candidates_.size() > kSortedAsKeysMax) {
+    // What the nearest of many are, scored, leaves no chance to most of the others.
+    std::ranges::nth_element(candidates_, candidates_.begin() + kScoredFirst, is_nearer);
+    done = kScoredFirst;
+    sort(std::span(candidates_).first(done));
+    score(std::span(candidates_).first(done), query, rows, stats);
+    leave(done, nearest_->bound());
+  }
+  const auto rest = std::span(candidates_).subspan(done);
+  sort(rest);
+  score(rest, query, rows, stats);
+}
+
+/// Nearest first.
+void CodedShortlist::sort(std::span<CodedCandidate> candidates) {
+  const std::size_t n = candidates.size();
+  if (n > kSortedAsKeysMax) {
+    std::ranges::sort(candidates, is_nearer);
+    return;
+  }
+  std::uint64_t keys[kSortedAsKeysMax];
+  for (std::size_t i = 0; i < n; ++i) keys[i] = std::uint64_t{ordered_bits(candidates[i].estimate)} << 32 | i;
+  kernels().sort_keys(keys, n);
+  CodedCandidate sorted[kSortedAsKeysMax];
+  bool has_equals = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    sorted[i] = candidates[static_cast<std::uint32_t>(keys[i])];
+    has_equals |= i > 0 && keys[i] >> 32 == keys[i - 1] >> 32;
+  }
+  std::copy_n(sorted, n, candidates.begin());
+  if (has_equals) std::ranges::sort(candidates, is_nearer);
+}
+
+void CodedShortlist::score(std::span<const CodedCandidate> candidates, const PreparedQuery& query, const RescoredBlock& rows, SearchStats& stats) {
+  const VectorBlock& block = rows.block;
   if (rows.is_cold)
-    for (std::size_t i = 0; i < std::min(kAskedAhead, candidates.size()); ++i) read_ahead(block.row(candidates[i].row), row_bytes(block.dtype, block.dim));
+    for (const CodedCandidate& c : candidates.first(std::min(kAskedAhead, candidates.size()))) read_ahead(block.row(c.row), row_bytes(block.dtype, block.dim));
   for (std::size_t start = 0; start < candidates.size(); start += kRescoredAtOnce) {
     std::uint32_t chosen[kRescoredAtOnce];
     float distances[kRescoredAtOnce];
     std::size_t count = 0;
-    for (std::size_t i = start; i < std::min(start + kRescoredAtOnce, candidates.size()); ++i)
-      if (effort_.rescore || candidates[i].estimate - candidates[i].error <= nearest_->bound()) chosen[count++] = candidates[i].row;
+    for (const CodedCandidate& c : candidates.subspan(start, std::min(kRescoredAtOnce, candidates.size() - start)))
+      if (effort_.rescore || c.estimate - c.error <= nearest_->bound()) chosen[count++] = c.row;
     query.distances_at(block, {chosen, count}, distances);
     stats.rescored += count;
     stats.rows_scored += count;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "ivf/ivf.h"
@@ -48,7 +49,9 @@ class CodedShortlist {
 
  private:
   void choose();
-  void sort_as_keys();
+  void leave(std::size_t first, float limit);
+  static void sort(std::span<CodedCandidate> candidates);
+  void score(std::span<const CodedCandidate> candidates, const PreparedQuery& query, const RescoredBlock& rows, SearchStats& stats);
 
   IvfEffort effort_;
   std::size_t times_ = 1;

@@ -8,8 +8,7 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kBeamSlack = 32;  // of a walk over centroids, which meets some of the nearest late
-constexpr std::size_t kSampledOf = 8;   // one of so many centroids
-constexpr std::size_t kSampledMin = 256;
+constexpr std::size_t kSampledMin = 256, kSample = 128;  // centroids; how many of them, about, are in a sample
 constexpr std::size_t kSampleSlack = 4;  // so many of the sample more than are wanted, for a sample errs
 
 }  // namespace
@@ -45,9 +44,10 @@ void Probing::order_all(const Ivf& ivf, std::span<const float> scored) {
 bool Probing::order_nearest(const Ivf& ivf, std::size_t wanted, std::span<const float> scored) {
   const std::size_t n = ivf.n_lists_;
   if (n < kSampledMin || wanted > n / 2) return false;
+  const std::size_t step = n / kSample;
   sample_.clear();
-  for (std::size_t list = 0; list < n; list += kSampledOf) sample_.push_back(scored[list]);
-  const std::size_t place = std::min(wanted * 5 / 4 / kSampledOf + kSampleSlack, sample_.size() - 1);
+  for (std::size_t list = 0; list < n; list += step) sample_.push_back(scored[list]);
+  const std::size_t place = std::min(wanted * 5 / 4 / step + kSampleSlack, sample_.size() - 1);
   std::nth_element(sample_.begin(), sample_.begin() + static_cast<std::ptrdiff_t>(place), sample_.end());
   near_.resize(n + kCollectSlack);
   const std::size_t found = kernels().collect_at_most(scored.data(), n, sample_[place], near_.data());
