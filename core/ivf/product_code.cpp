@@ -26,21 +26,39 @@ bool all_finite(std::span<const float> values) {
   return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
 }
 
+typedef float Four __attribute__((vector_size(16)));
+typedef std::int32_t FourInts __attribute__((vector_size(16)));
+
+inline Four lesser(Four a, Four b) { return a < b ? a : b; }
+inline Four greater(Four a, Four b) { return a > b ? a : b; }
+
+/// The sixteen entries of a table.
+struct Entries {
+  Four part[4];
+};
+inline Entries entries_at(const float* table) {
+  Entries entries;
+  std::memcpy(&entries, table, sizeof entries);
+  return entries;
+}
+
 struct Range {
   float least, most;
 };
-
-/// Of the sixteen entries of a table, halved until one is left: each step is the same for all and done several at a time.
-Range range_of(const float* table) {
-  float least[kCodewords], most[kCodewords];
-  std::copy_n(table, kCodewords, least);
-  std::copy_n(table, kCodewords, most);
-  for (std::size_t half = kCodewords / 2; half; half /= 2)
-    for (std::size_t j = 0; j < half; ++j) {
-      least[j] = least[j + half] < least[j] ? least[j + half] : least[j];
-      most[j] = most[j + half] > most[j] ? most[j + half] : most[j];
-    }
+inline Range range_of(const Entries& e) {
+  Four least = lesser(lesser(e.part[0], e.part[1]), lesser(e.part[2], e.part[3]));
+  Four most = greater(greater(e.part[0], e.part[1]), greater(e.part[2], e.part[3]));
+  least = lesser(least, __builtin_shufflevector(least, least, 2, 3, 0, 1));
+  most = greater(most, __builtin_shufflevector(most, most, 2, 3, 0, 1));
+  least = lesser(least, __builtin_shufflevector(least, least, 1, 0, 3, 2));
+  most = greater(most, __builtin_shufflevector(most, most, 1, 0, 3, 2));
   return {least[0], most[0]};
+}
+
+/// Steps above the least entry, from 0 to 255; what is no number becomes 0.
+inline FourInts steps_of(Four products, float least, float steps_of_one) {
+  const Four steps = greater((products - least) * steps_of_one + 0.5f, Four{});
+  return __builtin_convertvector(lesser(steps, Four{} + 255.0f), FourInts);
 }
 
 /// Tables as bytes: entry - least entry of the table, in steps that fit the widest of them.
@@ -49,7 +67,7 @@ void make_byte_table(const ProductShape& shape, ProductQuery& query) {
   double lowest = 0;
   query.least.resize(shape.subvectors);
   for (std::size_t s = 0; s < shape.subvectors; ++s) {
-    const auto [least, most] = range_of(query.products.data() + s * kCodewords);
+    const auto [least, most] = range_of(entries_at(query.products.data() + s * kCodewords));
     query.least[s] = least;
     widest = std::max(widest, most - least);
     lowest += least;
@@ -60,15 +78,16 @@ void make_byte_table(const ProductShape& shape, ProductQuery& query) {
   if (query.step == 0) return;
   const float steps_of_one = 1 / query.step;
   for (std::size_t s = 0; s < shape.subvectors; ++s) {
-    const float* products = query.products.data() + s * kCodewords;
-    const float least = query.least[s];
-    std::uint8_t* table = query.table.data() + s * kCodewords;
-    for (std::size_t c = 0; c < kCodewords; ++c) {
-      float steps = (products[c] - least) * steps_of_one + 0.5f;
-      steps = steps > 0 ? steps : 0;  // what is no number becomes 0
-      steps = steps < 255 ? steps : 255;
-      table[c] = static_cast<std::uint8_t>(static_cast<std::int32_t>(steps));
-    }
+    const Entries e = entries_at(query.products.data() + s * kCodewords);
+    // Entry 4 i + j comes to lane i of vector j, so that the bytes of four vectors side by side are in order.
+    const Four low = __builtin_shufflevector(e.part[0], e.part[1], 0, 4, 1, 5), high = __builtin_shufflevector(e.part[2], e.part[3], 0, 4, 1, 5);
+    const Four low2 = __builtin_shufflevector(e.part[0], e.part[1], 2, 6, 3, 7), high2 = __builtin_shufflevector(e.part[2], e.part[3], 2, 6, 3, 7);
+    const Four lanes[4] = {__builtin_shufflevector(low, high, 0, 1, 4, 5), __builtin_shufflevector(low, high, 2, 3, 6, 7),
+                           __builtin_shufflevector(low2, high2, 0, 1, 4, 5), __builtin_shufflevector(low2, high2, 2, 3, 6, 7)};
+    FourInts bytes = {};
+    for (int j = 0; j < 4; ++j) bytes |= steps_of(lanes[j], query.least[s], steps_of_one) << (8 * j);
+    static_assert(std::endian::native == std::endian::little);
+    std::memcpy(query.table.data() + s * kCodewords, &bytes, sizeof bytes);
   }
 }
 
