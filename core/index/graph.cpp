@@ -100,7 +100,11 @@ Graph Graph::in_memory() const {
   copy.row_of_node_ = {reinterpret_cast<const std::uint32_t*>(memory.get()), row_of_node_.size()};
   copy.link_blocks_ = {memory.get() + links, link_blocks_.size()};
   copy.codes_bytes_ = {memory.get() + codes, codes_bytes_.size()};
-  if (codes_) copy.codes_ = GraphCodes::open(copy.codes_bytes_, n_nodes_);
+  if (codes_) {
+    const std::shared_ptr<GraphCodes> codes = GraphCodes::open(copy.codes_bytes_, n_nodes_);
+    codes->find_largest_scale();
+    copy.codes_ = codes;
+  }
   copy.memory_ = memory;
   copy.memory_bytes_ = size;
   if (codes_ && EntryGroups::are_worthwhile(*codes_, n_entries_)) copy.entry_groups_ = std::make_shared<const EntryGroups>(*codes_, n_entries_);

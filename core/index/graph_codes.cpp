@@ -95,7 +95,14 @@ std::size_t GraphCodes::build_bytes(std::size_t rows, std::uint32_t dim, Dtype d
   return 2 * rows * code + sample + 16 * std::size_t{dim} * dim + (std::size_t{1} << 20);
 }
 
-std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_nodes) {
+void GraphCodes::find_largest_scale() {
+  if (packing_.bytes == 2) return;
+  float largest = 0;
+  for (std::uint32_t node = 0; node < view_.rows; ++node) largest = std::max(largest, ladder_.scale_of(view_, CodeLevel::bits4, node));
+  largest_scale_ = largest;
+}
+
+std::shared_ptr<GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_nodes) {
   CodesHeader header;
   if (bytes.size() < sizeof header) fail("have " + std::to_string(bytes.size()) + " bytes, less than their header");
   std::memcpy(&header, bytes.data(), sizeof header);
@@ -126,6 +133,7 @@ std::shared_ptr<const GraphCodes> GraphCodes::open(Bytes bytes, std::uint32_t n_
   if (codes->ladder_.options().low != (header.has_fine == 1) || codes->ladder_.options().blocks) fail("have other planes than their header says");
   codes->view_ = codes->ladder_.view_of(sections, "codes of a graph");
   codes->packing_ = {header.packed, {header.add_low, header.scale_low}, {header.add_step, header.scale_step}};
+  if (header.packed == 2) codes->largest_scale_ = header.scale_low + 255 * header.scale_step;
   codes->hot_bytes_ = high + factors;
   return codes;
 }

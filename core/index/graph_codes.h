@@ -36,12 +36,16 @@ class GraphCodes {
   /// Upper bound of the memory `build` takes, its result included.
   static std::size_t build_bytes(std::size_t rows, std::uint32_t dim, Dtype dtype, NodeCodes wanted = NodeCodes::bits4);
   /// Throws CorruptionError unless the bytes are the codes of so many nodes. They must outlive the codes.
-  static std::shared_ptr<const GraphCodes> open(Bytes bytes, std::uint32_t n_nodes);
+  static std::shared_ptr<GraphCodes> open(Bytes bytes, std::uint32_t n_nodes);
 
   const Ladder& ladder() const { return ladder_; }
   const CodeView& view() const { return view_; }
   const PackedFactors& packing() const { return packing_; }
   std::size_t hot_bytes() const { return hot_bytes_; }
+  /// The largest scale of any node's 4-bit code, or something above it; infinite where nobody has looked.
+  float largest_scale() const { return largest_scale_; }
+  /// Looks at the factors of all nodes, where their packing does not tell.
+  void find_largest_scale();
   /// Whether there is an 8-bit code as well.
   bool has_fine() const { return view_.low != nullptr; }
   /// Memory for packed codes (packed_codes.h); false where these would take more than they may. Safe to call from many threads.
@@ -55,6 +59,7 @@ class GraphCodes {
   CodeView view_;
   PackedFactors packing_;
   std::size_t hot_bytes_ = 0;
+  float largest_scale_ = __builtin_inff();
   mutable std::atomic<std::size_t> packed_bytes_{0};
 };
 

@@ -77,17 +77,20 @@ void GraphHits::rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level,
     scorer.prefetch_error(walk_node(key));
   }
   const float reach = kRescoredErrors * scorer.largest_error(level);
+  // The error of one node has to be fetched from memory, which is not needed for the nearest.
   const auto least = [&](WalkKey key) { return walk_distance(key) - kRescoredErrors * scorer.error_of(walk_node(key), level); };
   // Nearly all that will be scored is known beforehand, so that rows come in one stream; the bound then decides about the others.
   const float expected = keys.size() > nearest_.k() ? walk_distance(keys[nearest_.k() - 1]) : __builtin_inff();
   nodes_.clear();
+  nodes_.reserve(keys.size());
   for (const WalkKey key : keys) {
     if (walk_distance(key) - reach > expected) break;
-    if (least(key) <= expected) nodes_.push_back(walk_node(key));
+    if (walk_distance(key) <= expected || least(key) <= expected) nodes_.push_back(walk_node(key));
   }
   rescore_nodes();
   nodes_.clear();
   for (const WalkKey key : keys) {
+    if (walk_distance(key) <= expected) continue;
     const bool is_full = nearest_.full();
     if (is_full && walk_distance(key) - reach > nearest_.bound()) break;
     if (const float distance = least(key); distance > expected && !(is_full && distance > nearest_.bound())) nodes_.push_back(walk_node(key));
@@ -96,8 +99,8 @@ void GraphHits::rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level,
 }
 
 void GraphHits::rescore_nodes() {
-  rows_.clear();
-  for (const std::uint32_t node : nodes_) rows_.push_back(graph_.row_of(node));
+  rows_.resize(nodes_.size());
+  for (std::size_t i = 0; i < nodes_.size(); ++i) rows_[i] = graph_.row_of(nodes_[i]);
   score_rows();
   stats_.rescored += rows_.size();
   for (std::size_t i = 0; i < nodes_.size(); ++i) offer_node(nodes_[i], rows_[i], distances_[i]);

@@ -23,7 +23,7 @@ constexpr std::size_t kDescent = 8;
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
 // Of entries in groups this share is scored, but so many at least.
 constexpr std::size_t kMembersShare = 6, kMembersMin = 32;
-constexpr std::uint32_t kKeptAtOnce = 32;
+constexpr std::size_t kColumns = 16;
 constexpr std::size_t kMembersPerBeginning = 4;  // at least, or all entries are scored
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
 constexpr std::size_t kSlackMin = 10;
@@ -148,19 +148,34 @@ class GraphSearch {
     scored_ = met.size();
   }
 
-  /// Puts the nearest of so many scored nodes into the pool: nodes[i], or i where that is null.
+  /// Puts the nearest of so many scored nodes into the pool, which is empty: nodes[i], or i where that is null.
   void keep_nearest(const std::uint32_t* nodes, std::uint32_t count) {
-    auto& places = memory_.rows;
-    places.resize(kKeptAtOnce + kCollectSlack);
-    const std::uint32_t hidden = HiddenNode::of_thread();
-    for (std::uint32_t start = 0; start < count; start += kKeptAtOnce) {
-      const float* distances = memory_.distances.data() + start;
-      // Of all but the first few, hardly any is nearer than what is there.
-      const std::size_t n = kernels().collect_at_most(distances, std::min(kKeptAtOnce, count - start), memory_.pool.bound_distance(), places.data());
-      for (std::size_t i = 0; i < n; ++i)
-        if (const std::uint32_t node = nodes ? nodes[start + places[i]] : start + places[i]; node != hidden)
-          memory_.pool.insert(walk_key(distances[places[i]], node));
-    }
+    auto& keys = memory_.keys;
+    if (keys.size() < count + kKeySlack) keys.resize(count + kKeySlack);
+    const float bound = bound_of_nearest(std::span(memory_.distances).first(count), memory_.pool.capacity() + 1);  // one of them may be hidden
+    auto near = std::span(keys).first(kernels().collect_keys(memory_.distances.data(), nodes, count, bound, keys.data()));
+    if (const std::uint32_t hidden = HiddenNode::of_thread(); hidden < graph_.n_entries())
+      near = near.first(near.size() - std::ranges::remove_if(near, [&](WalkKey key) { return walk_node(key) == hidden; }).size());
+    memory_.pool.fill(near);
+  }
+
+  /// A distance within which so many of these lie, and hardly more; infinite where that cannot be told without sorting them.
+  static float bound_of_nearest(std::span<const float> distances, std::size_t wanted) {
+    if (wanted <= kColumns) return bound_by_columns<kColumns>(distances, wanted);
+    if (wanted <= 4 * kColumns) return bound_by_columns<4 * kColumns>(distances, wanted);
+    return __builtin_inff();
+  }
+
+  /// Of distances written in lines of so many columns: as many columns as are wanted have their smallest within the bound.
+  template <std::size_t columns>
+  static float bound_by_columns(std::span<const float> distances, std::size_t wanted) {
+    float smallest[columns];
+    std::ranges::fill(smallest, __builtin_inff());
+    for (std::size_t i = 0; i + columns <= distances.size(); i += columns)
+      for (std::size_t column = 0; column < columns; ++column)
+        smallest[column] = distances[i + column] < smallest[column] ? distances[i + column] : smallest[column];
+    std::ranges::nth_element(smallest, smallest + (wanted - 1));
+    return smallest[wanted - 1];
   }
 
   std::size_t members_wanted() const { return std::max<std::size_t>(kMembersMin, graph_.n_entries() / kMembersShare); }
@@ -174,7 +189,8 @@ class GraphSearch {
     scorer.score(heads, distances.data());
     stats_.rows_scored += heads.size();
     pool.reset(heads.size());
-    for (std::uint32_t group = 0; group < heads.size(); ++group) pool.insert(walk_key(distances[group], group));
+    if (keys.size() < heads.size() + kKeySlack) keys.resize(heads.size() + kKeySlack);
+    pool.fill(std::span(keys).first(kernels().collect_keys(distances.data(), nullptr, heads.size(), __builtin_inff(), keys.data())));
     survivors.clear();
     for (const WalkKey key : pool.keys()) {
       const auto members = groups.members(walk_node(key));

@@ -78,8 +78,7 @@ class CodeScorer {
   void score_first(std::uint32_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), 0, count, out); }
   /// The largest bound of the error of any node's estimate, infinite where that is not known.
   float largest_error(CodeLevel level = CodeLevel::bits4) const {
-    const PackedFactors& packing = codes_.packing();
-    return level == CodeLevel::bits4 && packing.bytes == 2 ? query_.error_of(CodeLevel::bits4, packing.low.scale + 255 * packing.step.scale) : __builtin_inff();
+    return level == CodeLevel::bits4 ? query_.error_of(CodeLevel::bits4, codes_.largest_scale()) : __builtin_inff();
   }
   VICINO_PREFETCHES void prefetch_error(std::uint32_t node) const { __builtin_prefetch(codes_.view().factors + node * factor_); }
   /// The bound of the error of a node's estimate.

@@ -37,6 +37,7 @@ class WalkPool {
     if (keys_.size() < capacity_ + 1) keys_.resize(capacity_ + 1);
   }
   std::size_t size() const { return size_; }
+  std::size_t capacity() const { return capacity_; }
   std::span<const WalkKey> keys() const { return {keys_.data(), size_}; }
   /// Keys from here on are not kept.
   WalkKey bound() const { return size_ == capacity_ ? keys_[size_ - 1] : ~WalkKey{0}; }
@@ -54,7 +55,19 @@ class WalkPool {
     next_ = std::min(next_, static_cast<std::size_t>(place - first));
   }
 
-  /// The same of some keys at once; sorts them.
+  /// Makes these the keys of an empty pool, as far as they are kept; sorts them.
+  void fill(std::span<WalkKey> keys) {
+    if (keys.size() > capacity_) {
+      std::ranges::nth_element(keys, keys.begin() + static_cast<std::ptrdiff_t>(capacity_));
+      keys = keys.first(capacity_);
+    }
+    kernels().sort_keys(keys.data(), keys.size());
+    std::ranges::copy(keys, keys_.begin());
+    size_ = keys.size();
+    next_ = 0;
+  }
+
+  /// The same as insert of some keys at once; sorts them.
   void insert_all(std::span<WalkKey> keys) {
     if (keys.empty()) return;
     if (keys_.size() < size_ + keys.size() + kKeySlack) keys_.resize(size_ + keys.size() + kKeySlack);

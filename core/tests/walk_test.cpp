@@ -114,6 +114,27 @@ TEST(every_kernel_set_merges_keys_into_a_pool_of_any_size) {
       }
 }
 
+TEST(a_pool_is_filled_with_the_nearest_and_goes_on_from_there) {
+  Random random(7);
+  for (const std::size_t count : {0, 1, 5, 40, 129, 500})
+    for (const std::size_t capacity : {1, 8, 40, 300}) {
+      WalkPool pool;
+      pool.reset(capacity);
+      std::vector<WalkKey> keys = random_keys(count, 1000, random), more = random_keys(20, 1000, random), expected = keys;
+      pool.fill(keys);
+      pool.widen(2 * capacity);
+      std::ranges::sort(expected);
+      expected.resize(std::min(count, capacity));
+      CHECK(std::ranges::equal(pool.keys(), expected));
+      expected.insert(expected.end(), more.begin(), more.end());
+      std::ranges::sort(expected);
+      expected.resize(std::min(expected.size(), 2 * capacity));
+      pool.insert_all(more);
+      CHECK(std::ranges::equal(pool.keys(), expected));
+      CHECK(pool.next() == expected.front());
+    }
+}
+
 TEST(a_pool_keeps_the_nearest_of_what_came_together) {
   Random random(4);
   for (std::size_t round = 0; round < 200; ++round) {
