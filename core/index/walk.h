@@ -18,7 +18,7 @@
 #include "codes/ladder.h"
 #include "index/graph_layout.h"
 #include "kernels/dispatch.h"
-#include "kernels/sorting.h"
+#include "kernels/walk_keys.h"
 
 namespace vicino {
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/walk_keys.h"
+
 namespace vicino {
 
 namespace {

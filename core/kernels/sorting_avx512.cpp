@@ -108,21 +108,28 @@ std::size_t collect_keys_avx512(const float* distances, const std::uint32_t* nod
   return total;
 }
 
-/// How many keys of a pool are smaller.
+/// How many keys of a pool are smaller: those of a small one are compared with all at once, others by halving without branches.
 std::size_t rank_of(std::uint64_t key, const std::uint64_t* pool, std::size_t size) {
+  constexpr std::size_t small = 64;
+  const std::uint64_t* const start = pool;
+  while (size > small) {
+    const std::size_t half = (size + 1) / 2;
+    pool += half & (std::size_t{0} - static_cast<std::size_t>(pool[half - 1] < key));
+    size -= half;
+  }
   const __m512i wanted = _mm512_set1_epi64(static_cast<long long>(key));
   int rank = 0;
   std::size_t i = 0;
   for (; i + kLanes <= size; i += kLanes) rank += __builtin_popcount(_mm512_cmplt_epu64_mask(_mm512_loadu_si512(pool + i), wanted));
   const auto rest = static_cast<__mmask8>((1u << (size - i)) - 1);
   rank += __builtin_popcount(_mm512_mask_cmplt_epu64_mask(rest, _mm512_maskz_loadu_epi64(rest, pool + i), wanted));
-  return static_cast<std::size_t>(rank);
+  return static_cast<std::size_t>(pool - start) + static_cast<std::size_t>(rank);
 }
 
 /// Every place of the merged keys is known to be of an old key or of a new one before any of them moves. Then eight places at a time are filled, from
 /// the last ones: the old keys that go there lie in a row, and so do the new ones, so each is one load whose lanes are spread out.
 std::size_t merge_keys_avx512(std::uint64_t* pool, std::size_t size, std::uint64_t* keys, std::size_t count) {
-  constexpr std::size_t many = 32, places_max = 128;
+  constexpr std::size_t many = 32, places_max = 1024;
   if (count > many || size + count > places_max) return merge_keys_scalar(pool, size, keys, count);
   if (count > 16) sort_in_registers<4>(keys, count);
   else if (count > 8) sort_in_registers<2>(keys, count);
