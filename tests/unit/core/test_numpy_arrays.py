@@ -16,7 +16,10 @@ def test_results_are_writable_matrices_of_their_own():
     assert (rows.shape, rows.dtype, distances.shape, distances.dtype) == ((3, 4), np.int64, (3, 4), np.float32)
     for array in (rows, distances):
         assert type(array) is np.ndarray
-        assert array.flags.owndata and array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
+        assert array.flags.owndata
+        assert array.flags.writeable
+        assert array.flags.c_contiguous
+        assert array.flags.aligned
 
 
 def test_places_that_no_row_fills_hold_minus_one_and_infinity():
@@ -41,4 +44,5 @@ def test_many_threads_get_arrays_of_their_own():
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 800 and all(found)
+    assert len(found) == 800
+    assert all(found)
