@@ -114,11 +114,18 @@ class Results(Sequence[Hit[T]], Generic[T]):
 
     def _read(self) -> None:
         """Reads ids, distances and documents from the core, where that was not done yet."""
-        found = self._found
-        if found is not None:
-            self._ids, self._distances = found.ids(), found.distances()
-            self._documents, self._versions = found.documents(), found.versions()
-            self._found = None
+        if self._found is not None:
+            self._read_found(self._found)
+
+    def _read_found(self, found: _core.Found) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+        """Ids, distances, documents and versions."""
+        self._ids, self._distances, self._documents, self._versions = read = (
+            found.ids(), found.distances(), found.documents(), found.versions(),
+        )  # fmt: skip
+        self._scores = self._matched = self._highlight = None
+        self._hits = {}
+        self._found = None
+        return read
 
     @property
     def took(self) -> float:
@@ -161,10 +168,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         if found is None or self._vectors is not None:
             return map(self.__getitem__, range(len(self)))
         # Nobody has looked at a hit yet: all are made at once.
-        self._ids, self._distances = ids, distances = found.ids(), found.distances()
-        self._documents, self._versions = documents, versions = found.documents(), found.versions()
-        self._found = None
-        made = hits_of(ids, distances, documents, versions, shape=self._shape, metric=self._metric)
+        made = hits_of(*self._read_found(found), shape=self._shape, metric=self._metric)
         self._hits = dict(enumerate(made))
         return iter(made)
 
@@ -293,12 +297,11 @@ def results_of(
     read_now: bool = False,
 ) -> Results[T]:
     """What one query found, as the core holds it: nothing is read before somebody looks, unless read_now says so."""
-    results: Results[T] = Results.__new__(Results)  # every search makes one, and the constructor takes three times as long
-    results._found, results._hits = found, {}
-    results._ids, results._distances, results._documents, results._versions = (), (), None, None
-    results._shape, results._metric, results.version, results.took_s = shape, metric, version, took_s
-    results._plan, results._vectors, results._budget = plan, vectors, budget
-    results._scores = results._matched = results._highlight = results.next_cursor = None
+    # Every query of every search makes one, and the constructor takes four times as long: what only hits need is set when they are read.
+    results: Results[T] = Results.__new__(Results)
+    results._found, results._shape, results._metric, results._plan = found, shape, metric, plan
+    results._vectors, results._budget, results.version, results.took_s = vectors, budget, version, took_s
+    results.next_cursor = None
     if read_now:
         results._read()
     return results
