@@ -46,7 +46,7 @@ struct Matches {
   std::uint64_t count = 0;
   EvaluateStats stats;
   std::shared_ptr<MatchForms> forms = std::make_shared<MatchForms>();  // of these rows, made as searches want them
-  /// What they take, forms included.
+  /// What they take, forms included; packed codes count as memory of their graph.
   std::size_t memory_bytes() const;
 };
 
