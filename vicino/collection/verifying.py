@@ -76,7 +76,8 @@ class Verification:
         lines = [
             f'recall of vector "{self.vector}" of collection "{self.collection}" at version {self.version}: '
             f"{self.recall:.4f} of the {self.k} nearest (95 %: {self.low:.4f} to {self.high:.4f}), {promised}",
-            f"  {self.n:,} queries, {_SOURCES[self.source]}; the worst of them found {self.worst:.2f}; measured in {self.took_s:.2f} s",
+            f"  {self.n:,} {'query' if self.n == 1 else 'queries'}, {_SOURCES[self.source]}; the worst of them found {self.worst:.2f}; "
+            f"measured in {self.took_s:.2f} s",
         ]
         for k, measured in self.by_k.items():
             how = "exact scan" if measured.exact else f"effort {measured.effort}" if measured.effort else "usual effort"
