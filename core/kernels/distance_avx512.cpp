@@ -71,10 +71,12 @@ struct Avx512 {
   static std::uint64_t total(Counts counts) { return static_cast<std::uint64_t>(_mm512_reduce_add_epi64(counts.lanes)); }
 
   // vpdpbusd multiplies unsigned by signed bytes. Rows are shifted to unsigned by adding 128, which adds 128 * (sum of the column) to
-  // the product; every sum starts with that taken off. Lanes may wrap on the way, the total cannot.
+  // the product; every sum starts with that taken off. Lanes may wrap on the way, the total cannot; sums that a damaged file holds may.
   static Codes load_row_codes(const void* p) { return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128)); }
   static Codes load_column_codes(const void* p) { return _mm512_loadu_si512(p); }
-  static Sums start(std::int32_t column_sum) { return {_mm512_zextsi128_si512(_mm_cvtsi32_si128(-128 * column_sum))}; }
+  static Sums start(std::int32_t column_sum) {
+    return {_mm512_zextsi128_si512(_mm_cvtsi32_si128(static_cast<std::int32_t>(0u - 128u * static_cast<std::uint32_t>(column_sum))))};
+  }
   static Sums multiply_add_codes(Sums sum, Codes row, Codes column) { return {_mm512_dpbusd_epi32(sum.lanes, row, column)}; }
   /// Adds up four vectors at once: two rounds of pairwise addition leave four totals in each 128-bit lane.
   static void totals(const Sums (&s)[4], std::int32_t (&out)[4]) {
