@@ -77,7 +77,7 @@ void FlatBatch::plan(std::size_t first, std::size_t count, std::span<const float
 }
 
 void FlatBatch::run() {
-  for_each_list([&](std::uint32_t list, std::span<const std::uint32_t> queries) {
+  for_each_list([&](std::uint32_t list, std::uint32_t, std::span<const std::uint32_t> queries) {
     auto rows = rows_of(list);
     if (task_.allowed) {
       chosen_.clear();

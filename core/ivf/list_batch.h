@@ -1,6 +1,7 @@
 // Many searches of one index, list by list: what a list holds is in the cache while all queries that probe it score it. Which lists each query
 // probes is decided first.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -41,7 +42,7 @@ class IvfBatch {
   enum class Order : std::uint8_t { by_list, nearest_first };
   /// `number` stands for the query when lists are scanned.
   void plan_lists(std::size_t number, std::size_t query, std::span<const float> scored, Probing& probing, Order order);
-  /// Calls scan(list, queries) for every list that was planned.
+  /// Calls scan(list, next, queries) for every list that was planned; `next` is the list that comes then, or the same.
   template <class Scan>
   void for_each_list(Scan&& scan) {
     for (auto* visits : {&nearest_, &others_}) {
@@ -49,7 +50,8 @@ class IvfBatch {
       for (std::size_t i = 0; i < lists_.size(); ++i) {
         if (disk_.is_cold() && i % kListsAhead == 0) task_.ivf.read_lists_ahead(std::span(lists_).subspan(i, std::min(kListsAhead, lists_.size() - i)), task_.block);
         const auto list = static_cast<std::uint32_t>(lists_[i]);
-        scan(list, std::span<const std::uint32_t>(queries_).subspan(starts_[list], starts_[list + 1] - starts_[list]));
+        const auto next = static_cast<std::uint32_t>(lists_[std::min(i + 1, lists_.size() - 1)]);
+        scan(list, next, std::span<const std::uint32_t>(queries_).subspan(starts_[list], starts_[list + 1] - starts_[list]));
       }
       visits->clear();
     }
