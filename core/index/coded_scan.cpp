@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kKept = 3, kSlack = 20;
 // Nodes compared with the bound at once, and scored between two looks at the clock.
 constexpr std::size_t kBatch = 64, kPerCheck = 8192;
+static_assert(kBatch % kCodeColumnRows == 0);  // packed codes are scored in whole groups
 // Nodes scored in one call, and how far ahead of it codes are asked for.
 constexpr std::size_t kGroup = 16, kAhead = 48;
 // Keys written down before the nearest are parted from the others, times those that are kept.
