@@ -34,7 +34,8 @@ export LD_PRELOAD="$(g++ -print-file-name=$library) $(g++ -print-file-name=libst
 export PYTHONMALLOC=malloc PYTHONPATH="$PWD/tests/sanitizers/import_hook" VICINO_SANITIZED_CORE="$(echo "$PWD/$folder"/_core*.so)"
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:exitcode=66
 
-run() { nice -n 10 .venv/bin/python -m pytest -p no:cacheprovider --timeout 0 "$@"; }
+# What a sanitizer says before it ends the process goes past Python: captured with the rest, it would be lost.
+run() { nice -n 10 .venv/bin/python -m pytest -p no:cacheprovider --timeout 0 --capture sys "$@"; }
 
 if [ $# -gt 0 ]; then
   run "$@"
@@ -42,7 +43,8 @@ elif [ "$kind" = address ]; then
   LD_PRELOAD='' .venv/bin/ninja -C "$folder" --quiet core_tests
   LD_PRELOAD='' "$folder/core_tests"
   # A sanitizer takes memory of its own, so that tests of how much a build takes cannot pass; core_tests has just run.
-  run -m "not long" -k "not stated_memory and not its_own_tests" tests/unit/core tests/unit/storage tests/unit/collection tests/property tests/recall tests/sanitizers
+  run -m "not long" -k "not stated_memory and not its_own_tests" tests/unit/core tests/unit/storage tests/unit/collection tests/property tests/recall tests/formats \
+    tests/durability/test_damage_of_sections.py tests/sanitizers
   VICINO_FUZZ_SEEDS="${VICINO_FUZZ_SEEDS:-0:3000}" run -m long tests/property/test_untrusted_bytes.py
 else
   run -m "not long" tests/sanitizers

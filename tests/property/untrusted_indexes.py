@@ -73,7 +73,7 @@ def make_promise() -> Files:
     def ask(kinds: Any) -> None:
         kinds.search_many(np.stack([_row(PROMISED, 5000 + i) for i in range(30)]), limit=3)
 
-    return _made({"promised": PROMISED}, 900, first=ask, keep_queries=30)
+    return _made({"promised": PROMISED}, 500, first=ask, keep_queries=30)
 
 
 def _made(
