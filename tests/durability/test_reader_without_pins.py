@@ -27,11 +27,11 @@ def test_reader_takes_the_newer_base_when_files_go_while_it_opens_them(when, mon
         docs.optimize()
     open_state = read_shard.open_state
 
-    def open_late(journal, manifest):
+    def open_late(journal, manifest, budget):
         monkeypatch.undo()
         docs.upsert([{"id": n, "vector": [n, 2]} for n in range(30)])
         docs.optimize()
-        return open_state(journal, manifest)
+        return open_state(journal, manifest, budget)
 
     monkeypatch.setattr(read_shard, "open_state", open_late)
     assert reader["docs"].count() == 30

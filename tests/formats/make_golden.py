@@ -220,7 +220,8 @@ def fill_recall(database: Database) -> None:
 def describe_recall(database: Database) -> dict[str, Any]:
     """What is promised without measuring anew, and what is found."""
     every = database["every"]
-    found: dict[str, Any] = {name: every.search(row, vector=name, limit=5, nprobe=100).ids for name, row in promised(9).items()}
+    lists = {name: 100 if PROMISED[name].index_spec.has_lists else None for name in PROMISED}
+    found: dict[str, Any] = {name: every.search(row, vector=name, limit=5, nprobe=lists[name]).ids for name, row in promised(9).items()}
     promise = every.search(promised(9)["promised"], vector="promised", limit=5).plan.promise
     assert promise is not None
     return found | {"promise": [promise.pending, promise.exact, promise.effort, round(promise.low, 3), promise.n_queries, promise.source]}

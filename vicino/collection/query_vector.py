@@ -41,7 +41,8 @@ def to_query(query: Any, spec: VectorSpec, vector: str, collection: str) -> Row:
             raise InvalidArgument(
                 f'a query for vector "{vector}" of collection "{collection}" is numbers, got {_described(query, shape)} of {given.dtype}'
             )
-        return np.ascontiguousarray(given, dtype=np.float32).view(np.uint8)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which the core refuses by name
+            return np.ascontiguousarray(given, dtype=np.float32).view(np.uint8)
     return to_rows([query], spec, Context(vector, lambda _index: "the query", collection)).reshape(-1).view(np.uint8)
 
 
