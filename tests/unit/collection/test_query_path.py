@@ -178,7 +178,7 @@ WAYS = {"graph": F.n >= 200, "scan of codes": F.n < 700, "scan": F.n < 30}
 def test_a_filter_asked_again_finds_the_same(graphed, strategy):
     queries = np.random.default_rng(3).normal(size=(5, WIDE)).astype(np.float32)
     for query in queries:
-        first, second, third = (graphed.search(query, where=WAYS[strategy], ef=20, limit=8) for _ in range(3))
+        first, second, third = (graphed.search(query, where=WAYS[strategy], ef=10, limit=5) for _ in range(3))
         assert first.plan.segments[0].strategy == strategy
         assert first.ids == second.ids == third.ids
         assert all(WAYS_HOLD[strategy](hit.fields["n"]) for hit in third)
