@@ -210,11 +210,10 @@ class Plan:
     def __repr__(self) -> str:
         if self.stages:
             return "\n".join([*self._head_of_parts(), *self._filter_lines(), *(f"  note: {note}" for note in self.notes)])
-        share = f" ({self.rows_scored / self.n_records:.1%})" if self.n_records else ""
         lines = [
             f'search of collection "{self.collection}" at version {self.version}: vector "{self.vector}", {self.metric}, '
             f"limit {self.limit}{', exact' if self.exact else ''}",
-            f"  {self.rows_scored:,} of {self.n_records:,} records scored{share} in {self.took_s * 1e3:.2f} ms",
+            f"  {self.rows_scored:,} distances computed, of {self.n_records:,} records, in {self.took_s * 1e3:.2f} ms",
         ]
         if self.promise is not None:
             lines.append(f"  {self.promise}")
