@@ -21,6 +21,7 @@ from benchmarks import report
 from benchmarks.ann import contest, data, duel, filters, measure, registry, truth
 from benchmarks.ann.data import Dataset
 from benchmarks.ann.kept import Kept
+from benchmarks.ann.machine import Control
 from benchmarks.ann.peer import Database, Peer
 from benchmarks.ann.truth import K
 
@@ -261,7 +262,7 @@ def _rows_scored(peer: Peer, dataset: Dataset, points: Sequence[measure.Point], 
 
 
 def batch(task: Task, made: list[Peer]) -> dict[str, Any]:
-    """Single queries, one batch on one thread, one on several, in turn: rates and their ratios with intervals."""
+    """Single queries, one batch on one thread, one on several, and what the machine gains, in turn: rates and ratios with intervals."""
     dataset = dataset_of(task)
     known = truth.load(dataset)
     peer, facts = built(task["peer"], dataset, 1, made, task.get("keep"))
@@ -279,21 +280,28 @@ def batch(task: Task, made: list[Peer]) -> dict[str, Any]:
 
 def _batch_ratios(peer: Peer, dataset: Dataset, task: Task) -> dict[str, Any]:
     search, n, threads = measure.single(peer, dataset), len(dataset.queries), task["threads"]
+    control = Control(threads)
     ways: dict[str, Callable[[], Any]] = {
         "single": lambda: [search(query) for query in range(n)],
         "batch": lambda: peer.search_batch(dataset.queries, K, 1),
         "threads": lambda: peer.search_batch(dataset.queries, K, threads),
-    }
+    } | control.ways()
     took: dict[str, list[float]] = {way: [report.timed(call)] for way, call in ways.items()}  # the first round only warms up
     rounds, end = 0, time.perf_counter() + task["seconds"]
     while rounds < 5 or time.perf_counter() < end:
         for way in ways if rounds % 2 == 0 else reversed(ways):
             took[way].append(report.timed(ways[way]))
         rounds += 1
+    control.close()
     times = {way: np.array(seconds[1:]) for way, seconds in took.items()}
-    ratios = {"batch_over_single": times["single"] / times["batch"], f"{threads}_threads_over_1": times["batch"] / times["threads"]}
+    ratios = {
+        "batch_over_single": times["single"] / times["batch"],
+        f"{threads}_threads_over_1": times["batch"] / times["threads"],
+        f"{threads}_threads_over_1_of_the_machine": times["control"] / times["control_threads"],
+    }
     intervals = {name: dict(zip(("median", "low", "high"), measure.bootstrap(values), strict=True)) for name, values in ratios.items()}
-    return {"qps": {way: report.spread(n / seconds) for way, seconds in times.items()}} | intervals
+    qps = {way: report.spread(n / times[way]) for way in ("single", "batch", "threads")}
+    return {"qps": qps} | intervals
 
 
 TASKS: dict[str, Callable[[Task, list[Peer]], dict[str, Any]]] = {

@@ -190,6 +190,7 @@ def test_rows_scored_do_not_hang_on_times() -> None:
 def test_batch() -> None:
     found = run("batch", "--peers", "vicino", "--targets", "0.9")["peers"]["vicino"]["targets"]["0.9"]
     assert found["batch_over_single"].keys() == found["2_threads_over_1"].keys() == {"median", "low", "high"}
+    assert found["2_threads_over_1_of_the_machine"]["median"] > 0
 
 
 def test_a_failed_peer_is_part_of_the_result(monkeypatch: pytest.MonkeyPatch) -> None:

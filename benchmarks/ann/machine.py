@@ -1,0 +1,38 @@
+"""What the machine itself gains by threads, to read the gain of a batch beside.
+
+Cores that are two halves of one, or lent to others at times, give two threads less than twice the rate of one, whatever runs on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+NUMBERS = 16_384  # 128 KB: they stay in the second cache of a core
+ROOTS = 1_600  # calls, about 50 ms
+
+
+def roots(n: int) -> None:
+    """Square roots of numbers that lie in the cache, without the interpreter's lock: arithmetic and next to no memory, and nothing of BLAS,
+    which has threads of its own."""
+    numbers = np.full(NUMBERS, 2.0)
+    for _ in range(n):
+        np.sqrt(numbers, out=numbers)
+
+
+class Control:
+    """The same work on one thread and shared by several."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool, self._threads = ThreadPoolExecutor(threads), threads
+
+    def ways(self) -> dict[str, Callable[[], None]]:
+        return {"control": lambda: roots(ROOTS), "control_threads": self._shared}
+
+    def _shared(self) -> None:
+        list(self._pool.map(roots, [ROOTS // self._threads] * self._threads))
+
+    def close(self) -> None:
+        self._pool.shutdown()
