@@ -17,7 +17,6 @@ constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
 constexpr double kSureTimes = 4.0;           // a scan, which finds everything, is preferred to it unless it takes more than so many times as long
 constexpr SearchCosts kCostsByRows{1, 2, 16};  // without codes, in rows of a scan: walks come to rows in no order
-constexpr double kScanTimes = 1.5;           // the same beside a walk under any filter; by a filter that is kept a scan soon takes half as long
 constexpr double kWalkedTimes = 2;           // rows that a walk may score, times those it is expected to: few walks take more
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
@@ -169,7 +168,7 @@ class EntrySearch {
 
   bool prefers_walk() const {
     if (!graph_) return false;
-    if (task_.allowed && graph_->has_codes()) return kScanTimes * stats_.walk_ns < stats_.scan_ns;
+    if (task_.allowed && graph_->has_codes()) return stats_.walk_ns < stats_.scan_ns;
     const double n = task_.entry->rows->size();
     const double wanted = static_cast<double>(std::max(request_.k, request_.ef)) / 10.0;  // the constants were measured at k = 10
     return task_.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
