@@ -1,10 +1,11 @@
 #include "index/block_scan.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 
+#include "index/smallest_bound.h"
 #include "kernels/dispatch.h"
+#include "kernels/walk_keys.h"
 
 namespace vicino {
 
@@ -20,32 +21,19 @@ constexpr std::size_t kRowsAtOnce = 32;
 constexpr std::size_t kMoreSeeds = 16;
 constexpr std::size_t kKeptRows = std::size_t{1} << 18;  // memory for more rows is given back
 constexpr float kLargest = std::numeric_limits<float>::max(), kNever = std::numeric_limits<float>::infinity();
+constexpr std::size_t kColumns = 32;
 
 BlockScanMemory& memory_of_thread() {
   static thread_local BlockScanMemory memory;
   return memory;
 }
 
-/// A number that keeps the order of the distance in its upper half, where the sign of a float would turn it round.
-std::uint64_t seed_key(float distance, std::uint32_t row) {
-  const auto bits = std::bit_cast<std::uint32_t>(distance);
-  return std::uint64_t{bits ^ (bits >> 31 ? ~0u : 0x80000000u)} << 32 | row;
-}
-float seed_distance(std::uint64_t key) {
-  const auto bits = static_cast<std::uint32_t>(key >> 32);
-  return std::bit_cast<float>(bits ^ (bits >> 31 ? 0x80000000u : ~0u));
-}
+std::uint64_t seed_key(float distance, std::uint32_t row) { return std::uint64_t{ordered_bits(distance)} << 32 | row; }
+float seed_distance(std::uint64_t key) { return distance_of_bits(static_cast<std::uint32_t>(key >> 32)); }
 
-/// A bound that at least `wanted` of the values do not exceed, and not many more: of interleaved parts the minima tell one.
-float bound_of_parts(const float* values, std::size_t count, std::size_t wanted) {
-  constexpr std::size_t parts = 32;
-  if (wanted > parts || count < parts) return kLargest;
-  float least[parts];
-  std::copy_n(values, parts, least);
-  for (std::size_t i = parts; i + parts <= count; i += parts)
-    for (std::size_t part = 0; part < parts; ++part) least[part] = values[i + part] < least[part] ? values[i + part] : least[part];
-  std::nth_element(least, least + wanted - 1, least + parts);
-  return std::min(least[wanted - 1], kLargest);
+/// A distance that at least `wanted` of these do not exceed, and not many more.
+float bound_of(std::span<const float> distances, std::size_t wanted) {
+  return wanted > kColumns ? kLargest : std::min(bound_of_smallest<kColumns>(distances, wanted), kLargest);
 }
 
 }  // namespace
@@ -111,7 +99,7 @@ void BlockScan::estimate_tile(const Chunk& chunk, std::uint32_t first, std::uint
 
 /// Without a heap: what it decides row by row, no processor guesses.
 void BlockScan::take_seeds(const float* most, std::uint32_t count, std::uint32_t first_row) {
-  const float bound = memory_.seeds.empty() ? bound_of_parts(most, count, n_seeds_) : seeds_bound_;
+  const float bound = memory_.seeds.empty() ? bound_of({most, count}, n_seeds_) : seeds_bound_;
   const std::size_t n = kernels().collect_at_most(most, count, bound, memory_.found.data());
   for (std::size_t i = 0; i < n; ++i) memory_.seeds.push_back(seed_key(most[memory_.found[i]], first_row + memory_.found[i]));
   if (memory_.seeds.size() >= 2 * n_seeds_) cut_seeds();

@@ -6,6 +6,7 @@
 #include "index/entry_groups.h"
 #include "index/graph_walk.h"
 #include "index/hidden_node.h"
+#include "index/smallest_bound.h"
 #include "index/upper_layers.h"
 #include "index/walk_guard.h"
 #include "index/walk_reach.h"
@@ -161,21 +162,9 @@ class GraphSearch {
 
   /// A distance within which so many of these lie, and hardly more; infinite where that cannot be told without sorting them.
   static float bound_of_nearest(std::span<const float> distances, std::size_t wanted) {
-    if (wanted <= kColumns) return bound_by_columns<kColumns>(distances, wanted);
-    if (wanted <= 4 * kColumns) return bound_by_columns<4 * kColumns>(distances, wanted);
+    if (wanted <= kColumns) return bound_of_smallest<kColumns>(distances, wanted);
+    if (wanted <= 4 * kColumns) return bound_of_smallest<4 * kColumns>(distances, wanted);
     return __builtin_inff();
-  }
-
-  /// Of distances written in lines of so many columns: as many columns as are wanted have their smallest within the bound.
-  template <std::size_t columns>
-  static float bound_by_columns(std::span<const float> distances, std::size_t wanted) {
-    float smallest[columns];
-    std::ranges::fill(smallest, __builtin_inff());
-    for (std::size_t i = 0; i + columns <= distances.size(); i += columns)
-      for (std::size_t column = 0; column < columns; ++column)
-        smallest[column] = distances[i + column] < smallest[column] ? distances[i + column] : smallest[column];
-    std::ranges::nth_element(smallest, smallest + (wanted - 1));
-    return smallest[wanted - 1];
   }
 
   std::size_t members_wanted() const { return std::max<std::size_t>(kMembersMin, graph_.n_entries() / kMembersShare); }

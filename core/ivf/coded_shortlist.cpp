@@ -1,11 +1,11 @@
 #include "ivf/coded_shortlist.h"
 
 #include <algorithm>
-#include <bit>
 #include <cfloat>
 
 #include "index/rescoring.h"
 #include "kernels/dispatch.h"
+#include "kernels/walk_keys.h"
 #include "util/read_ahead.h"
 
 namespace vicino {
@@ -19,12 +19,6 @@ constexpr auto is_nearer = [](const CodedCandidate& a, const CodedCandidate& b) 
 
 constexpr std::size_t kSortedAsKeysMax = 128;  // candidates; as many as the wide sort takes
 constexpr std::size_t kScoredFirst = 32;       // of more than these
-
-/// Unsigned numbers that are ordered as the floats are; both zeros give the same.
-std::uint32_t ordered_bits(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
-  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
 
 }  // namespace
 

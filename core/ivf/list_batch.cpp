@@ -10,18 +10,14 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kTileBytes = 256 * 1024;  // of rows that all queries of a batch score before the next are read
-constexpr std::size_t kSearchesCounted = 128;   // more than an index watches after it was opened
 
 bool is_set(const std::uint64_t* bits, std::uint32_t i) { return bits[i >> 6] >> (i & 63) & 1; }
 
 }  // namespace
 
-IvfBatch::IvfBatch(const Task& task) : task_(task), disk_(*task.ivf.reads_), counts_(task.allowed ? task.ivf.n_lists_ : 0, kUnknown) {}
-
-/// A batch counts as so many searches as it has queries: it has touched what they would have, and the next need not ask ahead.
-IvfBatch::~IvfBatch() {
-  for (std::size_t query = 1; query < std::min(task_.queries.size(), kSearchesCounted); ++query) ColdReads::Search counted(*task_.ivf.reads_);
-}
+// The next search need not ask ahead for what as many searches as there are queries would have touched.
+IvfBatch::IvfBatch(const Task& task)
+    : task_(task), disk_(*task.ivf.reads_, task.queries.size()), counts_(task.allowed ? task.ivf.n_lists_ : 0, kUnknown) {}
 
 std::unique_ptr<IvfBatch> IvfBatch::of(const Task& task) {
   const Ivf& ivf = task.ivf;

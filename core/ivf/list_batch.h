@@ -26,7 +26,7 @@ class IvfBatch {
     std::uint64_t first_row;
   };
   explicit IvfBatch(const Task& task);
-  virtual ~IvfBatch();
+  virtual ~IvfBatch() = default;
   /// The way in which many queries of such an index are faster together, or null.
   static std::unique_ptr<IvfBatch> of(const Task& task);
 

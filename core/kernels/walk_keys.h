@@ -1,4 +1,4 @@
-// The keys that a walk over a graph orders nodes by, as portable code. Not for the wide units: see table.h.
+// The keys that distances are ordered by, and a walk over a graph orders nodes by, as portable code. Not for the wide units: see table.h.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -6,18 +6,20 @@
 
 namespace vicino {
 
+/// Unsigned numbers that are ordered as the floats are; both zeros give the same.
+inline std::uint32_t ordered_bits(float distance) {
+  const auto bits = std::bit_cast<std::uint32_t>(distance + 0.0f);  // -0 becomes 0
+  return bits ^ (static_cast<std::uint32_t>(static_cast<std::int32_t>(bits) >> 31) | 0x80000000u);
+}
+inline float distance_of_bits(std::uint32_t ordered) { return std::bit_cast<float>(ordered & 0x80000000u ? ordered ^ 0x80000000u : ~ordered); }
+
 /// A distance and a node, ordered by both; the lowest bit is free for a flag.
 using WalkKey = std::uint64_t;
 
 inline WalkKey walk_key(float distance, std::uint32_t node) {
-  const auto bits = std::bit_cast<std::uint32_t>(distance + 0.0f);  // -0 becomes 0
-  const std::uint32_t ordered = bits ^ (static_cast<std::uint32_t>(static_cast<std::int32_t>(bits) >> 31) | 0x80000000u);
-  return static_cast<WalkKey>(ordered) << 32 | static_cast<WalkKey>(node) << 1;
+  return static_cast<WalkKey>(ordered_bits(distance)) << 32 | static_cast<WalkKey>(node) << 1;
 }
-inline float walk_distance(WalkKey key) {
-  const auto ordered = static_cast<std::uint32_t>(key >> 32);
-  return std::bit_cast<float>(ordered & 0x80000000u ? ordered ^ 0x80000000u : ~ordered);
-}
+inline float walk_distance(WalkKey key) { return distance_of_bits(static_cast<std::uint32_t>(key >> 32)); }
 inline std::uint32_t walk_node(WalkKey key) { return static_cast<std::uint32_t>(key) >> 1; }
 
 /// How many of the ascending keys are smaller: halving without branches, since nobody could predict them. A mask, as compilers make a branch of a
