@@ -262,7 +262,11 @@ def _rows_scored(peer: Peer, dataset: Dataset, points: Sequence[measure.Point], 
 
 
 def batch(task: Task, made: list[Peer]) -> dict[str, Any]:
-    """Single queries, one batch on one thread, one on several, and what the machine gains, in turn: rates and ratios with intervals."""
+    """Single queries, one batch on one thread, one on several, and what the machine gains, in turn: rates and ratios with intervals.
+
+    Of two calls the second is timed: another number of threads is another copy of the collection, and the ways are not to differ by whose
+    rows the one before them has left in the cache.
+    """
     dataset = dataset_of(task)
     known = truth.load(dataset)
     peer, facts = built(task["peer"], dataset, 1, made, task.get("keep"))
@@ -286,14 +290,15 @@ def _batch_ratios(peer: Peer, dataset: Dataset, task: Task) -> dict[str, Any]:
         "batch": lambda: peer.search_batch(dataset.queries, K, 1),
         "threads": lambda: peer.search_batch(dataset.queries, K, threads),
     } | control.ways()
-    took: dict[str, list[float]] = {way: [report.timed(call)] for way, call in ways.items()}  # the first round only warms up
+    took: dict[str, list[float]] = {way: [] for way in ways}
     rounds, end = 0, time.perf_counter() + task["seconds"]
     while rounds < 5 or time.perf_counter() < end:
         for way in ways if rounds % 2 == 0 else reversed(ways):
+            ways[way]()
             took[way].append(report.timed(ways[way]))
         rounds += 1
     control.close()
-    times = {way: np.array(seconds[1:]) for way, seconds in took.items()}
+    times = {way: np.array(seconds) for way, seconds in took.items()}
     ratios = {
         "batch_over_single": times["single"] / times["batch"],
         f"{threads}_threads_over_1": times["batch"] / times["threads"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,23 +16,34 @@ MILLION = 1_000_000
 
 
 class Bar(NamedTuple):
-    """How many times as fast as a peer the default search is to be; recalls: where."""
+    """How many times as fast as a peer the default search is to be; recalls, is_filtered: where.
+
+    at_most: where the peer answers no more queries a second.
+    """
 
     peer: str
     ratio: float
     recalls: tuple[float, ...] = (0.95, 0.99)
+    is_filtered: bool = False
+    at_most: float = math.inf
 
 
 BARS = (Bar("symphonyqg", 1.2), Bar("hnswlib", 3.5))
 REAL_BARS = (Bar("symphonyqg", 1.3, (0.95,)), Bar("symphonyqg", 1.7, (0.99,)), Bar("hnswlib", 3.5))
+DATABASE_BARS = (
+    Bar("qdrant", 3.0, (0.95,)),
+    Bar("zvec", 3.0, (0.95,)),
+    Bar("qdrant", 3.0, (0.95,), is_filtered=True, at_most=7000),
+    Bar("qdrant", 0.9, (0.95,), is_filtered=True),
+)
 HIGH_BARS = tuple(Bar(peer, 1.5, (0.999,)) for peer in ("turbovec", "turbovec-4bit", "hnswlib"))
 
 
 def duel(options: Namespace) -> None:
     """Ratio of one system (--against decides which, vicino unless said) to each of the others at equal recall."""
     table = "duel" if options.against == "vicino" else f"duel_{options.against}"
-    bars = REAL_BARS if options.set == "debian" else BARS
-    _duels(table, options, ["symphonyqg", "hnswlib"], bars if options.against == "vicino" else ())
+    bars = {"vicino": REAL_BARS if options.set == "debian" else BARS, "vicino-db": DATABASE_BARS}
+    _duels(table, options, ["symphonyqg", "hnswlib"], bars.get(options.against, ()))
 
 
 def high_recall(options: Namespace) -> None:
@@ -62,8 +74,13 @@ def _duels(table: str, options: Namespace, usual: Sequence[str], bars: Sequence[
 
 
 def _asked(bars: Sequence[Bar], name: str, fight: dict[str, Any]) -> float | None:
-    """The bar of an unfiltered duel."""
-    fitting = (bar.ratio for bar in bars if bar.peer == name and fight["recall"] in bar.recalls and fight["band"] == "none")
+    """The first bar that a duel falls under."""
+    rate, is_filtered = 0.0 if "error" in fight else fight["sides"][name]["qps"], fight["band"] != "none"
+    fitting = (
+        bar.ratio
+        for bar in bars
+        if bar.peer == name and fight["recall"] in bar.recalls and bar.is_filtered == is_filtered and rate <= bar.at_most
+    )
     return next(fitting, None)
 
 

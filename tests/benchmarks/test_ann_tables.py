@@ -62,6 +62,14 @@ def test_a_duel_that_is_lost_misses_its_bar(monkeypatch: pytest.MonkeyPatch) -> 
     assert [(line["target"], line["met"]) for line in lines] == [(">= 1e+06x", False), ("", None)]
 
 
+@pytest.mark.parametrize(("rate", "bar"), [(6999.0, 3.0), (7001.0, 0.9)])
+def test_a_filtered_duel_asks_for_more_of_a_slow_database(rate: float, bar: float) -> None:
+    fight = {"band": "10 %", "recall": 0.95, "sides": {"qdrant": {"qps": rate}, "zvec": {"qps": rate}}}
+    assert duels._asked(duels.DATABASE_BARS, "qdrant", fight) == bar
+    assert duels._asked(duels.DATABASE_BARS, "zvec", fight) is None
+    assert duels._asked(duels.DATABASE_BARS, "zvec", fight | {"band": "none"}) == 3.0
+
+
 def test_a_recall_that_is_not_reached_misses_its_bar() -> None:
     line = duels.line_of("a / b", {"error": "a reaches a recall of 0.9 at most"}, 1.2)
     assert (line.met, line.got) == (False, "a reaches a recall of 0.9 at most")

@@ -25,7 +25,7 @@ from vicino.errors import InvalidArgument
 from vicino.query.hit import Shape, score_of
 from vicino.query.plan import LatePlan, Plan
 from vicino.query.rescoring import RescoreBy, oversampling
-from vicino.query.results import Results, results_of
+from vicino.query.results import Results, SearchCall, results_of
 from vicino.recall.calibration import Choice
 from vicino.types import DEFAULT_VECTOR
 
@@ -374,30 +374,23 @@ class Searcher:
         self, snapshot: _core.Snapshot, found: Any, target: Target, options: SearchOptions, took_s: float, plan: LatePlan,
         names: list[str] | None,
     ) -> list[Results[Any]]:  # fmt: skip
-        shape, metric, version, room = self.shape(options.select), target.spec.metric, snapshot.version, self.room
+        room, settings = self.room, self.shard.settings
+        call = SearchCall(self.shape(options.select), target.spec.metric, snapshot.version, took_s, plan, room.budget)
         if options.min_score is not None:
-            found = [hits.part(0, sum(score_of(far, metric) >= options.min_score for far in hits.distances())) for hits in found]
-        settings, budget, is_limited = self.shard.settings, room.budget, room.is_limited
-        if names is None and not is_limited:
-            return [
-                results_of(hits, shape=shape, metric=metric, version=version, took_s=took_s, plan=plan, budget=budget) for hits in found
-            ]
+            found = [hits.part(0, sum(score_of(far, call.metric) >= options.min_score for far in hits.distances())) for hits in found]
+        if names is None and not room.is_limited:
+            return [results_of(hits, call) for hits in found]
         n_bytes = 0
-        if is_limited:
+        if room.is_limited:
             row_bytes = VIEW_BYTES + vector_bytes(settings, names)
             n_bytes = sum(hits.document_bytes() + len(hits) * row_bytes for hits in found)
         with room.take(n_bytes, f"reading the records of {sum(map(len, found))} hits"):
             return [
                 results_of(
                     hits,
-                    shape=shape,
-                    metric=metric,
-                    version=version,
-                    took_s=took_s,
-                    plan=plan,
+                    call,
                     vectors=None if names is None else read_vectors(snapshot, hits.locators(), settings, names),
-                    budget=budget,
-                    read_now=is_limited,  # while what it takes is counted
+                    read_now=room.is_limited,  # while what it takes is counted
                 )
                 for hits in found
             ]

@@ -43,11 +43,23 @@ class WriteResult:
     delayed_s: float = 0.0
 
 
+@dataclass(slots=True)  # not frozen: every search makes one, and takes twice as long then
+class SearchCall(Generic[T]):
+    """What the results of all queries of one call share. plan: a `Plan`, or a `LatePlan` that makes it."""
+
+    shape: Shape[T]
+    metric: Metric
+    version: int = 0
+    took_s: float = 0.0
+    plan: Any = None
+    budget: MemoryBudget | None = None
+
+
 class Results(Sequence[Hit[T]], Generic[T]):
     """Hits, nearest first. `.took_s` seconds, at `.version` of the collection, found by `.plan`."""
 
     __slots__ = (
-        "_budget",
+        "_call",
         "_distances",
         "_documents",
         "_found",
@@ -55,15 +67,10 @@ class Results(Sequence[Hit[T]], Generic[T]):
         "_hits",
         "_ids",
         "_matched",
-        "_metric",
-        "_plan",
         "_scores",
-        "_shape",
         "_vectors",
         "_versions",
         "next_cursor",
-        "took_s",
-        "version",
     )
 
     def __init__(
@@ -93,23 +100,18 @@ class Results(Sequence[Hit[T]], Generic[T]):
         self._ids = ids
         self._distances = distances
         self._documents = documents
-        self._shape = shape
-        self._metric: Metric = metric
+        self._call = SearchCall(shape, metric, version, took_s, plan, budget)
         self._versions = versions
         self._vectors = vectors
-        self._budget = budget
         self._found: _core.Found | None = None
         self._hits: dict[int, Hit[T]] = {}
         self._scores, self._matched, self._highlight = scores, matched, highlight
         self.next_cursor = next_cursor
-        self.version = version
-        self.took_s = took_s
-        self._plan = plan
 
     @property
     def plan(self) -> Any:
         """How the search went (`Plan`)."""
-        plan = self._plan
+        plan = self._call.plan
         return plan.plan if isinstance(plan, LatePlan) else plan
 
     def _read(self) -> None:
@@ -128,9 +130,19 @@ class Results(Sequence[Hit[T]], Generic[T]):
         return read
 
     @property
-    def took(self) -> float:
+    def version(self) -> int:
+        """The collection's, at which all of this was found."""
+        return self._call.version
+
+    @property
+    def took_s(self) -> float:
         """Seconds the search took."""
-        return self.took_s
+        return self._call.took_s
+
+    @property
+    def took(self) -> float:
+        """The same as `took_s`."""
+        return self._call.took_s
 
     @property
     def recall(self) -> float | None:
@@ -168,7 +180,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         if found is None or self._vectors is not None:
             return map(self.__getitem__, range(len(self)))
         # Nobody has looked at a hit yet: all are made at once.
-        made = hits_of(*self._read_found(found), shape=self._shape, metric=self._metric)
+        made = hits_of(*self._read_found(found), shape=self._call.shape, metric=self._call.metric)
         self._hits = dict(enumerate(made))
         return iter(made)
 
@@ -178,9 +190,9 @@ class Results(Sequence[Hit[T]], Generic[T]):
         return Hit(
             self._ids[row],
             {} if self._documents is None else self._documents[row],
-            shape=self._shape,
+            shape=self._call.shape,
             distance=distance,
-            score=score_of(distance, self._metric),
+            score=score_of(distance, self._call.metric),
             version=int(self._versions[row]) if self._versions is not None else 0,
             vectors=None if vectors is None else {name: rows for name, column in vectors.items() if (rows := column[row]) is not None},
             scores=None if self._scores is None else self._scores[row],
@@ -190,16 +202,17 @@ class Results(Sequence[Hit[T]], Generic[T]):
 
     def _slice(self, index: slice) -> Results[T]:
         self._read()
+        call = self._call
         return Results(
             self._ids[index],
             self._distances[index],
             None if self._documents is None else self._documents[index],
-            shape=self._shape,
-            metric=self._metric,
-            version=self.version,
-            took_s=self.took_s,
-            plan=self._plan,
-            budget=self._budget,
+            shape=call.shape,
+            metric=call.metric,
+            version=call.version,
+            took_s=call.took_s,
+            plan=call.plan,
+            budget=call.budget,
             scores=None if self._scores is None else self._scores[index],
             matched=None if self._matched is None else self._matched[index],
             highlight=self._highlight,
@@ -249,7 +262,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
     @contextmanager
     def _room(self, purpose: str) -> Iterator[None]:
         """Counts the decoded hits and their table while it is made."""
-        budget = self._budget
+        budget = self._call.budget
         if budget is None or budget.limit is None:
             yield
             return
@@ -285,23 +298,12 @@ class Results(Sequence[Hit[T]], Generic[T]):
 
 
 def results_of(
-    found: _core.Found,
-    *,
-    shape: Shape[T],
-    metric: Metric,
-    version: int,
-    took_s: float,
-    plan: LatePlan,
-    vectors: Mapping[str, VectorColumn] | None = None,
-    budget: MemoryBudget | None = None,
-    read_now: bool = False,
+    found: _core.Found, call: SearchCall[T], *, vectors: Mapping[str, VectorColumn] | None = None, read_now: bool = False
 ) -> Results[T]:
-    """What one query found, as the core holds it: nothing is read before somebody looks, unless read_now says so."""
+    """What one query of a call found, as the core holds it: nothing is read before somebody looks, unless read_now says so."""
     # Every query of every search makes one, and the constructor takes four times as long: what only hits need is set when they are read.
     results: Results[T] = Results.__new__(Results)
-    results._found, results._shape, results._metric, results._plan = found, shape, metric, plan
-    results._vectors, results._budget, results.version, results.took_s = vectors, budget, version, took_s
-    results.next_cursor = None
+    results._found, results._call, results._vectors, results.next_cursor = found, call, vectors, None
     if read_now:
         results._read()
     return results
