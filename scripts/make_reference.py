@@ -72,7 +72,7 @@ OPEN_SETTINGS = [
     ("sync", '"commit"', "when a write is durable; see [durability levels](../howto/durability-levels.md)"),
     ("lock_timeout", "0.0", "seconds to wait for another writer"),
     ("retain", "0", "how many past versions stay readable; see [history](../howto/snapshots-and-history.md)"),
-    ("threads", "1", "threads of one background build"),
+    ("threads", "1", "threads of one background build, and for the queries of one `search_many`"),
     ("limits", "`Limits()`", "thresholds of the engine, below"),
 ]
 

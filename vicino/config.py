@@ -104,7 +104,7 @@ SETTINGS: Mapping[str, Setting] = {
         Setting("sync", "text", "when a write is durable: as it returns, within 0.1 s, or when the system likes", get_args(Sync)),
         Setting("lock_timeout", "number", "seconds to wait for another process that writes to the folder"),
         Setting("retain", "integer", "how many past versions of a collection stay readable"),
-        Setting("threads", "integer", "threads for building indexes in the background"),
+        Setting("threads", "integer", "threads for building indexes in the background, and for the queries of one call"),
         Setting("offline", "switch", "forbid every download"),
         Setting("kernels", "text", "native kernels to use instead of the best this machine runs", get_args(Kernels)),
         Setting("models.folder", "text", "absolute path of the folder that embedding models lie in"),
