@@ -83,8 +83,8 @@ class Collection(WritableCollection[T]):
 
         keep_queries: how many of the latest queries are kept to measure recall with. checks: share of the queries under a promise that are
         run again exactly in the background. The job returned measures; until it has ended, promised searches scan exactly.
-        recall: above 0, at most 1. keep_queries: 0 to 10,000. checks: 0 to 1. None leaves these two as they are. Raises InvalidArgument,
-        ReadOnlyError.
+        recall: above 0, at most 1, a mean over queries like those measured. keep_queries: 0 to 10,000. checks: 0 to 1. None leaves these
+        two as they are. Raises InvalidArgument, ReadOnlyError.
         """
         writes, name = self._writable(), self._searcher.target(vector).name
 
@@ -101,6 +101,8 @@ class Collection(WritableCollection[T]):
         """Gives a vector another index: a kind such as "ivf_pq", or an `IndexSpec` with parameters.
 
         Segments are indexed anew in the background, which the job returned waits for; until then they are searched by what they have.
+        Takes as long as building the index of all sealed rows, and with inverted lists as merging them. Scores stay the same. What is an
+        error of the build itself, `Job.wait` raises.
         Raises InvalidArgument for an index that the vector cannot have, ReadOnlyError.
         """
         writes, name = self._writable(), self._searcher.target(vector).name

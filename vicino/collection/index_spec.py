@@ -52,20 +52,22 @@ _CODES: dict[str, tuple[str, ...]] = {
 class IndexSpec:
     """An index of a vector, and its parameters; those that are None are chosen by the engine.
 
-    kind: "auto" (now a graph), "flat" (every row is scored), "graph" (a navigable graph over codes), "hnsw" (a hierarchical one),
-    "ivf_flat" (inverted lists of rows), "ivf" (lists of nested 1- and 4-bit codes), "ivf_pq" and "ivf_opq" (lists of product codes, after
-    a rotation with opq), "ivf_hnsw" (lists of nested codes, found by a graph over their centroids). Codes only choose what is scored.
-    ef: nodes that a walk keeps, 1 or more. m: links of a node of "hnsw", 2 to 64, by default 16; ef_construct: nodes kept while one is
-    inserted, m to 10,000, by default 200.
-    nlist: inverted lists of a segment, by default 4 sqrt(rows), and no more than it has rows; nprobe: how many of them are scanned, by
-    default as many as a recall of 0.95 at 10 took of each segment when its index was built.
+    kind: "auto" (now a graph), "flat" (every row is scored), "graph" (a navigable graph over codes), "hnsw" (a hierarchical one, Malkov and
+    Yashunin 2018), "ivf_flat" (inverted lists of rows), "ivf" (lists of nested 1- and 4-bit codes), "ivf_pq" and "ivf_opq" (lists of
+    product codes, Jegou et al. 2011, after a rotation with opq, Ge et al. 2013), "ivf_hnsw" (lists of nested codes, found by a graph over
+    their centroids). Codes only choose what is scored. Lists of codes are of float32 and float16 vectors under cosine, dot and l2.
+    ef: nodes that a walk keeps, 1 to 1,048,576, by default 64 over one segment or 1.5 times the limit. m: links of a node of "hnsw", twice
+    as many on its lowest layer, 2 to 64, by default 16; ef_construct: nodes kept while one is inserted, m to 10,000, by default 200.
+    nlist: inverted lists of a segment, by default 4 sqrt(rows), and no more than it has rows or 1,048,576; nprobe: how many of them are
+    scanned, by default as many as a recall of 0.95 at 10 took of each segment when its index was built, and more under a filter. Where that
+    is half of the lists or more, every row that matches is scanned.
     subvectors: parts of a product code, at most one a dimension, by default one for every two dimensions at 4 bits, for every eight at 8;
     dimensions need not be a multiple. bits: of each part, 4 or 8.
     copies: rows at a border of two lists are in both: more memory, fewer lists to scan for the same recall.
     codes: what is read instead of the vectors until few are left: "1bit", "4bit", "8bit" (each within the next), "pq" (product codes) or
     "none" (the vectors themselves); "auto" is what the kind has by itself. Of a flat index "none", of a graph and of "ivf" "4bit".
     rescore: what codes have found is scored by the vectors as far as the error bound of the codes asks for ("bound", or "auto"), always so
-    many times as many as are asked for (a number), or not at all ("off" or False: scores are then the codes' estimates).
+    many times as many as are asked for (a number from 1 to 1,000), or not at all ("off" or False: scores are then the codes' estimates).
     layout: where a graph is walked. "memory" reads links, codes and vectors each in their place. "disk" is for vectors larger than memory:
     the file holds, for every node, its vector and the codes of its neighbors in one block, so that a search reads a fraction of the
     pages, and several times the disk space is taken.

@@ -79,18 +79,22 @@ class SearchableCollection(ReadableCollection[T]):
     ) -> Results[T] | Groups[T]:
         """The records that answer a query, best first: `limit` of them whenever so many match.
 
-        query: a vector of the collection's dimension, a text, or a part such as `vicino.Fuse`. mode: how a text is answered: "dense" by the
-        model, "text" by words, "hybrid" by both; "auto" takes what the collection has. where: a condition in any spelling.
+        query: a vector, a text, or a part such as `vicino.Fuse`. A vector is (dim,) finite numbers: converted to float32 for float vectors,
+        whole numbers within range for int8 and uint8, dim bools or (ceil(dim / 8),) uint8 for binary; for cosine any length will do.
+        mode: how a text is answered: "dense" by the model, "text" by words, "hybrid" by both; "auto" takes what the collection has. where:
+        a condition in any spelling. limit: 1 to 10,000, after `offset` others.
         vector: name of the vector searched, needed when there are several. select, vectors: which fields and vectors hits carry.
         min_score: hits below are left out. diversity: 0 to 1, how much hits should differ (see `Diverse`). rerank: a reranker.
         group_by: a field; `limit` groups of `group_size` hits are given back as `Groups`, with the record of `lookup` (a collection) that
         has the group's value as id. cursor: "" for the first page, then `Results.next_cursor`: all pages are of one version.
-        exact: every candidate is scored. ef: beam of the graph walk; nprobe: inverted lists scanned; larger finds more, takes longer.
-        recall: share of the true nearest records to be found, as measured; scanned exactly where that is not known yet. With both, ef is
-        the largest beam allowed. rescore: how what codes have found is scored, instead of as the index says: "bound", so many times the
-        limit by the vectors (a number), or "off": scores are then estimates.
+        exact: every candidate is scored by its vector, whatever ef, nprobe and recall say. ef: beam of the graph walk; nprobe: inverted
+        lists scanned of a segment; 1 to 1,000,000, and wider under a filter. Larger finds more, and takes longer about in proportion.
+        recall: share of the true nearest records to be found, above 0, at most 1, as measured; scanned exactly where that is not known yet.
+        With both, ef is the largest beam allowed. rescore: how what codes have found is scored, instead of as the index says: "bound", so
+        many times the limit by the vectors (a number from 1 to 1,000), or "off": scores are then estimates. timeout: seconds.
+        Records at one distance come in the order in which they lie. Safe to call from many threads.
         Raises DimensionError, FilterError, InvalidArgument; RecallUnreachable where ef is too little for recall; NotFoundError for a
-        cursor whose version is gone; TimeoutError after `timeout`.
+        cursor whose version is gone; MemoryLimitError; TimeoutError after `timeout`.
         """
         options = SearchOptions(
             where=where,
@@ -137,10 +141,13 @@ class SearchableCollection(ReadableCollection[T]):
         device: str | None = None,
         **options: Any,
     ) -> list[Results[T]]:
-        """`search` for many queries, one `Results` each; they share snapshot, filter and all options. Vectors are one call of the core.
+        """`search` for many queries, one `Results` each in their order; they share snapshot, filter and all options.
 
+        queries: (n, dim) numbers, or a sequence of what `search` takes. options: those of `search`, but for groups and cursors. Vectors are
+        one call of the core, shared by as many threads as `vicino.open(threads=)` says; a float32 matrix is the fastest to hand over.
         device: with exact=True, where distances are computed: "cpu" (as without it), "cuda" or "cuda:1", through torch; the answers are
-        the same. Raises InvalidArgument where it does not apply or is not there, MissingExtraError without torch.
+        the same. Raises what `search` raises; InvalidArgument where a device does not apply or is not there, MissingExtraError without
+        torch, TypeError for an option that there is not.
         """
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
@@ -162,7 +169,10 @@ class SearchableCollection(ReadableCollection[T]):
         return searcher.composer.search([shaped(part, diversity, rerank, n) for part in parts], asked)
 
     def search_pages(self, query: Query, *, page: int = 100, **options: Any) -> Iterator[Results[T]]:
-        """Successive pages of `search`, until the matches end; all are of the version that the first one finds."""
+        """Successive pages of `search`, until the matches end; all are of the version that the first one finds.
+
+        page: hits of each, 1 to 10,000. options: those of `search`, but for `limit`, groups and cursors. Raises what `search` raises.
+        """
         mode, vector = options.pop("mode", "auto"), options.pop("vector", None)
         recall = checked_recall(options.pop("recall", None))
         part = self._searcher.part(
@@ -174,7 +184,8 @@ class SearchableCollection(ReadableCollection[T]):
     def explain(self, query: Query, **options: Any) -> Plan:
         """Runs the search and says how it went: strategy, rows and time per segment or part, how the filter was answered.
 
-        options: as in `search`. A condition that nothing meets has the fields that no record has named in `Plan.notes`.
+        options: as in `search`, which it costs, and raises what that raises. A condition that nothing meets has the fields that no record
+        has named in `Plan.notes`.
         """
         plan = self.search(query, **options).plan
         if plan.filter is None:
@@ -234,8 +245,10 @@ class SearchableCollection(ReadableCollection[T]):
         """Measures what searches of a vector find of the true `k` nearest records, beside an exact scan of the same snapshot.
 
         recall: verify this promise instead of the declared one; without either, the usual effort is measured. queries: vectors (or texts,
-        where there is a model) to measure with; without them `n` of the kept queries where there are enough, else rows that are held out.
-        where: measure under this condition. seed: the same seed draws the same queries. Takes as long as `n` exact searches.
+        where there is a model) to measure with; without them `n` (1 to 100,000) of the kept queries where there are 500, else rows that are
+        held out. k: 1 to 10,000; beside it 1, 10 and, up to k, 100 neighbors are measured. where: measure under this condition. seed: the
+        same seed draws the same queries. Takes as long as so many exact searches; a promise that was not measured yet is measured first.
+        The interval holds whatever the distribution of recall (`vicino/recall/bound.py`, after Waudby-Smith and Ramdas 2024).
         Raises InvalidArgument where there is nothing to measure with, or rescoring is off; DimensionError for queries of another length.
         """
         from vicino.collection.verifying import verification

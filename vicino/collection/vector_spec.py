@@ -35,8 +35,8 @@ class VectorSpec:
 
     dim: 1 to 65536; for binary vectors, bits. Metrics cosine, dot, l2 and l1 go with float32, float16, int8 and uint8; hamming and
     jaccard with binary. index: a kind, or an IndexSpec where there are parameters. recall: share of the true neighbors that searches are
-    promised to find; None promises nothing. keep_raw: with False the rows of sealed segments are kept in 8 bits a number, a quarter of
-    float32: what is scored and given back is then what these stand for, near to what was written but not the same.
+    promised to find, above 0, at most 1; None promises nothing. keep_raw: with False the rows of sealed segments are kept in 8 bits a
+    number, a quarter of float32: what is scored and given back is then what these stand for, near to what was written but not the same.
     """
 
     dim: int

@@ -56,7 +56,7 @@ class SearchCall(Generic[T]):
 
 
 class Results(Sequence[Hit[T]], Generic[T]):
-    """Hits, nearest first. `.took_s` seconds, at `.version` of the collection, found by `.plan`."""
+    """Hits, best first: of a search of a vector the nearest. `.took_s` seconds, at `.version` of the collection, found by `.plan`."""
 
     __slots__ = (
         "_call",

@@ -242,7 +242,7 @@ class Calibration:
 
 
 COST_QUERIES = 16
-"""Queries by which costs are measured, in about a tenth of a second for each segment."""
+"""Queries by which costs are measured, in some 20 ms of a free core for each segment (`core/shard/search_costs.h`)."""
 WIDENING_MAX = 64.0
 """Beyond this an exact scan is what helps."""
 
