@@ -133,11 +133,11 @@ class Database(TellsOurNames):
         `Schema.read`; a class types the collection. text: fields to search by words; by default the embed fields together,
         False for none. Name a field, several (an index each), or map names to a `TextSpec` or a language.
         ttl: a datetime field at whose instant a record vanishes. auto_index: index fields that filters use.
-        recall: share of the true nearest records that searches are promised to find, such as 0.95; None promises nothing and takes the
-        usual effort. keep_queries: how many of the latest queries are kept, to measure recall with them. keep_raw: with False
+        recall: share of the true nearest records that searches are promised to find, above 0, at most 1; None promises nothing and takes
+        the usual effort. keep_queries: how many of the latest queries are kept to measure recall with, 0 to 10,000. keep_raw: with False
         vectors are kept in 8 bits a number once they are sealed, a quarter of float32, and given back as those stand for them.
         exist_ok: if the name is taken, the collection there is returned, provided its settings agree.
-        Raises ExistsError, SchemaError, ModelNotFound, ReadOnlyError.
+        Raises ExistsError, InvalidArgument, SchemaError, ModelNotFound, ReadOnlyError.
         """
         check_name(name)
         embedder = None if model is None else load_embedder(model)
