@@ -158,6 +158,8 @@ void Ivf::verify() const {
   if (graph_) graph_->verify();
 }
 
+bool Ivf::shares_lists() const { return products_ ? products_->has_blocks() : kind_ == IvfKind::flat && !has_copies_; }
+
 std::size_t Ivf::hot_bytes() const {
   const std::size_t centroids = n_lists_ * (ClusterSpace::point_bytes(space_.dim()) + sizeof(std::uint64_t)) + values_.size_bytes();
   return centroids + rows_.size_bytes() + (graph_ ? graph_->hot_bytes() : 0) + (codes_ ? codes_->hot_bytes() : 0) +

@@ -114,6 +114,8 @@ class Ivf {
   void verify() const;
 
   IvfKind kind() const { return kind_; }
+  /// Whether `search_batch` reads lists once for many queries, so that large batches are faster than small ones.
+  bool shares_lists() const;
   std::uint32_t n_rows() const { return n_rows_; }
   std::uint32_t nlist() const { return n_lists_; }
   /// Rows in lists, those in two lists twice.

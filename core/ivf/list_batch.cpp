@@ -20,10 +20,9 @@ IvfBatch::IvfBatch(const Task& task)
     : task_(task), disk_(*task.ivf.reads_, task.queries.size()), counts_(task.allowed ? task.ivf.n_lists_ : 0, kUnknown) {}
 
 std::unique_ptr<IvfBatch> IvfBatch::of(const Task& task) {
-  const Ivf& ivf = task.ivf;
-  if (ivf.kind_ == IvfKind::flat && !ivf.has_copies_) return std::make_unique<FlatBatch>(task);
-  if (ivf.products_ && ivf.products_->has_blocks()) return std::make_unique<ProductBatch>(task);
-  return nullptr;
+  if (!task.ivf.shares_lists()) return nullptr;
+  if (task.ivf.products_) return std::make_unique<ProductBatch>(task);
+  return std::make_unique<FlatBatch>(task);
 }
 
 std::size_t IvfBatch::allowed_in(std::uint32_t list) {

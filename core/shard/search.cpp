@@ -11,7 +11,7 @@ namespace vicino {
 namespace {
 
 constexpr std::size_t kPartsPerThread = 4, kPartMin = 2, kPartMax = 64;  // of a batch; a part's prepared queries are to stay in the cache
-constexpr std::size_t kListsPartsPerThread = 2, kListsPartMin = 4, kListsPartMax = 512;  // the same of flat lists, which are read once for all queries of a part
+constexpr std::size_t kListsPartsPerThread = 2, kListsPartMin = 4, kListsPartMax = 512;  // the same of lists that are read once for all queries of a part
 
 /// All that one search call asks of a snapshot.
 struct SearchJob {
@@ -43,10 +43,10 @@ void search_part(const SearchJob& job, std::size_t first, std::size_t last, std:
   }
 }
 
-bool has_flat_lists(std::span<const EntryTask> tasks, std::uint32_t slot) {
+bool shares_lists(std::span<const EntryTask> tasks, std::uint32_t slot) {
   return std::ranges::any_of(tasks, [slot](const EntryTask& task) {
     const VectorIndex* index = task.entry->rows->vector_index(slot);
-    return index && index->lists() && index->lists()->kind() == IvfKind::flat;
+    return index && index->lists() && index->lists()->shares_lists();
   });
 }
 
@@ -117,7 +117,7 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
   const Dtype query_dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
   const SearchJob job{request, tasks, all_candidates, queries, row_bytes(query_dtype, column.dim), outcome.hits};
   const unsigned threads = std::max(1u, request.threads);
-  const bool by_lists = has_flat_lists(tasks, column.slot);
+  const bool by_lists = shares_lists(tasks, column.slot);
   std::vector<std::size_t> starts;
   if (by_lists) {
     const std::size_t even = std::clamp<std::size_t>(n_queries / (threads * kListsPartsPerThread), kListsPartMin, kListsPartMax);

@@ -26,7 +26,7 @@ _PARAMETERS: dict[str, tuple[frozenset[str], int, int]] = {
     "ef": (_WALKS, 1, 1 << 20),
     "m": (frozenset({"hnsw"}), 2, 64),
     "ef_construct": (frozenset({"hnsw"}), 2, 10_000),
-    "nlist": (_LISTS, 1, 1 << 24),
+    "nlist": (_LISTS, 1, 1 << 20),
     "nprobe": (_LISTS, 1, 1 << 24),
     "subvectors": (_PRODUCTS, 1, 65536),
     "bits": (_PRODUCTS, 4, 8),
