@@ -252,7 +252,7 @@ class Composer:
         run, step = ranked.run, ranked.filter_step
         notes = tuple(dict.fromkeys(run.notes))
         if step is not None and step.paths_scanned:
-            notes += self._searcher.unindexed(step.paths_scanned, sum(entry["rows"] for entry in run.snapshot.entries if entry["sealed"]))
+            notes += self._searcher.unindexed(step, run.snapshot)
         return Plan(
             collection=self._searcher.name,
             version=run.snapshot.version,

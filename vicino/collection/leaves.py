@@ -114,7 +114,7 @@ def _by_example(run: Any, part: ByExample, k: int, matches: Any, stage: Stage) -
         ranking = _nearest(run, target, _average(part, vectors, target, run), k + len(own), matches, stage)
     else:
         rule, n_first, pairs, weight = _rule(part)
-        rows = np.concatenate([to_query(vector, target.spec, target.name, run.searcher.name) for vector in vectors])
+        rows = np.concatenate([to_query(vector, target.spec, target.name, run.searcher.name_of) for vector in vectors])
         (locators, distances), scored = run.snapshot.search_by_example(
             target.column, rows, rule, n_first, pairs, weight, k + len(own), matches, run.cancel
         )
@@ -155,8 +155,8 @@ def _average(part: Like, vectors: list[Any], target: Any, run: Any) -> Any:
         if target.spec.metric == "cosine" and np.abs(mean).max() > 0:
             mean = mean * (limits.max / np.abs(mean).max())
         mean = np.clip(np.rint(mean), limits.min, limits.max).astype(target.spec.dtype)
-        return to_query(mean, target.spec, target.name, run.searcher.name)
-    return to_query(mean.astype(np.float32), target.spec, target.name, run.searcher.name)
+        return to_query(mean, target.spec, target.name, run.searcher.name_of)
+    return to_query(mean.astype(np.float32), target.spec, target.name, run.searcher.name_of)
 
 
 def _unit(vector: Any, metric: str) -> Any:
@@ -171,7 +171,7 @@ def _example_vectors(run: Any, part: ByExample, target: Any) -> tuple[list[Any],
     vectors = []
     for example in part.all_examples:
         if isinstance(example, np.ndarray):
-            to_query(example, target.spec, target.name, run.searcher.name)  # for its check
+            to_query(example, target.spec, target.name, run.searcher.name_of)  # for its check
             vectors.append(example)
         else:
             vectors.append(by_id[type(example), example])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from vicino.errors import DimensionError, InvalidArgument
 Row = npt.NDArray[np.uint8]
 
 
-def to_query(query: Any, spec: VectorSpec, vector: str, collection: str) -> Row:
+def to_query(query: Any, spec: VectorSpec, vector: str, name_of: Callable[[], str]) -> Row:
     """The bytes of one query row: float32 for float vectors, else the vector's own type. Raises DimensionError, InvalidArgument.
 
+    name_of: tells the collection's name, for errors; nearly no query needs it.
     A float32 array of the right length is taken as it is; everything else is converted as vectors are on their way in.
     """
     if type(query) is np.ndarray and query.dtype == np.float32 and query.shape == (spec.dim,) and spec.dtype in ("float32", "float16"):
         return np.ascontiguousarray(query).view(np.uint8)
+    collection = name_of()
     try:
         shape = np.shape(query)
     except ValueError:

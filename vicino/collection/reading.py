@@ -50,6 +50,8 @@ class KeptMatches:
         same = self._same.get(id(condition))
         if same is not None and same[0] is condition:
             return same[1]
+        if not self._young:  # nor anything older; a hash of a condition costs as much as a small answer
+            return None
         matches = self._young.get(condition)
         if matches is None and (matches := self._old.get(condition)) is not None:
             self.keep(condition, matches)

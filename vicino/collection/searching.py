@@ -23,7 +23,7 @@ from vicino.collection.typed import record_factory
 from vicino.env import Env
 from vicino.errors import InvalidArgument
 from vicino.query.hit import Shape, score_of
-from vicino.query.plan import LatePlan, Plan
+from vicino.query.plan import FilterStep, LatePlan, Plan
 from vicino.query.rescoring import RescoreBy, oversampling
 from vicino.query.results import Results, SearchCall, results_of
 from vicino.recall.calibration import Choice
@@ -73,7 +73,7 @@ class Searcher:
         threads: int = 1,
     ) -> None:
         """threads: by which the queries of one call are shared."""
-        self._name, self.shard, self.env, self.reader, self.room = name, shard, env, reader, room
+        self.name_of, self.shard, self.env, self.reader, self.room = name, shard, env, reader, room
         self.threads = threads
         self._maintenance, self._model, self._record_class = maintenance, model, record_class
         self.promises = Promises(shard) if maintenance is None else maintenance.promises
@@ -88,7 +88,7 @@ class Searcher:
     @property
     def name(self) -> str:
         """Of the collection, as it is now."""
-        return self._name()
+        return self.name_of()
 
     def know_names_of(self, other: Searcher) -> None:
         """Finds collections and rerankers by the names that another searcher of the same database finds them by."""
@@ -141,7 +141,7 @@ class Searcher:
                     'give a vector, or create the collection with model="minilm", embed="text"'
                 )
             query = self._model.embedder.embed_query(query)
-        return to_query(query, target.spec, target.name, self.name)
+        return to_query(query, target.spec, target.name, self.name_of)
 
     def rows(self, queries: Sequence[Query] | np.ndarray[Any, Any], target: Target, cancel: _core.Cancel) -> Row:
         """Many queries, one after the other."""
@@ -332,8 +332,8 @@ class Searcher:
             if choice is not None or settings.keep_queries:
                 self.promises.saw(snapshot, target.column, rows, k, matches, choice, [hits.distances for hits in found])
             if condition is not None and matches is not None and not matches.is_indexed:
-                notes = self.unindexed(matches.paths_scanned, sum(entry["rows"] for entry in counts.entries()[:-1])) + notes
-            name = self._name()
+                notes = self.unindexed(matches, snapshot) + notes
+            name = self.name_of()
             plan = LatePlan(
                 lambda: Plan(
                     collection=name,
@@ -395,11 +395,13 @@ class Searcher:
                 for hits in found
             ]
 
-    def unindexed(self, paths: Sequence[str], sealed_rows: int) -> tuple[str, ...]:
+    def unindexed(self, matched: _core.Matches | FilterStep, snapshot: _core.Snapshot) -> tuple[str, ...]:
         """Has fields indexed that a filter had to scan, once it pays; says so in the plan."""
+        if snapshot.n_records < AUTO_INDEX_ROWS:  # of every search with a filter asked, so the rest has to wait
+            return ()
         settings = self.shard.settings
-        missing = [path for path in paths if path not in settings.indexes]
-        if not missing or sealed_rows < AUTO_INDEX_ROWS:
+        missing = [path for path in matched.paths_scanned if path not in settings.indexes]
+        if not missing or sum(entry["rows"] for entry in snapshot.entries if entry["sealed"]) < AUTO_INDEX_ROWS:
             return ()
         if self._maintenance is not None and settings.auto_index:
             self._maintenance.index_soon(missing)

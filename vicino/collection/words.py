@@ -37,7 +37,7 @@ def search_words(searcher: Any, words: str, options: Any) -> Results[Any]:
     took_s = searcher.env.monotonic() - start
     notes: tuple[str, ...] = ()
     if step is not None and step.paths_scanned:
-        notes = searcher.unindexed(step.paths_scanned, sum(each["rows"] for each in snapshot.entries if each["sealed"]))
+        notes = searcher.unindexed(step, snapshot)
     part, version = text_of(words), snapshot.version
     stage = Stage(Text.tag, Text.tag, k, took_s, scored, len(ids))
     stage.details = {"fields": name}
