@@ -20,7 +20,7 @@ class Target:
     column: Any
 
     def effort(self, ef: int | None, nprobe: int | None, exact: bool, choice: Choice | None) -> tuple[int, int, bool]:
-        """Beam, lists to scan (0: the engine chooses), whether all candidates are scored: as promised, as asked, or as the index says.
+        """Beam, lists to scan (0: the engine chooses), whether all candidates are scored: as asked, or as the index says.
 
         Raises InvalidArgument for lists to scan where the index has none.
         """
@@ -46,7 +46,7 @@ class Target:
         wanted = read_rescore(asked)
         if wanted != "bound" and choice is not None:
             raise InvalidArgument(f"a promised recall is measured with rescoring by the bound of the codes; leave rescore={asked!r} out")
-        if wanted != "bound" and not self.spec.index_spec.has_codes:
+        if wanted != "bound" and not self.spec.has_codes:
             raise InvalidArgument(
                 f'rescore={asked!r} says what follows a search by codes; the index of vector "{self.name}" has none and scores every '
                 "vector it looks at, leave rescore out"

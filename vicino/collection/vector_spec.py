@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -22,6 +22,7 @@ _METRICS, _DTYPES = get_args(Metric), get_args(Dtype)
 _NUMBER_METRICS = ("cosine", "dot", "l2", "l1")
 _BIT_METRICS = ("hamming", "jaccard")
 _FLOAT_DTYPES = ("float32", "float16")
+_WALKED, _NESTED_LISTS, _PRODUCT_LISTS = ("auto", "graph", "hnsw"), ("ivf", "ivf_hnsw"), ("ivf_pq", "ivf_opq")
 _NUMPY_DTYPES: dict[Dtype, type] = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "uint8": np.uint8, "binary": np.uint8}
 
 Index = IndexKind | IndexSpec | Mapping[str, Any]
@@ -55,7 +56,10 @@ class VectorSpec:
         object.__setattr__(self, "recall", checked_recall(self.recall))
         _check_choice("metric", self.metric, _METRICS)
         _check_choice("dtype", self.dtype, _DTYPES)
-        object.__setattr__(self, "index", _shortest(IndexSpec.read(self.index)))
+        index = IndexSpec.read(self.index)
+        if index.kind in _NESTED_LISTS and index.codes == "auto" and not self._may_have_codes:
+            index = replace(index, codes="none")
+        object.__setattr__(self, "index", _shortest(index))
         self._check_codes()
         if not isinstance(self.keep_raw, bool):
             raise InvalidArgument(f"keep_raw must be True or False, got {self.keep_raw!r}")
@@ -78,7 +82,7 @@ class VectorSpec:
             raise InvalidArgument(
                 f"a promised recall is measured with rescoring by the bound of the codes; leave rescore={index.rescore!r} or the recall out"
             )
-        if index.is_on_disk and (self.dtype not in _FLOAT_DTYPES or self.metric == "l1" or self.dim < NODE_CODES_DIM_MIN):
+        if index.is_on_disk and (not self._may_have_codes or self.dim < NODE_CODES_DIM_MIN):
             raise InvalidArgument(
                 f'layout="disk" needs codes, which there are of float32 and float16 vectors of {NODE_CODES_DIM_MIN} dimensions or more '
                 f"under cosine, dot and l2; got {self.dtype} of {self.dim} dimensions under {self.metric}, leave layout out"
@@ -88,14 +92,24 @@ class VectorSpec:
                 f"subvectors of product codes are parts of a vector, at most as many as it has dimensions; got {index.subvectors} for "
                 f"dim={self.dim}, leave subvectors out for the usual number"
             )
+        if index.kind in _PRODUCT_LISTS and not self._may_have_codes:
+            raise InvalidArgument(
+                f'index "{index.kind}" goes by product codes, which stand for float32 and float16 vectors under cosine, dot and l2, not '
+                f'for {self.dtype} under {self.metric}; use "ivf_flat"'
+            )
         if index.codes in ("auto", "none"):
+            if index.rescore != "bound" and not self.has_codes:
+                raise InvalidArgument(
+                    f'rescore={index.rescore!r} says what follows a search by codes, which an index of kind "{index.kind}" has none of for '
+                    f"{self.dtype} of {self.dim} dimensions under {self.metric}: it scores every vector it looks at, leave rescore out"
+                )
             return
-        if self.dtype not in _FLOAT_DTYPES or self.metric == "l1":
+        if not self._may_have_codes:
             raise InvalidArgument(
                 f'codes="{index.codes}" stand for float32 and float16 vectors under cosine, dot and l2, not for {self.dtype} under '
                 f'{self.metric}; use codes="auto" or "none"'
             )
-        if index.kind in ("auto", "graph", "hnsw") and self.dim < NODE_CODES_DIM_MIN:
+        if index.kind in _WALKED and self.dim < NODE_CODES_DIM_MIN:
             raise InvalidArgument(
                 f'codes="{index.codes}" of a graph need {NODE_CODES_DIM_MIN} dimensions, below that they are too coarse to find the way; '
                 f'got dim={self.dim}, use codes="auto" or "none"'
@@ -105,6 +119,17 @@ class VectorSpec:
     def index_spec(self) -> IndexSpec:
         """The index with its parameters."""
         return IndexSpec.read(self.index)
+
+    @property
+    def _may_have_codes(self) -> bool:
+        """Whether there are codes of such vectors; others are their own codes."""
+        return self.dtype in _FLOAT_DTYPES and self.metric != "l1"
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether its index reads anything before the vectors."""
+        index = self.index_spec
+        return index.has_codes and self._may_have_codes and not (index.kind in _WALKED and self.dim < NODE_CODES_DIM_MIN)
 
     @property
     def numpy_dtype(self) -> type:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pytest
 
 import vicino
@@ -138,6 +139,45 @@ def test_codes_that_a_kind_cannot_have_are_refused_with_those_it_can(kind, codes
 def test_codes_of_vectors_that_have_none_are_refused(dtype, metric):
     with pytest.raises(InvalidArgument, match='codes="4bit" stand for float32 and float16 vectors under cosine, dot and l2'):
         VectorSpec(96, metric, dtype, IndexSpec("graph", codes="4bit"))
+
+
+@pytest.mark.parametrize("kind", ["ivf_pq", "ivf_opq"])
+@pytest.mark.parametrize(("dtype", "metric"), [("int8", "cosine"), ("binary", "hamming"), ("float32", "l1")])
+def test_an_index_of_product_codes_is_refused_for_vectors_that_have_none(kind, dtype, metric):
+    refusal = f'index "{kind}" goes by product codes, which stand for .*, not for {dtype} under {metric}; use "ivf_flat"'
+    with pytest.raises(InvalidArgument, match=refusal):
+        VectorSpec(96, metric, dtype, kind)
+    with vicino.open(limits=LIMITS) as db:
+        docs = db.create_collection("docs", dim=96, metric=metric, dtype=dtype)
+        with pytest.raises(InvalidArgument, match=refusal):
+            docs.set_index(kind)
+        assert docs.settings.specs["vector"].index == "auto"
+
+
+@pytest.mark.parametrize("kind", ["ivf", "ivf_hnsw"])
+@pytest.mark.parametrize(("dtype", "metric"), [("int8", "l2"), ("binary", "hamming"), ("float32", "l1")])
+def test_lists_of_vectors_that_have_no_codes_are_lists_of_the_vectors(kind, dtype, metric):
+    rows = np.random.default_rng(0).integers(0, 2, (N, DIM)) if dtype == "binary" else np.rint(clusters(N) * 20)
+    with vicino.open(limits=LIMITS) as db:
+        docs = db.create_collection("docs", dim=DIM, metric=metric, dtype=dtype, index=kind)
+        docs.upsert(ids=range(N), vectors=rows)
+        docs.optimize()
+        found = docs.search(rows[7], limit=1, nprobe=2)
+        assert (found.ids, found.plan.segments[0].strategy) == ([7], "lists")
+        assert docs.settings.specs["vector"].index == IndexSpec(kind, codes="none")
+        assert db.create_collection("docs", dim=DIM, metric=metric, dtype=dtype, index=kind, exist_ok=True).count() == N
+
+
+@pytest.mark.parametrize(
+    ("dtype", "metric", "dim"), [("int8", "l2", 96), ("binary", "hamming", 96), ("float32", "l1", 96), ("float32", "l2", 32)]
+)
+def test_rescoring_of_vectors_that_have_no_codes_is_refused(dtype, metric, dim):
+    with pytest.raises(InvalidArgument, match=f"rescore=2.0 says what follows a search by codes, .* {dtype} of {dim} dimensions under"):
+        VectorSpec(dim, metric, dtype, IndexSpec("graph", rescore=2))
+    with vicino.open(limits=LIMITS) as db:
+        docs = db.create_collection("docs", dim=dim, metric=metric, dtype=dtype)
+        with pytest.raises(InvalidArgument, match='index of vector "vector" has none and scores every vector'):
+            docs.search([1] * dim, rescore="off")
 
 
 def test_codes_of_a_graph_over_few_dimensions_are_refused():
