@@ -20,7 +20,7 @@ class Target:
     column: Any
 
     def effort(self, ef: int | None, nprobe: int | None, exact: bool, choice: Choice | None) -> tuple[int, int, bool]:
-        """Beam, lists to scan (0: the engine chooses), whether all candidates are scored: as asked, or as the index says.
+        """Beam, lists to scan (0: the engine chooses), whether all candidates are scored: as promised, as asked, or as the index says.
 
         Raises InvalidArgument for lists to scan where the index has none.
         """
@@ -40,8 +40,10 @@ class Target:
         return ef or 0, nprobe or 0, exact or self.spec.index == "flat"
 
     def rescore(self, asked: RescoreBy | None, choice: Choice | None) -> float | str:
-        """How what codes have found is scored: as asked, or as the index says. Raises InvalidArgument where that cannot be."""
+        """How what codes have found is scored: as promised, as asked, or as the index says. Raises InvalidArgument where that cannot be."""
         if asked is None:
+            if choice is not None:
+                return "bound"  # as promises are measured, whatever the index says by itself
             return "bound" if type(self.spec.index) is str else read_rescore(self.spec.index_spec.rescore)
         wanted = read_rescore(asked)
         if wanted != "bound" and choice is not None:

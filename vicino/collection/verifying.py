@@ -96,14 +96,13 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
     matches = searcher.reader.match(snapshot, condition, settings, job.cancel_token)
     if condition is not None and matches is not None and matches.count == 0:
         raise InvalidArgument(f'no record of collection "{searcher.name}" meets {render(condition)}, so there is no recall to measure')
-    rescored = target.rescore(None, None)
-    if rescored == "off":
+    promised = options.recall if options.recall is not None else target.spec.recall
+    if promised is None and target.rescore(None, None) == "off":
         raise InvalidArgument(
             f'verify() compares distances, and searches of vector "{target.name}" compute none with rescore="off"; '
             'set_index() with rescore="bound", or a number, gives them some'
         )
     sample = _sample(searcher, snapshot, target, queries, n, seed)
-    promised = options.recall if options.recall is not None else target.spec.recall
     by_k: dict[int, Measured] = {}
     own: Any = np.zeros(0)
     levels = sorted({1, k, *(level for level in (10, 100) if level <= max(k, 10))})
@@ -111,8 +110,9 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
     for level in levels:
         choice = None if promised is None else searcher.promises.ready(snapshot, target.column, level, matches, promised, job)
         effort, nprobe, exact = target.effort(None, None, False, choice)
+        sampled = oversampling(target.rescore(None, choice))
         found, _ = distances_of(
-            snapshot, target.column, sample, level, effort=effort, exact=exact, nprobe=nprobe, oversampling=oversampling(rescored),
+            snapshot, target.column, sample, level, effort=effort, exact=exact, nprobe=nprobe, oversampling=sampled,
             matches=matches, cancel=job.cancel_token,
         )  # fmt: skip
         each = recalls(found, truth)

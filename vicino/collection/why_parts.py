@@ -224,7 +224,7 @@ def _missed_by_effort(run: Traced, trace: Trace, part: p.Dense, locator: int, ra
         ranking = LEAVES[p.Dense](run, wider, trace.k, trace.matches, Stage("", "", trace.k))
         return record_of(ranking, locator) is not None
 
-    rescore = spec.rescore if part.rescore is None else part.rescore
+    rescore = part.rescore if part.rescore is not None else spec.rescore if part.recall is None else "bound"
     if rescore != "bound" and finds(replace(part, rescore="bound")):
         text = f'{place}: by its code it is too far off, and rescore={rescore!r} reads too few vectors; rescore="bound" finds it'
         return Finding(trace.label, text, lost="code", rank=rank, score=score)

@@ -279,6 +279,19 @@ def test_rescoring_otherwise_than_a_promise_was_measured_is_refused():
             docs.search(clusters(1, 2)[0], rescore="off")
 
 
+@pytest.mark.parametrize("rescore", [1, "off"])
+def test_a_recall_asked_for_is_kept_whatever_rescoring_the_index_has_by_itself(rescore):
+    with vicino.open(limits=LIMITS) as db:
+        docs = filled(db, IndexSpec("graph", rescore=rescore))
+        measured = docs.verify(0.99, queries=clusters(200, 4))
+        assert measured.recall >= 0.99
+        assert recall(docs, recall=0.99) >= 0.99
+        query = clusters(1, 2)[0]
+        for found in (docs.search(query, recall=0.99), docs.search(vicino.Dense(query, recall=0.99))):
+            assert "rescored" not in repr(found.plan)
+            assert "times the limit" not in repr(found.plan)
+
+
 def test_rescoring_of_a_search_without_codes_is_refused():
     with (
         vicino.open(limits=LIMITS) as db,
