@@ -83,7 +83,7 @@ class Promises:
         """How a search keeps a promise. cap: the largest effort allowed. Raises RecallUnreachable."""
         slot = column[0]
         walked: Walked = snapshot.walked(slot)
-        if not walked:
+        if not walked or (cap is not None and matches is not None and matches.count <= cap):  # a scan is no more than the beam allowed
             return Choice(target=target, k=k, exact=True)
         share = 1.0 if matches is None else matches.count / max(1, snapshot.n_records)
         calibration = self._calibration(slot)

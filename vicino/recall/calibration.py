@@ -154,7 +154,7 @@ class Calibration:
         widest = max(steps, key=lambda step: step.effort)
         effort = round(widest.effort * self.widening)
         if cap is not None and effort > cap:
-            return self._exact(k, target, cap, self._best(level, shares, cap))
+            return self._exact(k, target, cap, self._best(level, shares, cap), effort)
         return Choice(
             target=target,
             k=level,
@@ -166,12 +166,15 @@ class Calibration:
             widened=self.widening,
         )
 
-    def _exact(self, k: int, target: float, cap: int | None, best: Step | None) -> Choice:
+    def _exact(self, k: int, target: float, cap: int | None, best: Step | None, enough: int | None = None) -> Choice:
         if cap is None:
             return Choice(target=target, k=k, exact=True)
         found = "" if best is None else f"; with effort {best.effort} at least {best.low:.4f} is proven on {best.n:,} queries"
+        instead = "leave ef out for an exact scan, as no effort is proven to find so much"
+        if enough is not None:
+            instead = f"raise ef to {enough}, or leave it out"
         raise RecallUnreachable(
-            f"recall {target:g} of {k} neighbors cannot be promised with ef={cap}{found}; raise ef, or leave it out",
+            f"recall {target:g} of {k} neighbors cannot be promised with ef={cap}{found}; {instead}",
             target=target,
             reachable=None if best is None else best.low,
         )

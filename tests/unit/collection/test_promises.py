@@ -117,6 +117,20 @@ def test_a_beam_too_small_for_the_recall_is_refused(declared):
     with pytest.raises(RecallUnreachable, match="ef=4") as refused:
         declared.search(rows(1)[0], recall=0.9, ef=4)
     assert refused.value.target == 0.9
+    enough = declared.search(rows(1)[0], recall=0.9).plan.promise.effort
+    assert f"raise ef to {enough}, or leave it out" in str(refused.value)
+    assert declared.search(rows(1)[0], recall=0.9, ef=enough).recall >= 0.9
+
+
+def test_where_no_beam_is_proven_to_be_enough_none_is_asked_for(declared):
+    with pytest.raises(RecallUnreachable, match="leave ef out for an exact scan"):
+        declared.search(rows(1)[0], recall=1.0, ef=100_000)
+
+
+def test_records_that_are_no_more_than_the_beam_are_scanned(declared):
+    found = declared.search(rows(1)[0], recall=0.9, ef=40, where=vicino.has_id(range(30)))
+    assert (len(found), found.recall) == (10, 1.0)
+    assert len(declared.search(rows(1)[0], recall=0.9, ef=40, where="group == 9")) == 0
 
 
 def test_a_part_may_ask_for_a_recall(declared):
