@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,14 @@ def test_query_that_is_no_vector_of_the_collection_is_refused(docs: Any, query: 
 
 
 def test_search_many_of_one_vector_points_to_search(docs: Any) -> None:
-    assert "got one vector of 16 numbers; call search for one" in told(lambda: docs.search_many(ROWS[0]), InvalidArgument)
+    for form in (ROWS[0], ROWS[0].tolist(), tuple(ROWS[0])):
+        assert "got one vector of 16 numbers; call search for one" in told(partial(docs.search_many, form), InvalidArgument)
+
+
+@pytest.mark.parametrize("queries", [None, 5, iter([ROWS[0]]), {"a": ROWS[0]}], ids=["none", "number", "iterator", "mapping"])
+def test_search_many_of_what_is_no_sequence_says_what_came(docs: Any, queries: Any) -> None:
+    said = f"search_many takes a sequence of queries, got {type(queries).__name__}"
+    assert said in told(lambda: docs.search_many(queries), InvalidArgument)
 
 
 def test_search_many_says_which_query_holds_nan(docs: Any) -> None:

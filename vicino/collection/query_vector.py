@@ -44,8 +44,15 @@ def to_query(query: Any, spec: VectorSpec, vector: str, name_of: Callable[[], st
             raise InvalidArgument(
                 f'a query for vector "{vector}" of collection "{collection}" is numbers, got {_described(query, shape)} of {given.dtype}'
             )
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which the core refuses by name
-            return np.ascontiguousarray(given, dtype=np.float32).view(np.uint8)
+        try:
+            with np.errstate(over="raise"):
+                return np.ascontiguousarray(given, dtype=np.float32).view(np.uint8)
+        except FloatingPointError:
+            position = int(np.argmax(np.abs(np.nan_to_num(given))))
+            raise InvalidArgument(
+                f'a query for vector "{vector}" of collection "{collection}" has {given[position]} at position {position}, '
+                "which does not fit float32"
+            ) from None
     return to_rows([query], spec, Context(vector, lambda _index: "the query", collection)).reshape(-1).view(np.uint8)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -151,7 +151,10 @@ class SearchableCollection(ReadableCollection[T]):
         """
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")
-        if isinstance(queries, np.ndarray) and queries.ndim == 1 and queries.dtype != object:
+        if isinstance(queries, Mapping) or not hasattr(queries, "__len__"):
+            raise InvalidArgument(f"search_many takes a sequence of queries, got {type(queries).__name__}; make a list of it")
+        is_vector = isinstance(queries, list | tuple) and len(queries) > 0 and isinstance(queries[0], int | float | np.number)
+        if is_vector or (isinstance(queries, np.ndarray) and queries.ndim == 1 and queries.dtype != object):
             raise InvalidArgument(f"search_many takes a sequence of queries, got one vector of {len(queries)} numbers; call search for one")
         searcher = self._searcher
         diversity, rerank = options.pop("diversity", None), options.pop("rerank", None)

@@ -151,7 +151,10 @@ class Searcher:
         for number, query in enumerate(queries):
             if number % QUERIES_PER_CHECK == 0:
                 cancel.check()
-            rows.append(self.row(query, target))
+            try:
+                rows.append(self.row(query, target))
+            except InvalidArgument as error:
+                raise type(error)(f"query {number} of {len(queries)}, from 0: {error}") from error
         return np.concatenate(rows or [np.zeros(0, np.uint8)])
 
     def device(self, name: str, target: Target, options: SearchOptions) -> Device | None:

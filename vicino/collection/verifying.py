@@ -11,7 +11,7 @@ import numpy as np
 from vicino import _core
 from vicino.collection.jobs import Job
 from vicino.collection.page import LIMIT_MAX
-from vicino.errors import InvalidArgument
+from vicino.errors import InvalidArgument, shortened
 from vicino.filter.render import render
 from vicino.query.part import whole
 from vicino.query.rescoring import oversampling
@@ -139,8 +139,10 @@ def verification(searcher: Any, queries: Any, options: Any, *, n: int, k: int, v
 
 def _sample(searcher: Any, snapshot: _core.Snapshot, target: Any, queries: Any, n: int, seed: int | None) -> Sample:
     if queries is not None:
-        if isinstance(queries, str) or not isinstance(queries, Sequence | np.ndarray) or not len(queries):
-            raise InvalidArgument(f"verify() takes a sequence of queries, got {type(queries).__name__}")
+        if isinstance(queries, str) or not isinstance(queries, Sequence | np.ndarray):
+            raise InvalidArgument(f"verify() takes a sequence of queries, got {type(queries).__name__} {shortened(queries)}")
+        if not len(queries):
+            raise InvalidArgument("verify() takes a sequence of queries, got an empty one; leave queries= out for rows of the collection")
         return Sample(np.stack([searcher.row(query, target) for query in queries]), "given")
     drawn = int.from_bytes(searcher.env.random_bytes(6), "little") if seed is None else whole(seed, "seed", 0)
     sample = searcher.promises.sample(snapshot, target.column, n, drawn)

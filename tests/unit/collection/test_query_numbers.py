@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import vicino
-from vicino.errors import InvalidArgument
+from vicino.errors import DimensionError, InvalidArgument
 
 
 @pytest.fixture
@@ -22,6 +22,19 @@ def test_number_that_is_none_is_refused_by_its_place(docs, number, form):
         docs.search(form([0.5, number]))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
+def test_number_that_is_too_large_is_named(docs, dtype):
+    with pytest.raises(InvalidArgument, match=r'of collection "docs" has -1e\+39 at position 1, which does not fit float32'):
+        docs.search(np.array([0.5, -1e39], dtype))
+
+
 def test_number_that_is_too_large_is_refused_in_a_batch_too(docs):
-    with pytest.raises(InvalidArgument, match="at position 0"):
+    with pytest.raises(InvalidArgument, match=r"query 1 of 2, from 0: .* has 1e\+39 at position 0"):
         docs.search_many([[0.5, 1.0], [1e39, 1.0]])
+    with pytest.raises(InvalidArgument, match=r"query 1 of 2, from 0: .* has 1e\+39 at position 0"):
+        docs.search_many(np.array([[0.5, 1.0], [1e39, 1.0]]))
+
+
+def test_query_of_a_batch_that_has_another_length_is_named(docs):
+    with pytest.raises(DimensionError, match=r"query 2 of 3, from 0: .* has 2 dimensions, the query has 3"):
+        docs.search_many([[1, 2], [3, 4], [5, 6, 7]])

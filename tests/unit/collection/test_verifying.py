@@ -98,3 +98,8 @@ def test_what_are_no_queries_is_refused(collection, queries):
 def test_an_empty_collection_has_nothing_to_measure_with():
     with vicino.open() as db, pytest.raises(InvalidArgument, match="no record"):
         db.create_collection("none", dim=2).verify()
+
+
+def test_an_empty_sequence_of_queries_is_refused_with_what_there_is_instead(collection):
+    with pytest.raises(InvalidArgument, match="got an empty one; leave queries= out"):
+        collection.verify(queries=[])
