@@ -24,6 +24,8 @@ def to_query(query: Any, spec: VectorSpec, vector: str, name_of: Callable[[], st
     if type(query) is np.ndarray and query.dtype == np.float32 and query.shape == (spec.dim,) and spec.dtype in ("float32", "float16"):
         return np.ascontiguousarray(query).view(np.uint8)
     collection = name_of()
+    if isinstance(query, bytes | bytearray | memoryview):
+        query = np.frombuffer(query, np.uint8)
     try:
         shape = np.shape(query)
     except ValueError:

@@ -143,6 +143,8 @@ def numbers(value: Any, name: str) -> Any:
         return value
     if isinstance(value, np.ndarray):
         array = value.view()
+    elif isinstance(value, bytes | bytearray | memoryview):  # packed bits, as they are taken on their way in
+        array = np.frombuffer(value, np.uint8)
     else:
         try:
             array = np.array(value)

@@ -210,3 +210,16 @@ def test_searches_without_a_filter_do_not_find_what_was_deleted_since():
         collection.delete(found[0])
         assert found[0] not in collection.search(query, limit=5).ids
         assert collection.search(query, limit=5).ids[:4] == found[1:]
+
+
+@pytest.mark.parametrize("form", [bytes, bytearray, lambda row: memoryview(bytes(row))], ids=["bytes", "bytearray", "memoryview"])
+def test_packed_bits_are_a_query_in_the_forms_in_which_they_are_records(form):
+    packed = np.random.default_rng(0).integers(0, 256, (20, 3), np.uint8)
+    with vicino.open() as db:
+        docs = db.create_collection("docs", dim=24, metric="hamming", dtype="binary")
+        docs.upsert(ids=range(20), vectors=[form(row) for row in packed])
+        assert docs.search(form(packed[7])).ids == docs.search(packed[7]).ids
+        assert [found.ids for found in docs.search_many([form(row) for row in packed], limit=1)] == [[number] for number in range(20)]
+        assert docs.search(vicino.Dense(form(packed[7])), limit=1)[0].distance == 0
+        assert docs.why(form(packed[7]), 7).is_hit
+        assert docs.verify(queries=[form(row) for row in packed]).recall == 1.0
