@@ -17,7 +17,7 @@ from vicino.query import parts as p
 from vicino.query.examples import ByExample, Context, Discover, Feedback, Like
 from vicino.query.fusion import EMPTY, Ranking
 from vicino.query.part import Part
-from vicino.query.plan import Stage
+from vicino.query.plan import Stage, is_scanned
 from vicino.query.rescoring import RescoreBy, oversampling
 
 Leaf = Callable[[Any, Any, int, Any, Stage], Ranking]
@@ -64,6 +64,8 @@ def _nearest(
     if choice is not None:
         stage.recall = choice.estimate
         stage.details["recall"] = f"{choice.estimate:.3f} (asked for {choice.target:g})"
+    elif is_scanned(stats):
+        stage.recall = 1.0
     if choice is not None or run.settings.keep_queries:
         run.searcher.promises.saw(run.snapshot, target.column, row, k, matches, choice, [lambda: distances])
     return _ranking(locators, distances, target.spec.metric)

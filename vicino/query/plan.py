@@ -101,8 +101,8 @@ class FilterStep:
 @dataclass(slots=True)
 class Stage:
     """One part of a query while it ran: what it was called in `hit.scores`, how many candidates it was given or scored, how many records
-    it found, their lowest and highest score, the estimated recall where one was promised, what the core counted in each segment, and the
-    parts inside it. took_s includes those.
+    it found, their lowest and highest score, the recall where it is known (one that was promised, or 1.0 where every vector was
+    scanned), what the core counted in each segment, and the parts inside it. took_s includes those.
     """
 
     tag: str
@@ -188,7 +188,7 @@ class Plan:
             return self.promise.estimate
         if self.stages:
             return min((recall for stage in self.stages for recall in stage.recalls()), default=None)
-        return 1.0 if self.stats and all(entry["strategy"] in ("scan", "none") for entry in self.stats) else None
+        return 1.0 if is_scanned(self.stats) else None
 
     @property
     def rows_scored(self) -> int:
@@ -243,6 +243,11 @@ class Plan:
             *(f'    field "{path}": index' for path in step.paths_indexed),
             *(f'    field "{path}": scanned' for path in step.paths_scanned),
         ]
+
+
+def is_scanned(stats: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every vector was scanned, by what the core counted."""
+    return bool(stats) and all(entry["strategy"] in ("scan", "none") for entry in stats)
 
 
 def _rescored(rescore: float | str) -> str:

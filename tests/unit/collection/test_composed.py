@@ -39,6 +39,12 @@ def test_dense_part_finds_what_its_vector_finds(docs) -> None:
     assert docs.search(vicino.Dense(QUERY), limit=3).ids == docs.search(QUERY, limit=3).ids == ["a", "b", "c"]
 
 
+def test_recall_of_parts_that_scan_every_vector_is_known(docs) -> None:
+    everything = vicino.Fuse([vicino.Dense(QUERY), vicino.Dense(unit(10))])
+    for query, options in ((vicino.Dense(QUERY), {}), (everything, {}), (QUERY, {"diversity": 0.3}), (QUERY, {"cursor": ""})):
+        assert docs.search(query, **options).recall == docs.search(QUERY).recall == 1.0
+
+
 def test_dense_part_scores_as_its_vector_does(docs) -> None:
     assert [hit.score for hit in docs.search(vicino.Dense(QUERY))] == pytest.approx([hit.score for hit in docs.search(QUERY)])
 
