@@ -71,6 +71,9 @@ void SealedCodes::take(const CodesSoFar& codes, std::uint32_t n_same) {
     const std::uint32_t number = chunk_number(n_same);
     kept.chunks.resize(std::min<std::size_t>(kept.chunks.size(), number));
     kept.n_coded = std::min(kept.n_coded, chunk_start(number));
+  } else if (kept.n_coded > n_same) {  // the head went on with rows that were deleted
+    kept.chunks.resize(std::min<std::size_t>(kept.chunks.size(), chunk_number(n_same - 1) + 1));
+    kept.n_coded = n_same / kCodeBlockRows * kCodeBlockRows;
   }
   codes_.resume(std::move(kept));
   count_bytes();

@@ -28,6 +28,15 @@ std::uint32_t n_coded(const std::vector<Chunk>& chunks) {
   return n;
 }
 
+/// As a head tells them.
+CodesSoFar so_far_of(const std::vector<Chunk>& chunks) {
+  CodesSoFar taken;
+  for (const Chunk& chunk : chunks)
+    taken.chunks.push_back({{chunk.codes.owner, chunk.codes.ladder}, {std::const_pointer_cast<void>(chunk.codes.owner), const_cast<std::uint8_t*>(chunk.codes.blocks)}});
+  taken.n_coded = n_coded(chunks);
+  return taken;
+}
+
 /// The chunks hold all rows in order, and their codes are those of their rows.
 void check_chunks(const std::vector<Chunk>& chunks, const VectorBlock& rows) {
   std::uint32_t covered = 0;
@@ -79,17 +88,23 @@ TEST(sealed_codes_go_on_from_those_of_their_head) {
   Vectors changed = vectors;
   std::copy(others.values.begin() + 5000 * kDim, others.values.end(), changed.values.begin() + 5000 * kDim);
   for (const std::uint32_t n_same : {0u, 100u, 5000u}) {
-    CodesSoFar taken;
-    for (const Chunk& chunk : original)
-      taken.chunks.push_back({{chunk.codes.owner, chunk.codes.ladder}, {std::const_pointer_cast<void>(chunk.codes.owner), const_cast<std::uint8_t*>(chunk.codes.blocks)}});
-    taken.n_coded = n_coded(original);
     SealedCodes some(kSpec, changed.block(), nullptr, kRows);
-    some.take(taken, n_same);
+    some.take(so_far_of(original), n_same);
     CHECK(some.memory_bytes() > 0);
     check_chunks(some.chunks(), changed.block());
     some.finish(Cancel());
     check_chunks(some.chunks(), changed.block());
     CHECK_EQUAL(n_coded(some.chunks()), kRows / 32 * 32);
+  }
+
+  // The head had further rows, which were deleted before it was sealed: their codes stay behind.
+  for (const std::uint32_t n_rows : {9999u, 9984u, 8192u, 8191u, 4097u, 4096u, 2048u}) {
+    VectorBlock fewer = vectors.block();
+    fewer.rows = n_rows;
+    SealedCodes first(kSpec, fewer, nullptr, n_rows);
+    first.take(so_far_of(original), n_rows);
+    check_chunks(first.chunks(), fewer);
+    CHECK_EQUAL(n_coded(first.chunks()), n_rows / 32 * 32);
   }
   check_chunks(original, vectors.block());
 }

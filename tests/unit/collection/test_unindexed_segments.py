@@ -115,6 +115,17 @@ def test_rows_that_a_seal_moves_are_coded_anew(database: Any, first: int) -> Non
     assert answers(collection) == before == answers(collection, exact=True)
 
 
+@pytest.mark.parametrize("left", [5999, 5984, 5983, 4097, 4096, 4095, 3000])
+def test_the_newest_rows_that_a_head_lost_leave_no_codes(database: Any, left: int) -> None:
+    collection = filled(database)
+    collection.delete(range(left, 6000))
+    before = answers(collection)
+    seal(collection)
+    assert steps(collection) == [(CODED, "1bit")]
+    assert answers(collection) == before == answers(collection, exact=True)
+    assert collection.search(ROWS[left], limit=1).ids[0] < left
+
+
 def test_deleted_and_changed_rows_of_a_segment_are_not_found(database: Any) -> None:
     collection = seal(filled(database))
     collection.delete(range(0, 6000, 2))
