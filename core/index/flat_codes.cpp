@@ -301,9 +301,10 @@ class FlatScan {
 
 void FlatCodes::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, const Rescoring& rescoring,
                        TopK& nearest, SearchStats& stats, const Cancel& cancel, std::uint64_t first_row) const {
-  if (block.rows != n_rows() || block.dim != ladder_.transform().dims() || query.metric() != ladder_.transform().metric())
-    fail("are of " + std::to_string(n_rows()) + " rows of " + std::to_string(ladder_.transform().dims()) + " dimensions, the vectors are " +
-         std::to_string(block.rows) + " of " + std::to_string(block.dim));
+  if (block.rows != n_rows() || block.dim != ladder_.transform().dims() || !is_float(block.dtype) || query.metric() != ladder_.transform().metric())
+    fail("are of " + std::to_string(n_rows()) + " rows of " + std::to_string(ladder_.transform().dims()) + " dimensions in floats under " +
+         name_of(ladder_.transform().metric()) + ", the vectors are " + std::to_string(block.rows) + " of " + std::to_string(block.dim) + " in " +
+         name_of(block.dtype) + " under " + name_of(query.metric()));
   if (!n_rows()) return;
   FlatScan(*this, query, block, allowed, rescoring, nearest, stats, cancel, first_row).run();
 }

@@ -129,7 +129,7 @@ class Graph {
   std::size_t hot_bytes() const;
   /// Links of a node, checked.
   std::span<const std::uint32_t> links_of(std::uint32_t node) const;
-  /// Throws InvalidArgument unless the block has the rows of this graph, CorruptionError unless they have the dimensions of its codes.
+  /// Throws InvalidArgument unless the block has the rows of this graph, CorruptionError unless its codes may be of such rows.
   void check_block(const VectorBlock& block) const;
   /// The row a node stands for, checked.
   std::uint32_t row_of(std::uint32_t node) const {

@@ -276,9 +276,9 @@ class GraphSearch {
 void Graph::check_block(const VectorBlock& block) const {
   if (block.rows != n_rows_)
     throw InvalidArgument("this graph is over " + std::to_string(n_rows_) + " rows, got a block of " + std::to_string(block.rows));
-  if (codes_ && block.dim != codes_->ladder().transform().dims())
-    throw CorruptionError("graph: its codes are of " + std::to_string(codes_->ladder().transform().dims()) + " dimensions, the vectors have " +
-                          std::to_string(block.dim) + "; rebuild the graph of this segment");
+  if (codes_ && (block.dim != codes_->ladder().transform().dims() || !is_float(block.dtype)))
+    throw CorruptionError("graph: its codes are of floats of " + std::to_string(codes_->ladder().transform().dims()) + " dimensions, the vectors are " +
+                          name_of(block.dtype) + " of " + std::to_string(block.dim) + "; rebuild the graph of this segment");
 }
 
 WalkEnd Graph::search(const PreparedQuery& query, const VectorBlock& block, const std::uint64_t* allowed, std::size_t ef, TopK& nearest,

@@ -41,6 +41,8 @@ void check_header(const IvfHeader& header, std::size_t size, std::uint32_t n_row
   if (header.metric > static_cast<std::uint8_t>(Metric::jaccard) || header.dtype > static_cast<std::uint8_t>(Dtype::coded) ||
       !is_allowed(static_cast<Metric>(header.metric), static_cast<Dtype>(header.dtype)))
     fail("have metric " + std::to_string(header.metric) + " over vectors of type " + std::to_string(header.dtype));
+  if (header.kind != static_cast<std::uint8_t>(IvfKind::flat) && !can_have_codes(static_cast<Metric>(header.metric), static_cast<Dtype>(header.dtype)))
+    fail("have codes of " + std::string(name_of(static_cast<Dtype>(header.dtype))) + " vectors under " + name_of(static_cast<Metric>(header.metric)));
   if (header.flags > kIvfHasCopies) fail("have unknown flags " + std::to_string(header.flags));
   if (!std::isfinite(header.unit) || !std::isfinite(header.trained_distance) || !std::isfinite(header.mean_distance)) fail("hold numbers that are not finite");
   if (header.entries > 2 * std::uint64_t{header.rows} || header.lists > header.entries || (header.entries && !header.lists))

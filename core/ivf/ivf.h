@@ -42,6 +42,8 @@ namespace vicino {
 
 enum class IvfKind : std::uint8_t { flat, coded, pq, opq };
 const char* name_of(IvfKind kind);
+/// Whether lists of such rows can be of another kind than flat.
+constexpr bool can_have_codes(Metric metric, Dtype dtype) { return is_float(dtype) && metric != Metric::l1; }
 
 /// Whether the centroids have a graph over them.
 enum class CentroidGraph : std::uint8_t { automatic, no, yes };

@@ -28,7 +28,7 @@ void check(const VectorRows& vectors, Metric metric, const IvfParams& params) {
     throw InvalidArgument("inverted lists need 1 to " + std::to_string(kDimsMax) + " dimensions, got " + std::to_string(vectors.dim));
   if (params.nlist > kListsMax) throw InvalidArgument("nlist must be at most " + std::to_string(kListsMax) + ", got " + std::to_string(params.nlist));
   if (params.copies > 1) throw InvalidArgument("copies must be 0 or 1, got " + std::to_string(params.copies));
-  if (params.kind != IvfKind::flat && (!is_float(vectors.dtype) || metric == Metric::l1))
+  if (params.kind != IvfKind::flat && !can_have_codes(metric, vectors.dtype))
     throw InvalidArgument(std::string("ivf_") + name_of(params.kind) + " needs float32 or float16 vectors under cosine, dot or l2, got " +
                           name_of(vectors.dtype) + " under " + name_of(metric) + "; use ivf_flat");
   if (params.kind == IvfKind::pq || params.kind == IvfKind::opq) check_product_shape(vectors.dim, params.subvectors, params.bits, params.kind == IvfKind::opq);

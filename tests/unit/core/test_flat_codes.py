@@ -172,6 +172,14 @@ def test_a_newer_format_is_refused_as_such():
         survives(4, bytes(newer))
 
 
+@pytest.mark.parametrize("bits", LEVELS)
+def test_codes_of_floats_beside_rows_of_another_type_are_refused(bits):
+    rows = np.random.default_rng(1).integers(-100, 100, (200, 64), dtype=np.int8)
+    codes = _core.ScannableCodes(BUILT[bits], rows, "cosine")
+    with pytest.raises(CorruptionError, match="in floats under cosine, the vectors are 200 of 64 in int8 under cosine; rebuild"):
+        codes.search(rows[:1], 1)
+
+
 def test_codes_of_another_segment_are_refused():
     with pytest.raises(CorruptionError, match="are of 200 rows, the segment has 100"):
         _core.ScannableCodes(BUILT[4], drawn(100, 64), "cosine")

@@ -161,6 +161,13 @@ def test_a_graph_of_another_size_is_refused() -> None:
         _core.graph_search(graph, vectors[:99], vectors[:1], 1, 8, "l2")
 
 
+def test_codes_of_floats_beside_rows_of_another_type_are_refused() -> None:
+    graph = _core.build_graph(gaussians(300, dim=128), "l2")
+    rows = np.random.default_rng(1).integers(-100, 100, (300, 128), dtype=np.int8)
+    with pytest.raises(CorruptionError, match="its codes are of floats of 128 dimensions, the vectors are int8 of 128; rebuild"):
+        _core.graph_search(graph, rows, rows[:1], 1, 8, "l2")
+
+
 def test_a_newer_format_is_refused_as_such() -> None:
     vectors = gaussians(100)
     graph = bytearray(_core.build_graph(vectors, "l2"))

@@ -84,6 +84,15 @@ def test_lists_of_other_vectors_are_refused() -> None:
         index.search(WIDE[:1], 1, 1)
 
 
+@pytest.mark.parametrize("case", range(2, len(CASES)), ids=[f"{kind}-{metric}" for kind, metric, _, _ in CASES[2:]])
+def test_codes_of_floats_over_rows_of_another_type_are_refused(case: int) -> None:
+    vectors, metric = CASES[case][2], CASES[case][1]
+    damaged = bytearray(BUILT[case])
+    damaged[26] = 2  # the type of the rows
+    with pytest.raises(CorruptionError, match=f"have codes of int8 vectors under {metric}; rebuild"):
+        _core.IvfIndex(bytes(damaged), vectors.astype(np.int8), metric)
+
+
 def test_a_newer_format_is_refused_as_such() -> None:
     newer = bytearray(BUILT[0])
     newer[8] = 2
