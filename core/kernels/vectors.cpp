@@ -191,6 +191,7 @@ float PreparedQuery::exact_distance(Dtype rows, const std::uint8_t* row) const {
     distance = 1 - distance / std::sqrt(squared_norm(query_dtype(dtype_), original_, dim_)) / std::sqrt(squared_norm(rows, row, dim_));
     distance = std::clamp(distance, 0.0, 2.0);
   }
+  if (std::isnan(distance)) return FLT_MAX;  // rows of a damaged file make anything, and nothing can be ordered by a NaN
   return static_cast<float>(std::clamp<double>(distance, -FLT_MAX, FLT_MAX));
 }
 

@@ -168,6 +168,18 @@ def test_codes_of_floats_beside_rows_of_another_type_are_refused() -> None:
         _core.graph_search(graph, rows, rows[:1], 1, 8, "l2")
 
 
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+@pytest.mark.parametrize("number", [np.nan, -np.nan])
+def test_damaged_rows_that_are_no_numbers_stand_in_nobodys_way(metric: str, number: float) -> None:
+    vectors, queries = gaussians(3000, dim=128), gaussians(10, dim=128)
+    graph = _core.build_graph(vectors, metric)
+    vectors[np.unique(_core.exact_search(vectors, queries, 3, metric)[0])] = number
+    truth, _ = _core.exact_search(vectors, queries, 5, metric)
+    found, distances, _ = _core.graph_search(graph, vectors, queries, 5, 3000, metric)
+    assert np.array_equal(found, truth)
+    assert np.isfinite(distances).all()
+
+
 def test_a_newer_format_is_refused_as_such() -> None:
     vectors = gaussians(100)
     graph = bytearray(_core.build_graph(vectors, "l2"))
