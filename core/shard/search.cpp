@@ -60,6 +60,7 @@ void add_counts(std::span<const EntryStats> part, std::span<EntryStats> counts) 
     counts[i].seconds += part[i].seconds;
     counts[i].strategy = std::max(counts[i].strategy, part[i].strategy);
     if (*part[i].codes) counts[i].codes = part[i].codes;
+    counts[i].rows_are_coded = part[i].rows_are_coded;
     counts[i].walk_ns = part[i].walk_ns;
     counts[i].scan_ns = part[i].scan_ns;
     counts[i].two_hop_ns = part[i].two_hop_ns;

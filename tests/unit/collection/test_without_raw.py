@@ -211,3 +211,5 @@ def test_the_plan_says_which_segments_keep_vectors_in_8_bits():
         plan = docs.explain(clusters(1, 1)[0], exact=True)
         assert [step.keeps_raw for step in plan.segments] == [False, True]
         assert "rows kept in 8 bits a number" in repr(plan)
+        batch = docs.search_many(clusters(200, 1), exact=True)
+        assert [step.keeps_raw for step in batch[0].plan.segments] == [False, True]
