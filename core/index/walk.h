@@ -127,8 +127,8 @@ class MetNodes {
  private:
   void make_room(std::size_t count) {
     if (nodes_.size() >= size_ + count) return;
-    nodes_.resize(2 * (size_ + count));
-    factors_.resize(nodes_.size());
+    factors_.resize(2 * (size_ + count));  // before what tells how much room there is, should memory be short
+    nodes_.resize(factors_.size());
   }
 
   std::vector<std::uint32_t> words_, nodes_, factors_;
