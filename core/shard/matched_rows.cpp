@@ -58,6 +58,8 @@ std::shared_ptr<MatchedRows> MatchForms::of(const std::shared_ptr<const Rows>& r
   const std::lock_guard lock(mutex_);
   const auto is_of = [&](const Form& form) { return form.slot == slot && !form.rows.owner_before(rows) && !rows.owner_before(form.rows); };
   if (const auto found = std::ranges::find_if(forms_, is_of); found != forms_.end()) return found->matched;
+  // Rows are replaced when an index is: these forms may be kept for longer than those.
+  std::erase_if(forms_, [](const Form& form) { return form.rows.expired(); });
   forms_.push_back({rows, slot, std::make_shared<MatchedRows>()});
   return forms_.back().matched;
 }
