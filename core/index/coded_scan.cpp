@@ -30,9 +30,23 @@ CodedScan::CodedScan(const Graph& graph, const PreparedQuery& query, const Vecto
 void CodedScan::run(std::size_t candidates, std::span<const std::uint32_t> nodes, const PackedCodes* packed) {
   if (nodes.empty()) nodes = allowed_nodes();
   kept_ = std::max<std::size_t>(1, std::min(candidates, std::max(kKept * k_ + kSlack, rescoring_.kept(k_))));
+  std::span<const WalkKey> nearest = scan(nodes, packed);
+  if (is_undecided(nearest, nodes.size())) {
+    // Which of the crowd were kept was chance. Now all are that may be among the nearest, should each estimate be off as far as it may.
+    kept_ = nodes.size();
+    bound_ = walk_distance(nearest[k_ - 1]) + 2 * kRescoredErrors * scorer_.largest_error();
+    nearest = scan(nodes, packed);
+  }
+  hits_.rescore(nearest, scorer_);
+  hits_.offer_near_copies(nearest);
+}
+
+/// The nearest by their codes, as many as are kept of those within the bound, in order.
+std::span<const WalkKey> CodedScan::scan(std::span<const std::uint32_t> nodes, const PackedCodes* packed) {
   auto& keys = memory_.keys;
-  if (const std::size_t room = kRoom * kept_ + kBatch; keys.size() < room) keys.resize(room);
+  if (const std::size_t room = std::min(kRoom * kept_, nodes.size()) + kBatch; keys.size() < room) keys.resize(room);
   if (memory_.distances.size() < kBatch) memory_.distances.resize(kBatch);
+  found_ = 0;
   if (!packed)
     for (const std::uint32_t node : nodes.first(std::min(kAhead, nodes.size()))) scorer_.prefetch(node);
   for (std::size_t start = 0; start < nodes.size(); start += kBatch) {
@@ -46,8 +60,14 @@ void CodedScan::run(std::size_t candidates, std::span<const std::uint32_t> nodes
   if (found_ > kept_) keep_nearest();
   const auto nearest = std::span(keys).first(found_);
   std::ranges::sort(nearest);
-  hits_.rescore(nearest, scorer_);
-  hits_.offer_near_copies(nearest);
+  return nearest;
+}
+
+/// Whether codes cannot tell those that were kept apart, as in the plain walk, and perhaps not from the others either.
+bool CodedScan::is_undecided(std::span<const WalkKey> nearest, std::size_t n_nodes) const {
+  if (rescoring_.by != Rescoring::By::bound || nearest.size() <= k_ || nearest.size() == n_nodes) return false;
+  const float spread = walk_distance(nearest.back()) - walk_distance(nearest.front());
+  return spread < scorer_.largest_error() && spread < scorer_.error_of(walk_node(nearest.front()));
 }
 
 /// Scores `count` nodes from `start` on, whose codes are all over the graph's.

@@ -3,7 +3,8 @@
 // What such a scan costs is memory and, once codes come in time, little things: so codes are asked for a few groups ahead of their turn,
 // distances are compared with the bound many at once, and what passes is only written down. Now and then the nearest of these are parted
 // from the others, which gives the next bound; a sorted list would move each of them as often as something nearer comes. Where the codes of these
-// nodes were packed (packed_codes.h), they are read as one stream, which gives the same distances sooner.
+// nodes were packed (packed_codes.h), they are read as one stream, which gives the same distances sooner. In a crowd of rows that are nearly the
+// same, codes cannot tell which are nearest: then all that may be are found by a second scan, and scored by their rows.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -22,6 +23,8 @@ class CodedScan {
   void run(std::size_t candidates, std::span<const std::uint32_t> nodes, const PackedCodes* packed);
 
  private:
+  std::span<const WalkKey> scan(std::span<const std::uint32_t> nodes, const PackedCodes* packed);
+  bool is_undecided(std::span<const WalkKey> nearest, std::size_t n_nodes) const;
   std::span<const std::uint32_t> allowed_nodes();
   void score(std::span<const std::uint32_t> nodes, std::size_t start, std::size_t count);
   void collect(std::span<const std::uint32_t> nodes);

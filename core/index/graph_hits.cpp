@@ -11,9 +11,10 @@ namespace {
 
 // How many of the nearest nodes' rows are looked up at once.
 constexpr std::size_t kRowsAhead = 32;
-// Near copies are scored in portions. A few of many tell first how far from the node's own distance they lie: copies that would have to
-// lie several times farther off to be kept are left alone.
-constexpr std::size_t kSampledCopies = 16, kCopiesAtOnce = 1024;
+constexpr std::size_t kRowsAtOnce = 1024;  // scored between two looks at the clock
+// A few of many near copies tell first how far from the node's own distance they lie: copies that would have to lie several times farther off
+// to be kept are left alone.
+constexpr std::size_t kSampledCopies = 16;
 constexpr float kSpreads = 4;
 
 }  // namespace
@@ -99,11 +100,15 @@ void GraphHits::rescore_by_bound(std::span<const WalkKey> keys, CodeLevel level,
 }
 
 void GraphHits::rescore_nodes() {
-  rows_.resize(nodes_.size());
-  for (std::size_t i = 0; i < nodes_.size(); ++i) rows_[i] = graph_.row_of(nodes_[i]);
-  score_rows();
-  stats_.rescored += rows_.size();
-  for (std::size_t i = 0; i < nodes_.size(); ++i) offer_node(nodes_[i], rows_[i], distances_[i]);
+  for (std::size_t start = 0; start < nodes_.size(); start += kRowsAtOnce) {
+    if (start) cancel_.check();
+    const auto nodes = std::span(nodes_).subspan(start, std::min(kRowsAtOnce, nodes_.size() - start));
+    rows_.resize(nodes.size());
+    for (std::size_t i = 0; i < nodes.size(); ++i) rows_[i] = graph_.row_of(nodes[i]);
+    score_rows();
+    stats_.rescored += rows_.size();
+    for (std::size_t i = 0; i < nodes.size(); ++i) offer_node(nodes[i], rows_[i], distances_[i]);
+  }
 }
 
 void GraphHits::offer_node(std::uint32_t node, std::uint32_t row, float distance) {
@@ -129,10 +134,10 @@ void GraphHits::offer_near_copies(std::span<const WalkKey> keys) {
 void GraphHits::visit_copies(float node_distance, std::span<const std::uint32_t> copies) {
   const bool is_worth_asking = copies.size() > 2 * kSampledCopies && nearest_.full();
   if (is_worth_asking && node_distance - kSpreads * spread_of(node_distance, copies) > nearest_.bound()) return;
-  for (std::size_t start = 0; start < copies.size(); start += kCopiesAtOnce) {
+  for (std::size_t start = 0; start < copies.size(); start += kRowsAtOnce) {
     cancel_.check();
     rows_.clear();
-    for (const std::uint32_t row : copies.subspan(start, std::min(kCopiesAtOnce, copies.size() - start)))
+    for (const std::uint32_t row : copies.subspan(start, std::min(kRowsAtOnce, copies.size() - start)))
       if (is_allowed(row)) rows_.push_back(row);
     score_rows();
     for (std::size_t i = 0; i < rows_.size(); ++i) nearest_.offer({distances_[i], first_row_ + rows_[i]});

@@ -168,6 +168,19 @@ def test_codes_of_floats_beside_rows_of_another_type_are_refused() -> None:
         _core.graph_search(graph, rows, rows[:1], 1, 8, "l2")
 
 
+@pytest.mark.parametrize("allowed", [None, np.arange(8000) % 2 == 0], ids=["all rows", "half of them"])
+@pytest.mark.parametrize("noise", [0.015, 0.03, 0.1])
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_a_scan_finds_the_nearest_of_a_crowd_that_codes_cannot_tell_apart(metric: str, noise: float, allowed: np.ndarray | None) -> None:
+    vectors, center = gaussians(8000, dim=128), gaussians(1, dim=128, seed=2)
+    rng = np.random.default_rng(3)
+    vectors[::4] = center + noise * rng.standard_normal((2000, 128), dtype=np.float32)
+    queries = center + noise * rng.standard_normal((10, 128), dtype=np.float32)
+    graph = _core.SearchableGraph(_core.build_graph(vectors, metric), vectors, metric)
+    truth, _ = _core.exact_search(vectors, queries, 10, metric, allowed=allowed)
+    assert np.mean(graph.scan(queries, 10, allowed)[0] == truth) > 0.99
+
+
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
 @pytest.mark.parametrize("number", [np.nan, -np.nan])
 def test_damaged_rows_that_are_no_numbers_stand_in_nobodys_way(metric: str, number: float) -> None:
