@@ -48,16 +48,34 @@ ProjectedRow project_row(const Transform& transform, const VectorBlock& rows, st
   return {std::clamp(is_l2 ? sums.square : sums.product, -3e38f, 3e38f), is_l2 || !is_zero};
 }
 
+/// Codes of coordinates that may be so small or so large that their squares are no floats: these are coded as what a power of two makes of them,
+/// which the code does not tell. Returns it; scales are that many times too large. encode: writes a code and its fit.
+template <class Encode>
+float encode_in_range(std::vector<float>& projected, const CodeFit& fit, Encode&& encode) {
+  encode();
+  if (fit.along1 > 0) return 1;
+  const float largest = kernels().sum_vectors(projected.data(), projected.data(), projected.size()).largest;
+  if (!(largest > 0 && std::isfinite(largest))) return 1;
+  int exponent;
+  std::frexp(largest, &exponent);
+  const float factor = std::ldexp(1.0f, std::clamp(-exponent, -126, 126));
+  kernels().combine_vectors(projected.data(), factor, projected.data(), 0.0f, projected.size(), projected.data());
+  encode();
+  return factor;
+}
+
 /// The code of one row in the workspace, and its factors.
 CodedRow code_row(const Transform& transform, const VectorBlock& rows, std::uint32_t row, bool fine, Workspace& work) {
   const ProjectedRow projected = project_row(transform, rows, row, work.scratch.data(), work.projected.data());
   CodeFit fit;
-  kernels().encode_code(work.projected.data(), transform.code_dims(), fine, work.codes.data(), &fit);
+  const float factor = encode_in_range(work.projected, fit, [&] {
+    kernels().encode_code(work.projected.data(), transform.code_dims(), fine, work.codes.data(), &fit);
+  });
   CodedRow coded{projected.add, {}};
   if (!projected.has_direction) return coded;
-  coded.scales[0] = scale_for(fit.norm, fit.along1);
-  coded.scales[1] = scale_for(fit.norm, fit.along4);
-  coded.scales[2] = scale_for(fit.norm, fit.along8);
+  coded.scales[0] = scale_for(fit.norm, fit.along1) / factor;
+  coded.scales[1] = scale_for(fit.norm, fit.along4) / factor;
+  coded.scales[2] = scale_for(fit.norm, fit.along8) / factor;
   return coded;
 }
 
@@ -136,8 +154,10 @@ void Ladder::encode_block(const VectorBlock& rows, std::uint32_t first, std::uin
     if (!(present >> place & 1)) continue;
     const ProjectedRow row = project_row(transform_, rows, first + place, scratch.data(), projected.data());
     CodeFit fit;
-    kernels().encode_signs(projected.data(), dims, reinterpret_cast<std::uint8_t*>(signs.data() + place * words), &fit);
-    factors[place] = {row.add, row.has_direction ? scale_for(fit.norm, fit.along1) : 0};
+    const float factor = encode_in_range(projected, fit, [&] {
+      kernels().encode_signs(projected.data(), dims, reinterpret_cast<std::uint8_t*>(signs.data() + place * words), &fit);
+    });
+    factors[place] = {row.add, row.has_direction ? scale_for(fit.norm, fit.along1) / factor : 0};
   }
   for (std::size_t word = 0; word < words; ++word, block += 64)
     for (std::uint32_t i = 0; i < kCodeBlockRows / 2; ++i) {

@@ -269,7 +269,7 @@ void encode_code(const float* values, std::size_t dims, bool fine, std::uint8_t*
   const VectorSums sums = sum_vectors<Isa>(values, values, dims);
   *fit = {};
   fit->norm = sums.square;
-  // A row too small or too large for its squares to be floats has a direction nobody can see: it is all in `add`.
+  // A row too small or too large for its squares to be floats has a direction that cannot be seen here: see encode_in_range.
   if (!(sums.square > 1e-30f && sums.square < 1e37f)) {
     for (std::size_t i = 0; i < dims; ++i) codes[i] = 128;
     return;

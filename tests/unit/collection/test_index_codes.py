@@ -42,6 +42,20 @@ def test_every_choice_finds_what_a_scan_finds(kind, codes, metric):
         assert step(docs).strategy == STRATEGIES[kind]
 
 
+@pytest.mark.parametrize("scale", [1e-16, 1e18])
+@pytest.mark.parametrize("metric", ["l2", "dot"])
+@pytest.mark.parametrize(("kind", "codes"), [("flat", "1bit"), ("flat", "8bit"), ("graph", "8bit"), ("ivf", "4bit"), ("ivf", "pq")])
+def test_codes_tell_vectors_apart_however_short_or_long_they_are(kind, codes, metric, scale):
+    rng, options = np.random.default_rng(3), wide(kind)
+    with vicino.open(limits=LIMITS) as db:
+        docs = db.create_collection("docs", dim=64, metric=metric, index=IndexSpec(kind, codes=codes))
+        docs.upsert(ids=range(1500), vectors=(rng.standard_normal((1500, 64)) * scale).astype(np.float32))
+        docs.optimize()
+        queries = (rng.standard_normal((20, 64)) * scale).astype(np.float32)
+        shared = [set(docs.search(query, **options).ids) & set(docs.search(query, exact=True).ids) for query in queries]
+    assert np.mean([len(both) / 10 for both in shared]) > 0.97
+
+
 @pytest.mark.parametrize(("kind", "codes"), CHOICES)
 def test_scores_are_those_of_the_vectors(kind, codes):
     with vicino.open(limits=LIMITS) as db:
