@@ -56,6 +56,8 @@ def test_wrong_argument_of_a_search_names_the_right_one(docs: Any, options: dict
 
 def test_search_many_names_itself_and_the_right_argument(docs: Any) -> None:
     assert told(lambda: docs.search_many(ROWS[:2], k=5), TypeError) == "search_many() got an unexpected keyword argument 'k'. Write limit=."
+    told_of_cursor = told(lambda: docs.search_many(ROWS[:2], cursor=""), TypeError)
+    assert told_of_cursor == "search_many() has no cursor=, which goes with one query and one answer; call search(..., cursor=...)"
 
 
 def test_limit_by_place_is_told_to_be_given_by_name(docs: Any) -> None:

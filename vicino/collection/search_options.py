@@ -17,6 +17,8 @@ Query = Any
 """A text, a vector, or a part of a query (`vicino.query.parts`)."""
 Mode = Literal["auto", "dense", "text", "hybrid"]
 MODES = get_args(Mode)
+_OF_ONE_QUERY = ("cursor", "group_by", "group_size", "lookup")
+"""What `search` takes and calls for many queries or pages do not."""
 
 
 # Every search makes one, and a frozen dataclass takes three times as long to make as one that is not.
@@ -49,6 +51,8 @@ class SearchOptions:
     def read(cls, call: str, given: Mapping[str, Any]) -> SearchOptions:
         """The options of a call that takes `**options`. Raises TypeError for one that it does not have, as Python does."""
         for name in given:
+            if name in _OF_ONE_QUERY:
+                raise TypeError(f"{call} has no {name}=, which goes with one query and one answer; call search(..., {name}=...)")
             if name not in cls.__slots__:
                 raise unknown_argument(call, name, list(cls.__slots__))
         return cls(**given)

@@ -78,6 +78,7 @@ class Searcher:
         self._maintenance, self._model, self._record_class = maintenance, model, record_class
         self.promises = Promises(shard) if maintenance is None else maintenance.promises
         self._shapes: dict[Any, Shape[Any]] = {}
+        self._whole: tuple[Settings | None, Any] = (None, None)  # settings, and what whole records share under them
         self._targets: tuple[Settings, dict[str, Target]] | None = None
         self._composer: Any = None
         self._search_words: Any = None
@@ -170,11 +171,15 @@ class Searcher:
     def shape(self, select: str | Sequence[str] | None) -> Shape[Any]:
         """What records read with this `select=` share."""
         settings = self.shard.settings
+        if select is None and self._whole[0] is settings:
+            return self._whole[1]
         key = (check_select(select), settings.embed, tuple(settings.vectors))
         shape = self._shapes.get(key)
         if shape is None:
             factory = Record if self._record_class is None else record_factory(self._record_class, tuple(settings.vectors))
             shape = self._shapes[key] = Shape(factory, settings.embed, key[0])
+        if select is None:
+            self._whole = (settings, shape)
         return shape
 
     # ---- queries of parts
