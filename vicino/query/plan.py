@@ -131,9 +131,9 @@ class Stage:
         segments = [asdict(SegmentStep.of(entry)) for entry in self.stats]
         return {**shown, "segments": segments, "inside": [stage.to_dict() for stage in self.inside]}
 
-    def recalls(self) -> list[float]:
-        """The estimated recalls of this stage and those inside it, where there are any."""
-        own = [] if self.recall is None else [self.recall]
+    def recalls(self) -> list[float | None]:
+        """What is known of the recall of this stage and those inside it, as far as they search a vector."""
+        own = [self.recall] if self.stats else []
         return own + [recall for stage in self.inside for recall in stage.recalls()]
 
     def lines(self, depth: int = 1) -> list[str]:
@@ -182,12 +182,14 @@ class Plan:
         """Estimated share of the true nearest records among those found; None where nothing is known.
 
         1.0 where every vector was scanned, and what calibration measured where a recall was promised. Of a query of parts, the lowest of
-        the parts that search a vector.
+        the parts that search a vector, None where that of one is not known.
         """
         if self.promise is not None:
             return self.promise.estimate
         if self.stages:
-            return min((recall for stage in self.stages for recall in stage.recalls()), default=None)
+            recalls = [recall for stage in self.stages for recall in stage.recalls()]
+            known = [recall for recall in recalls if recall is not None]
+            return min(known) if known and len(known) == len(recalls) else None
         return 1.0 if is_scanned(self.stats) else None
 
     @property
