@@ -48,17 +48,18 @@ ProjectedRow project_row(const Transform& transform, const VectorBlock& rows, st
   return {std::clamp(is_l2 ? sums.square : sums.product, -3e38f, 3e38f), is_l2 || !is_zero};
 }
 
-/// Codes of coordinates that may be so small or so large that their squares are no floats: these are coded as what a power of two makes of them,
-/// which the code does not tell. Returns it; scales are that many times too large. encode: writes a code and its fit.
+constexpr float kSquareLeast = 1e-37f, kSquareMost = 1e38f;
+
+/// Codes of coordinates that may be so small or so large that what is summed of them is no float: these are coded as what a power of two makes of
+/// them, which the code does not tell. Returns it; scales are that many times too large. encode: writes a code and its fit. Where not even their
+/// square is a float, distances are not either, and the code tells nothing.
 template <class Encode>
 float encode_in_range(std::vector<float>& projected, const CodeFit& fit, Encode&& encode) {
   encode();
-  if (fit.along1 > 0) return 1;
-  const float largest = kernels().sum_vectors(projected.data(), projected.data(), projected.size()).largest;
-  if (!(largest > 0 && std::isfinite(largest))) return 1;
+  if (fit.along1 > 0 || !(fit.norm > kSquareLeast && fit.norm < kSquareMost)) return 1;
   int exponent;
-  std::frexp(largest, &exponent);
-  const float factor = std::ldexp(1.0f, std::clamp(-exponent, -126, 126));
+  std::frexp(kernels().sum_vectors(projected.data(), projected.data(), projected.size()).largest, &exponent);
+  const float factor = std::ldexp(1.0f, -exponent);
   kernels().combine_vectors(projected.data(), factor, projected.data(), 0.0f, projected.size(), projected.data());
   encode();
   return factor;
