@@ -40,26 +40,6 @@ constexpr SliceTables make_slice_tables() {
 }
 constexpr SliceTables kSlice = make_slice_tables();
 
-/// The state after `n` zero bytes, for each value of each byte of the state before.
-AdvanceTables make_advance_tables(std::size_t n) {
-  std::array<std::uint32_t, 32> column{};
-  for (std::size_t bit = 0; bit < 32; ++bit) {
-    std::uint32_t state = std::uint32_t{1} << bit;
-    for (std::size_t i = 0; i < n; ++i) state = (state >> 8) ^ kSlice[0][state & 0xFF];
-    column[bit] = state;
-  }
-  AdvanceTables tables{};
-  for (std::size_t byte = 0; byte < 4; ++byte)
-    for (std::size_t value = 0; value < 256; ++value)
-      for (std::size_t bit = 0; bit < 8; ++bit)
-        if (value >> bit & 1) tables[byte][value] ^= column[byte * 8 + bit];
-  return tables;
-}
-
-std::uint32_t advance(const AdvanceTables& tables, std::uint32_t state) {
-  return tables[0][state & 0xFF] ^ tables[1][state >> 8 & 0xFF] ^ tables[2][state >> 16 & 0xFF] ^ tables[3][state >> 24];
-}
-
 std::uint64_t load64(const std::uint8_t* data) {
   std::uint64_t word;
   std::memcpy(&word, data, 8);
@@ -81,6 +61,26 @@ bool has_instruction() { return true; }
 #endif
 
 #if defined(VICINO_CRC_TARGET)
+/// The state after `n` zero bytes, for each value of each byte of the state before.
+AdvanceTables make_advance_tables(std::size_t n) {
+  std::array<std::uint32_t, 32> column{};
+  for (std::size_t bit = 0; bit < 32; ++bit) {
+    std::uint32_t state = std::uint32_t{1} << bit;
+    for (std::size_t i = 0; i < n; ++i) state = (state >> 8) ^ kSlice[0][state & 0xFF];
+    column[bit] = state;
+  }
+  AdvanceTables tables{};
+  for (std::size_t byte = 0; byte < 4; ++byte)
+    for (std::size_t value = 0; value < 256; ++value)
+      for (std::size_t bit = 0; bit < 8; ++bit)
+        if (value >> bit & 1) tables[byte][value] ^= column[byte * 8 + bit];
+  return tables;
+}
+
+std::uint32_t advance(const AdvanceTables& tables, std::uint32_t state) {
+  return tables[0][state & 0xFF] ^ tables[1][state >> 8 & 0xFF] ^ tables[2][state >> 16 & 0xFF] ^ tables[3][state >> 24];
+}
+
 template <std::size_t Lane>
 VICINO_CRC_TARGET std::uint32_t three_lanes(const std::uint8_t*& data, std::size_t& size, std::uint32_t state) {
   static const AdvanceTables tables = make_advance_tables(Lane);
