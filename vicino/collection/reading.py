@@ -41,8 +41,8 @@ class KeptMatches:
 
     def __init__(self, snapshot: int | None = None, settings: Settings | None = None) -> None:
         self.snapshot, self.settings = snapshot, settings
-        self._young: dict[Hashable, _core.Matches] = {}  # by the keys of conditions
-        self._old: dict[Hashable, _core.Matches] = {}
+        self._young: dict[Condition, _core.Matches] = {}
+        self._old: dict[Condition, _core.Matches] = {}
         self._young_bytes = 0
         self._same: dict[int, tuple[Condition, _core.Matches]] = {}  # by the condition's identity, which costs no look at its parts
 
@@ -52,8 +52,8 @@ class KeptMatches:
             return same[1]
         if not self._young:  # nor anything older
             return None
-        matches = self._young.get(condition.key)
-        if matches is None and (matches := self._old.get(condition.key)) is not None:
+        matches = self._young.get(condition)
+        if matches is None and (matches := self._old.get(condition)) is not None:
             self.keep(condition, matches)
         if matches is not None and len(self._same) < MATCHES_KEPT:
             self._same[id(condition)] = (condition, matches)
@@ -63,7 +63,7 @@ class KeptMatches:
         size = matches.memory_bytes
         if len(self._young) >= MATCHES_KEPT // 2 or self._young_bytes + size > MATCHES_BYTES // 2:
             self._old, self._young, self._young_bytes, self._same = self._young, {}, 0, {}
-        self._young[condition.key] = matches
+        self._young[condition] = matches
         matches.keep()
         self._young_bytes += size
 
@@ -73,7 +73,7 @@ class SnapshotReader:
 
     def __init__(self, env: Env, room: ReadRoom) -> None:
         self._env, self._room = env, room
-        self._compiled: dict[Hashable, tuple[_core.Filter, str]] = {}  # by the keys of conditions
+        self._compiled: dict[Condition, tuple[_core.Filter, str]] = {}
         self._last: tuple[Condition | None, Any] = (None, None)
         self._read: tuple[Settings | None, dict[Hashable, Condition | None]] = (None, {})
         self._slots: tuple[Settings | None, dict[str, int]] = (None, {})
@@ -108,12 +108,11 @@ class SnapshotReader:
         last = self._last
         if last[0] is condition:  # asked for once to match and once for the plan
             return last[1]
-        key = condition.key
-        found = self._compiled.get(key)
+        found = self._compiled.get(condition)
         if found is None:
             if len(self._compiled) >= FILTER_CACHE:
                 self._compiled.clear()
-            found = self._compiled[key] = (compile_filter(condition), render(condition))
+            found = self._compiled[condition] = (compile_filter(condition), render(condition))
         self._last = (condition, found)
         return found
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Hashable
 from operator import attrgetter
 from typing import Any, ClassVar, Literal, NoReturn, dataclass_transform
 
@@ -87,13 +86,6 @@ class Condition:
 
     def __hash__(self) -> int:
         return hash((type(self), self._values))
-
-    @property
-    def key(self) -> Hashable:
-        """Finds this condition in a dictionary, in a third of the time that the condition itself takes there."""
-        values = self._values
-        kinds = tuple(map(type, values))
-        return self if tuple in kinds else (type(self), values, kinds)
 
     def __repr__(self) -> str:
         parts = zip(self.__match_args__, self._values)
