@@ -75,9 +75,7 @@ nb::tuple search(std::shared_ptr<Snapshot> snapshot, const Column& column, const
     nb::gil_scoped_release unlocked;
     outcome = snapshot->search(request, {queries.data(), queries.size()}, n, matches, cancel);
   }
-  nb::list found;
-  for (auto& hits : outcome.hits) found.append(Found(snapshot, std::move(hits)));
-  return nb::make_tuple(found, SearchCounts{std::move(outcome.stats)});
+  return nb::make_tuple(Found(std::move(snapshot), std::move(outcome.hits)), SearchCounts{std::move(outcome.stats)});
 }
 
 using CostsOfOne = std::tuple<float, float, float>;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 
 #include "bind/ids.h"
+#include "util/errors.h"
 #include "util/prefetch.h"
 
 namespace nb = nanobind;
@@ -26,64 +28,91 @@ void ask_for_all(std::span<const Hit> hits, Find&& find) {
   }
 }
 
-}  // namespace
-
 /// Filled in place: a list that grows by appending is written twice.
 template <class Make>
-nb::list Found::list_of(Make&& make) const {
-  auto list = nb::steal<nb::list>(PyList_New(static_cast<Py_ssize_t>(hits_.size())));
+nb::list list_of(std::span<const Hit> hits, Make&& make) {
+  auto list = nb::steal<nb::list>(PyList_New(static_cast<Py_ssize_t>(hits.size())));
   if (!list.is_valid()) throw nb::python_error();
-  for (std::size_t i = 0; i < hits_.size(); ++i) PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), make(hits_[i]).release().ptr());
+  for (std::size_t i = 0; i < hits.size(); ++i) PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), make(hits[i]).release().ptr());
   return list;
 }
 
-nb::list Found::ids() const {
-  ask_for_all(hits_, [&](Locator at) { return snapshot_->id(at); });
-  return list_of([&](const Hit& hit) { return decode_id(snapshot_->id(static_cast<Locator>(hit.row))); });
+}  // namespace
+
+const std::vector<Hit>& Found::hits_of(std::size_t query) const {
+  if (query >= hits_.size()) throw InvalidArgument("there are " + std::to_string(hits_.size()) + " queries, got the number " + std::to_string(query));
+  return hits_[query];
 }
 
-nb::list Found::distances() const {
-  return list_of([](const Hit& hit) { return nb::float_(static_cast<double>(hit.distance)); });
+nb::list Found::ids(std::size_t query) const {
+  const auto& hits = hits_of(query);
+  ask_for_all(hits, [&](Locator at) { return snapshot_->id(at); });
+  return list_of(hits, [&](const Hit& hit) { return decode_id(snapshot_->id(static_cast<Locator>(hit.row))); });
 }
 
-nb::list Found::documents() const {
-  ask_for_all(hits_, [&](Locator at) { return snapshot_->document(at); });
-  return list_of([&](const Hit& hit) { return to_bytes(snapshot_->document(static_cast<Locator>(hit.row))); });
+nb::list Found::distances(std::size_t query) const {
+  return list_of(hits_of(query), [](const Hit& hit) { return nb::float_(static_cast<double>(hit.distance)); });
 }
 
-nb::list Found::versions() const {
-  return list_of([&](const Hit& hit) { return nb::int_(snapshot_->version(static_cast<Locator>(hit.row))); });
+nb::list Found::documents(std::size_t query) const {
+  const auto& hits = hits_of(query);
+  ask_for_all(hits, [&](Locator at) { return snapshot_->document(at); });
+  return list_of(hits, [&](const Hit& hit) { return to_bytes(snapshot_->document(static_cast<Locator>(hit.row))); });
 }
 
-nb::ndarray<nb::numpy, std::int64_t> Found::locators() const {
+nb::list Found::versions(std::size_t query) const {
+  return list_of(hits_of(query), [&](const Hit& hit) { return nb::int_(snapshot_->version(static_cast<Locator>(hit.row))); });
+}
+
+nb::ndarray<nb::numpy, std::int64_t> Found::locators(std::size_t query) const {
   std::vector<std::int64_t> locators;
-  locators.reserve(hits_.size());
-  for (const Hit& hit : hits_) locators.push_back(static_cast<std::int64_t>(hit.row));
+  locators.reserve(count(query));
+  for (const Hit& hit : hits_of(query)) locators.push_back(static_cast<std::int64_t>(hit.row));
   return to_array(std::move(locators));
+}
+
+std::size_t Found::n_hits() const {
+  std::size_t n = 0;
+  for (const auto& hits : hits_) n += hits.size();
+  return n;
 }
 
 std::size_t Found::document_bytes() const {
   std::size_t bytes = 0;
-  for (const Hit& hit : hits_) bytes += snapshot_->document(static_cast<Locator>(hit.row)).size();
+  for (const auto& hits : hits_)
+    for (const Hit& hit : hits) bytes += snapshot_->document(static_cast<Locator>(hit.row)).size();
   return bytes;
 }
 
-Found Found::part(std::size_t first, std::size_t last) const {
-  last = std::min(last, hits_.size());
-  first = std::min(first, last);
-  return {snapshot_, {hits_.begin() + static_cast<std::ptrdiff_t>(first), hits_.begin() + static_cast<std::ptrdiff_t>(last)}};
+void Found::skip(std::size_t n) {
+  for (auto& hits : hits_) hits.erase(hits.begin(), hits.begin() + static_cast<std::ptrdiff_t>(std::min(n, hits.size())));
+}
+
+void Found::truncate(std::size_t query, std::size_t n) {
+  if (n < count(query)) hits_[query].resize(n);
+}
+
+void Found::append(const Found& more) {
+  if (snapshot_ != more.snapshot_) throw InvalidArgument("these hits are rows of another snapshot");
+  hits_.insert(hits_.end(), more.hits_.begin(), more.hits_.end());
 }
 
 void bind_found(nb::module_& m) {
-  nb::class_<Found>(m, "Found", "The hits of one query, nearest first, as rows of a snapshot. Each list is made when it is asked for.")
-      .def("__len__", &Found::size)
-      .def("ids", &Found::ids)
-      .def("distances", &Found::distances, "As users know them: smaller is nearer.")
-      .def("documents", &Found::documents, "Encoded, see decode_document.")
-      .def("versions", &Found::versions)
-      .def("locators", &Found::locators)
-      .def("document_bytes", &Found::document_bytes, "Of all encoded documents together.")
-      .def("part", &Found::part, "first"_a, "last"_a, "Hits `first` to `last`, exclusive.");
+  nb::class_<Found>(m, "Found",
+                    "The hits of every query of one search, nearest first, as rows of a snapshot. Each list is made when it is asked for.\n\n"
+                    "query: its number. Raises InvalidArgument where there is none of that number.")
+      .def("__len__", &Found::n_queries)
+      .def("count", &Found::count, "query"_a, "How many hits this query has.")
+      .def("ids", &Found::ids, "query"_a)
+      .def("distances", &Found::distances, "query"_a, "As users know them: smaller is nearer.")
+      .def("documents", &Found::documents, "query"_a, "Encoded, see decode_document.")
+      .def("versions", &Found::versions, "query"_a)
+      .def("locators", &Found::locators, "query"_a)
+      .def("n_hits", &Found::n_hits, "Of all queries together.")
+      .def("document_bytes", &Found::document_bytes, "Of all encoded documents of all queries together.")
+      .def("skip", &Found::skip, "n"_a, "Drops the first n hits of every query.")
+      .def("truncate", &Found::truncate, "query"_a, "n"_a, "Keeps the first n hits of one query.")
+      .def("append", &Found::append, "more"_a, "Adds the queries of another search of the same snapshot behind these.");
   nb::class_<SearchCounts>(m, "SearchCounts", "What a search did, summed over its queries.")
       .def("entries", [](const SearchCounts& counts) { return to_list(counts.entries); }, "One mapping per entry, the head last.");
 }

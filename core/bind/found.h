@@ -1,6 +1,7 @@
-// What a search of one query found, as Python holds it: rows of a snapshot, whose ids, documents and versions are made when somebody looks.
+// What a search found, as Python holds it: rows of a snapshot, whose ids, documents and versions are made when somebody looks.
 //
-// Most callers look at a few hits, or at ids alone. Copying every document into a Python object would cost as much as the search.
+// Most callers look at a few hits, or at ids alone. Copying every document into a Python object would cost as much as the search. The hits of
+// all queries of a batch are one object: making and freeing one for each query would be a twentieth of what two threads take for all.
 #pragma once
 #include <memory>
 #include <vector>
@@ -11,25 +12,34 @@ namespace vicino::bind {
 
 class Found {
  public:
-  Found(std::shared_ptr<const Snapshot> snapshot, std::vector<Hit> hits) : snapshot_(std::move(snapshot)), hits_(std::move(hits)) {}
+  Found(std::shared_ptr<const Snapshot> snapshot, std::vector<std::vector<Hit>> hits) : snapshot_(std::move(snapshot)), hits_(std::move(hits)) {}
 
-  std::size_t size() const { return hits_.size(); }
-  nanobind::list ids() const;
-  nanobind::list distances() const;
+  std::size_t n_queries() const { return hits_.size(); }
+  std::size_t count(std::size_t query) const { return hits_of(query).size(); }
+  nanobind::list ids(std::size_t query) const;
+  nanobind::list distances(std::size_t query) const;
   /// Encoded, as the core stores them.
-  nanobind::list documents() const;
-  nanobind::list versions() const;
-  nanobind::ndarray<nanobind::numpy, std::int64_t> locators() const;
+  nanobind::list documents(std::size_t query) const;
+  nanobind::list versions(std::size_t query) const;
+  nanobind::ndarray<nanobind::numpy, std::int64_t> locators(std::size_t query) const;
+
+  /// Of all queries together.
+  std::size_t n_hits() const;
   std::size_t document_bytes() const;
-  /// Hits `first` to `last`, exclusive.
-  Found part(std::size_t first, std::size_t last) const;
+
+  /// Drops the first `n` hits of every query.
+  void skip(std::size_t n);
+  /// Keeps the first `n` hits of one query.
+  void truncate(std::size_t query, std::size_t n);
+  /// Adds the queries of another search of the same snapshot behind these.
+  void append(const Found& more);
 
  private:
-  template <class Make>
-  nanobind::list list_of(Make&& make) const;
+  /// Throws InvalidArgument where there is no such query.
+  const std::vector<Hit>& hits_of(std::size_t query) const;
 
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<Hit> hits_;
+  std::vector<std::vector<Hit>> hits_;
 };
 
 /// What was done in every entry; a mapping each when it is asked for.

@@ -318,11 +318,11 @@ def check_search(snapshot: _core.Snapshot, oracle: Oracle, condition: model.Cond
     query = np.array([0.5, 0.25], np.float32)
     distances = {key: float(np.linalg.norm(np.frombuffer(record.plain, np.float32) - query)) for key, record in oracle.items()}
     for k, exact in ((5, True), (len(oracle) + 3, False)):
-        [hits], _ = snapshot.search(PLAIN, query.view(np.uint8), k, 0, exact, matches, cancel)
-        ids, found = hits.ids(), hits.distances()
+        hits, _ = snapshot.search(PLAIN, query.view(np.uint8), k, 0, exact, matches, cancel)
+        ids, found = hits.ids(0), hits.distances(0)
         assert len(set(ids)) == len(ids) == min(k, len(oracle))
         np.testing.assert_allclose(found, sorted(distances.values())[:k], rtol=1e-5)
         np.testing.assert_allclose(found, [distances[key] for key in ids], rtol=1e-5)
     query = np.array([1, 2, 3], np.float32)
-    [hits], _ = snapshot.search(SPARSE, query.view(np.uint8), 200, 0, False, matches, cancel)
-    assert set(hits.ids()) == {key for key, record in oracle.items() if record.sparse is not None}
+    hits, _ = snapshot.search(SPARSE, query.view(np.uint8), 200, 0, False, matches, cancel)
+    assert set(hits.ids(0)) == {key for key, record in oracle.items() if record.sparse is not None}

@@ -62,9 +62,9 @@ def search_on_device(
     matches: _core.Matches | None,
     cancel: _core.Cancel,
     room: ReadRoom,
-) -> tuple[list[_core.Found], Counted, tuple[str, ...]]:
-    """What `Snapshot.search` answers, and notes for the plan. queries: the bytes of one query in each row."""
-    found: list[_core.Found] = []
+) -> tuple[_core.Found, Counted, tuple[str, ...]]:
+    """What `Snapshot.search` answers, and notes for the plan. queries: the bytes of one query in each row, at least one."""
+    found: _core.Found | None = None
     stats: list[dict[str, Any]] = []
     n_unproven = 0
     query_bytes = CANDIDATE_BYTES * candidates_for(k) + QUERY_BYTES_PER_DIM * target.spec.dim
@@ -80,16 +80,20 @@ def search_on_device(
                 nearest.offer(rows, locators)
         for number, locators in enumerate(nearest.candidates()):
             among = snapshot.matches_of(locators)
-            (answer,), counted = snapshot.search(target.column, part[number], k, 0, True, among, cancel)
-            distances = answer.distances()
+            answer, counted = snapshot.search(target.column, part[number], k, 0, True, among, cancel)
+            distances = answer.distances(0)
             if not nearest.is_complete(number, distances[-1] if len(distances) == k else np.inf):
                 n_unproven += 1
-                (answer,), counted = snapshot.search(target.column, part[number], k, 0, True, matches, cancel)
-            found.append(answer)
+                answer, counted = snapshot.search(target.column, part[number], k, 0, True, matches, cancel)
+            if found is None:
+                found = answer
+            else:
+                found.append(answer)
             stats = _added(stats, counted.entries())
     notes = [f"distances were computed on {device.name}; rows scored are those that the core checked"]
     if n_unproven:
         notes.append(f"of {n_unproven} of {len(queries)} queries the device could not tell the nearest rows apart; the core searched them")
+    assert found is not None, "there is at least one query"
     return found, Counted(stats), tuple(notes)
 
 

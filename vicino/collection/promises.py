@@ -202,8 +202,8 @@ class Promises:
 
     # ---- live queries
 
-    def saw(self, snapshot: _core.Snapshot, column: Any, rows: Any, k: int, matches: Any, choice: Choice | None, found: Any) -> None:
-        """Told of every search of a vector: `rows` are its queries, `found` gives the distances each of them found."""
+    def saw(self, snapshot: _core.Snapshot, column: Any, rows: Any, k: int, matches: Any, choice: Choice | None, found: _core.Found) -> None:
+        """Told of every search of a vector: `rows` are its queries, `found` what each of them found."""
         settings: Settings = self._shard.settings
         width = len(rows) // max(1, len(found))
         if settings.keep_queries and width:
@@ -214,10 +214,10 @@ class Promises:
                 kept.add(rows)
         if choice is None or choice.exact or self._in_background is None or not settings.recall_checks:
             return
-        for number, distances in enumerate(found):
+        for number in range(len(found)):
             if self._draw() < settings.recall_checks and len(self._checks) < CHECKS_WAITING:
                 row = np.array(rows[number * width : (number + 1) * width])
-                self._checks.append(_Check(snapshot, matches, column, row, k, choice.target, np.asarray(distances(), np.float32)))
+                self._checks.append(_Check(snapshot, matches, column, row, k, choice.target, np.asarray(found.distances(number), np.float32)))
                 self._in_background("recheck", "checking live queries", self._run_checks)
 
     def _draw(self) -> float:

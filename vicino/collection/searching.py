@@ -338,7 +338,7 @@ class Searcher:
                 found, counts, notes = search_on_device(device, snapshot, target, rows.reshape(n_queries, -1), k, matches, cancel, room)
             took_s = self.env.monotonic() - start
             if choice is not None or settings.keep_queries:
-                self.promises.saw(snapshot, target.column, rows, k, matches, choice, [hits.distances for hits in found])
+                self.promises.saw(snapshot, target.column, rows, k, matches, choice, found)
             if condition is not None and matches is not None and not matches.is_indexed:
                 notes = self.unindexed(matches, snapshot) + notes
             name = self.name_of()
@@ -360,7 +360,7 @@ class Searcher:
                 )
             )
             if offset:
-                found = [hits.part(offset, k) for hits in found]
+                found.skip(offset)
             return self._results(snapshot, found, target, options, took_s, plan, names)
 
     def promise(
@@ -379,29 +379,24 @@ class Searcher:
         return self.promises.choose(snapshot, target.column, k, matches, wanted, ef)
 
     def _results(
-        self, snapshot: _core.Snapshot, found: Any, target: Target, options: SearchOptions, took_s: float, plan: LatePlan,
+        self, snapshot: _core.Snapshot, found: _core.Found, target: Target, options: SearchOptions, took_s: float, plan: LatePlan,
         names: list[str] | None,
     ) -> list[Results[Any]]:  # fmt: skip
         room, settings = self.room, self.shard.settings
         call = SearchCall(self.shape(options.select), target.spec.metric, snapshot.version, took_s, plan, room.budget)
         if options.min_score is not None:
-            found = [hits.part(0, sum(score_of(far, call.metric) >= options.min_score for far in hits.distances())) for hits in found]
+            for query in range(len(found)):
+                found.truncate(query, sum(score_of(far, call.metric) >= options.min_score for far in found.distances(query)))
         if names is None and not room.is_limited:
-            return [results_of(hits, call) for hits in found]
+            return results_of(found, call)
         n_bytes = 0
         if room.is_limited:
-            row_bytes = VIEW_BYTES + vector_bytes(settings, names)
-            n_bytes = sum(hits.document_bytes() + len(hits) * row_bytes for hits in found)
-        with room.take(n_bytes, f"reading the records of {sum(map(len, found))} hits"):
-            return [
-                results_of(
-                    hits,
-                    call,
-                    vectors=None if names is None else read_vectors(snapshot, hits.locators(), settings, names),
-                    read_now=room.is_limited,  # while what it takes is counted
-                )
-                for hits in found
-            ]
+            n_bytes = found.document_bytes() + found.n_hits() * (VIEW_BYTES + vector_bytes(settings, names))
+        with room.take(n_bytes, f"reading the records of {found.n_hits()} hits"):
+            vectors = None
+            if names is not None:
+                vectors = [read_vectors(snapshot, found.locators(query), settings, names) for query in range(len(found))]
+            return results_of(found, call, vectors=vectors, read_now=room.is_limited)  # while what it takes is counted
 
     def unindexed(self, matched: _core.Matches | FilterStep, snapshot: _core.Snapshot) -> tuple[str, ...]:
         """Has fields indexed that a filter had to scan, once it pays; says so in the plan."""

@@ -67,6 +67,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         "_hits",
         "_ids",
         "_matched",
+        "_query",
         "_scores",
         "_vectors",
         "_versions",
@@ -103,7 +104,8 @@ class Results(Sequence[Hit[T]], Generic[T]):
         self._call = SearchCall(shape, metric, version, took_s, plan, budget)
         self._versions = versions
         self._vectors = vectors
-        self._found: _core.Found | None = None
+        self._found: _core.Found | None = None  # what is to be read of it, as the `_query`-th of its queries
+        self._query = 0
         self._hits: dict[int, Hit[T]] = {}
         self._scores, self._matched, self._highlight = scores, matched, highlight
         self.next_cursor = next_cursor
@@ -121,8 +123,9 @@ class Results(Sequence[Hit[T]], Generic[T]):
 
     def _read_found(self, found: _core.Found) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """Ids, distances, documents and versions."""
+        query = self._query
         self._ids, self._distances, self._documents, self._versions = read = (
-            found.ids(), found.distances(), found.documents(), found.versions(),
+            found.ids(query), found.distances(query), found.documents(query), found.versions(query),
         )  # fmt: skip
         self._scores = self._matched = self._highlight = None
         self._hits = {}
@@ -152,10 +155,10 @@ class Results(Sequence[Hit[T]], Generic[T]):
     @property
     def ids(self) -> list[RecordId]:
         """The ids of all hits; no hit is made for it."""
-        return list(self._ids) if self._found is None else self._found.ids()
+        return list(self._ids) if self._found is None else self._found.ids(self._query)
 
     def __len__(self) -> int:
-        return len(self._ids if self._found is None else self._found)
+        return len(self._ids) if self._found is None else self._found.count(self._query)
 
     @overload
     def __getitem__(self, index: int) -> Hit[T]: ...
@@ -298,15 +301,25 @@ class Results(Sequence[Hit[T]], Generic[T]):
 
 
 def results_of(
-    found: _core.Found, call: SearchCall[T], *, vectors: Mapping[str, VectorColumn] | None = None, read_now: bool = False
-) -> Results[T]:
-    """What one query of a call found, as the core holds it: nothing is read before somebody looks, unless read_now says so."""
-    # Every query of every search makes one, and the constructor takes four times as long: what only hits need is set when they are read.
-    results: Results[T] = Results.__new__(Results)
-    results._found, results._call, results._vectors, results.next_cursor = found, call, vectors, None
+    found: _core.Found, call: SearchCall[T], *, vectors: Sequence[Mapping[str, VectorColumn]] | None = None, read_now: bool = False
+) -> list[Results[T]]:
+    """What every query of a call found, as the core holds it: nothing is read before somebody looks, unless read_now says so.
+
+    vectors: of every query, columns by name.
+    """
+    # The constructor would take four times as long: what only hits need is set when they are read.
+    made: list[Results[T]] = []
+    new = Results.__new__
+    for query in range(len(found)):
+        results = new(Results)
+        results._found, results._query, results._call, results._vectors, results.next_cursor = found, query, call, None, None
+        made.append(results)
+    for results, columns in zip(made, vectors or (), strict=False):
+        results._vectors = columns
     if read_now:
-        results._read()
-    return results
+        for results in made:
+            results._read()
+    return made
 
 
 def _slice_column(column: Any, index: slice) -> Any:
