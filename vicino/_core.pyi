@@ -560,28 +560,42 @@ def encode_fields(ids: list, documents: bytes, offsets: Annotated[NDArray[numpy.
 
 class Found:
     """
-    The hits of one query, nearest first, as rows of a snapshot. Each list is made when it is asked for.
+    The hits of every query of one search, nearest first, as rows of a snapshot. Each list is made when it is asked for.
+
+    query: its number. Raises InvalidArgument where there is none of that number.
     """
 
     def __len__(self) -> int: ...
 
-    def ids(self) -> list: ...
+    def count(self, query: int) -> int:
+        """How many hits this query has."""
 
-    def distances(self) -> list:
+    def ids(self, query: int) -> list: ...
+
+    def distances(self, query: int) -> list:
         """As users know them: smaller is nearer."""
 
-    def documents(self) -> list:
+    def documents(self, query: int) -> list:
         """Encoded, see decode_document."""
 
-    def versions(self) -> list: ...
+    def versions(self, query: int) -> list: ...
 
-    def locators(self) -> NDArray[numpy.int64]: ...
+    def locators(self, query: int) -> NDArray[numpy.int64]: ...
+
+    def n_hits(self) -> int:
+        """Of all queries together."""
 
     def document_bytes(self) -> int:
-        """Of all encoded documents together."""
+        """Of all encoded documents of all queries together."""
 
-    def part(self, first: int, last: int) -> Found:
-        """Hits `first` to `last`, exclusive."""
+    def skip(self, n: int) -> None:
+        """Drops the first n hits of every query."""
+
+    def truncate(self, query: int, n: int) -> None:
+        """Keeps the first n hits of one query."""
+
+    def append(self, more: Found) -> None:
+        """Adds the queries of another search of the same snapshot behind these."""
 
 class SearchCounts:
     """What a search did, summed over its queries."""

@@ -283,13 +283,14 @@ def batch(task: Task, made: list[Peer]) -> dict[str, Any]:
 
 
 def _batch_ratios(peer: Peer, dataset: Dataset, task: Task) -> dict[str, Any]:
-    search, n, threads = measure.single(peer, dataset), len(dataset.queries), task["threads"]
-    control = Control(threads)
+    search, n, threads = measure.single(peer, dataset), task["batch"], task["threads"]
+    numbers = [number % len(dataset.queries) for number in range(n)]  # of a set that has fewer queries some come twice
+    queries = np.ascontiguousarray(dataset.queries[numbers])
     ways: dict[str, Callable[[], Any]] = {
-        "single": lambda: [search(query) for query in range(n)],
-        "batch": lambda: peer.search_batch(dataset.queries, K, 1),
-        "threads": lambda: peer.search_batch(dataset.queries, K, threads),
-    } | control.ways()
+        "single": lambda: [search(number) for number in numbers],
+        "batch": lambda: peer.search_batch(queries, K, 1),
+        "threads": lambda: peer.search_batch(queries, K, threads),
+    } | Control(threads).ways()
     took: dict[str, list[float]] = {way: [] for way in ways}
     rounds, end = 0, time.perf_counter() + task["seconds"]
     while rounds < 5 or time.perf_counter() < end:
@@ -297,7 +298,6 @@ def _batch_ratios(peer: Peer, dataset: Dataset, task: Task) -> dict[str, Any]:
             ways[way]()
             took[way].append(report.timed(ways[way]))
         rounds += 1
-    control.close()
     times = {way: np.array(seconds) for way, seconds in took.items()}
     ratios = {
         "batch_over_single": times["single"] / times["batch"],

@@ -11,6 +11,7 @@ from benchmarks.ann import data, plot, registry, start
 from benchmarks.ann.measure import frontier, points
 from benchmarks.ann.start import draw, prepare, task_of, write
 
+BATCH = 1000  # queries, as the bar has it
 GROWTH = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 CURVES = ("vicino", "vicino-hnsw", "vicino-ivf-coded", "symphonyqg", "hnswlib", "faiss-hnsw", "faiss-ivf-pq", "rabitq-ivf")
 """What the chart of a set shows unless peers are named: more lines than these are hard to tell apart."""
@@ -169,7 +170,7 @@ def batch(options: Namespace) -> None:
     names = options.peers or ["vicino", "vicino-db", "symphonyqg", "hnswlib", "faiss-ivf-pq"]
     found = {}
     for name in names:
-        found[name] = start.run(task_of("batch", options, peer=name, targets=options.targets, threads=options.threads), [name], options)
+        found[name] = start.run(task_of("batch", options, peer=name, targets=options.targets, threads=options.threads, batch=BATCH), [name], options)
     lines = []
     for name, got in found.items():
         for target, one in got.get("targets", {}).items():
@@ -178,7 +179,7 @@ def batch(options: Namespace) -> None:
             lines.append(report.Figure(f"{name} at {target}", "", one.get("error") or ", ".join(ratios)))
         if "error" in got:
             lines.append(report.Figure(name, "", got["error"]))
-    write("batch", options, lines, data=described, batch=described["queries"], batch_threads=options.threads, peers=found)
+    write("batch", options, lines, data=described, batch=BATCH, batch_threads=options.threads, peers=found)
 
 
 def keep(options: Namespace) -> None:

@@ -46,7 +46,9 @@ const std::vector<Hit>& Found::hits_of(std::size_t query) const {
 
 nb::list Found::ids(std::size_t query) const {
   const auto& hits = hits_of(query);
-  ask_for_all(hits, [&](Locator at) { return snapshot_->id(at); });
+  const auto id_of = [&](Locator at) { return snapshot_->id(at); };
+  if (query == 0) ask_for_all(hits, id_of);
+  if (query + 1 < hits_.size()) ask_for_all(hits_[query + 1], id_of);  // who reads one of them mostly goes on with the next
   return list_of(hits, [&](const Hit& hit) { return decode_id(snapshot_->id(static_cast<Locator>(hit.row))); });
 }
 

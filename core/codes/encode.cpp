@@ -6,7 +6,7 @@
 #include "codes/ladder.h"
 #include "kernels/half.h"
 #include "util/row_memory.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

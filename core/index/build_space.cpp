@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "kernels/distance.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "kernels/dispatch.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

@@ -5,7 +5,7 @@
 
 #include "index/partition.h"
 #include "util/hash.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

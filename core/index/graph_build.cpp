@@ -18,7 +18,7 @@
 #include "index/repair.h"
 #include "util/errors.h"
 #include "util/random.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

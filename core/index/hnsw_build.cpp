@@ -21,7 +21,7 @@
 #include "index/walk.h"
 #include "util/errors.h"
 #include "util/random.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

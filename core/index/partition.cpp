@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "util/random.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

@@ -6,7 +6,7 @@
 #include "index/candidates.h"
 #include "index/partition.h"
 #include "index/prune.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "util/random.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

@@ -6,7 +6,7 @@
 
 #include "index/scan.h"
 #include "util/bitmap.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

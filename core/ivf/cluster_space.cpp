@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

@@ -9,7 +9,7 @@
 #include "ivf/rotation.h"
 #include "util/errors.h"
 #include "util/random.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

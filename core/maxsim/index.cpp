@@ -7,7 +7,7 @@
 #include "maxsim/lists.h"
 #include "maxsim/tokens.h"
 #include "util/byte_io.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

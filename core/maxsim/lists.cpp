@@ -8,7 +8,7 @@
 #include "kernels/dispatch.h"
 #include "maxsim/tokens.h"
 #include "util/random.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

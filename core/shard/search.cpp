@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "shard/entry_search.h"
-#include "util/thread_pool.h"
+#include "util/parallel.h"
 
 namespace vicino {
 

@@ -233,3 +233,26 @@ def test_an_index_that_says_how_it_was_made_in_no_text_is_refused():
     state.base().write_vector_index(key, PLAIN[0], 1, _core.Cancel(), pieces.append, "graph")
     with pytest.raises(CorruptionError, match='section "made" is no UTF-8 text'):
         state.attach_vector_index(key, container("graph", ("meta", bytes(4)), ("graph", b"".join(pieces)), ("made", b"graph\xff")))
+
+
+def test_hits_are_asked_by_the_number_of_their_query():
+    stored = {number: Stored(1, {}, ONE, None) for number in (1, 2, 3)}
+    snapshot, column = state_with(stored).snapshot(), (0, 2, _core.Dtype.float32, _core.Metric.l2)
+    two = np.ones((2, 2), np.float32).view(np.uint8)
+    hits, _ = snapshot.search(column, two, 3, 0, False, None, _core.Cancel())
+    assert len(hits) == 2
+    for read in (hits.ids, hits.distances, hits.documents, hits.versions, hits.locators, hits.count):
+        with pytest.raises(ValueError, match="there are 2 queries, got the number 2"):
+            read(2)
+    with pytest.raises(ValueError, match="there are 2 queries, got the number 2"):
+        hits.truncate(2, 0)
+    before = [hits.ids(0), hits.ids(1)]
+    assert len(before[0]) > 1
+    hits.skip(1)
+    hits.truncate(1, 0)
+    assert [hits.ids(0), hits.ids(1)] == [before[0][1:], []]
+    hits.append(snapshot.search(column, two, 3, 0, False, None, _core.Cancel())[0])
+    assert [hits.ids(query) for query in range(4)] == [before[0][1:], [], *before]
+    assert hits.n_hits() == len(before[0]) - 1 + len(before[0]) + len(before[1])
+    with pytest.raises(ValueError, match="rows of another snapshot"):
+        hits.append(state_with(stored).snapshot().search(column, two, 3, 0, False, None, _core.Cancel())[0])
