@@ -238,7 +238,7 @@ def test_an_index_that_says_how_it_was_made_in_no_text_is_refused():
 def test_hits_are_asked_by_the_number_of_their_query():
     stored = {number: Stored(1, {}, ONE, None) for number in (1, 2, 3)}
     snapshot, column = state_with(stored).snapshot(), (0, 2, _core.Dtype.float32, _core.Metric.l2)
-    two = np.ones((2, 2), np.float32).view(np.uint8)
+    two = np.ones(4, np.float32).view(np.uint8)
     hits, _ = snapshot.search(column, two, 3, 0, False, None, _core.Cancel())
     assert len(hits) == 2
     for read in (hits.ids, hits.distances, hits.documents, hits.versions, hits.locators, hits.count):
