@@ -1,8 +1,7 @@
 """What the machine itself gains by threads, to read the gain of a batch beside.
 
 Cores that are two halves of one, or lent to others at times, give two threads less than twice the rate of one, whatever runs on them; and a
-core that slept takes a while to wake up. So the control shares its work as a batch does: the calling thread takes part, the others are started
-for this work alone.
+core that slept takes a while to wake up. So the control shares its work as a batch does: the calling thread takes part, others are started.
 """
 
 from __future__ import annotations

@@ -170,7 +170,8 @@ def batch(options: Namespace) -> None:
     names = options.peers or ["vicino", "vicino-db", "symphonyqg", "hnswlib", "faiss-ivf-pq"]
     found = {}
     for name in names:
-        found[name] = start.run(task_of("batch", options, peer=name, targets=options.targets, threads=options.threads, batch=BATCH), [name], options)
+        task = task_of("batch", options, peer=name, targets=options.targets, threads=options.threads, batch=BATCH)
+        found[name] = start.run(task, [name], options)
     lines = []
     for name, got in found.items():
         for target, one in got.get("targets", {}).items():
