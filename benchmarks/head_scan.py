@@ -94,7 +94,7 @@ def measure(collection: Any, data: Dataset, *, rounds: int, block: int) -> dict[
                 search(query)
             took[exact].append((time.process_time() - start) / block * 1e6)
     found, truth = ([searcher(exact)(query) for query in queries] for exact in (False, True))
-    ids = [(mine[0][0].ids(), theirs[0][0].ids()) for mine, theirs in zip(found, truth, strict=True)]
+    ids = [(mine[0].ids(0), theirs[0].ids(0)) for mine, theirs in zip(found, truth, strict=True)]
     return {
         "rows": collection.count(),
         "rows_us": report.spread(took[True]),

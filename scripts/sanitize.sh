@@ -3,7 +3,7 @@
 #
 #   scripts/sanitize.sh address                    the tests that reach far into the core, and a long fuzz of untrusted bytes (about an hour)
 #   scripts/sanitize.sh address tests/unit/core    chosen pytest arguments
-#   scripts/sanitize.sh thread                     the stress tests of tests/sanitizers
+#   scripts/sanitize.sh thread                     the core's own tests, and the stress tests of tests/sanitizers
 #
 # address finds stray reads and writes and undefined behavior, thread finds data races. Needs g++ with its sanitizer libraries.
 # Python's own allocator is switched off, so that an overrun of a bytes object is seen too; leaks are not looked for, because the
@@ -39,9 +39,11 @@ run() { nice -n 10 .venv/bin/python -m pytest -p no:cacheprovider --timeout 0 --
 
 if [ $# -gt 0 ]; then
   run "$@"
-elif [ "$kind" = address ]; then
-  LD_PRELOAD='' .venv/bin/ninja -C "$folder" --quiet core_tests
-  LD_PRELOAD='' "$folder/core_tests"
+  exit
+fi
+LD_PRELOAD='' .venv/bin/ninja -C "$folder" --quiet core_tests
+LD_PRELOAD='' TSAN_OPTIONS="$TSAN_OPTIONS:die_after_fork=0" "$folder/core_tests"  # one of them forks
+if [ "$kind" = address ]; then
   # A sanitizer takes memory of its own, so that tests of how much a build takes cannot pass; core_tests has just run.
   run -m "not long" -k "not stated_memory and not its_own_tests" tests/unit/core tests/unit/storage tests/unit/collection tests/property tests/recall tests/formats \
     tests/durability/test_damage_of_sections.py tests/sanitizers
