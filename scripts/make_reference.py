@@ -117,12 +117,16 @@ def readme() -> str:
     after = rest.partition("<!-- end of duels -->\n")[2]
     measured = {RESULTS / f"ann_{name}.json": what for name, what in DUELS.items()}
     rows = [
-        (what, *(" and ".join(_duel_ratios(path, recall)) or "-" for recall in DUEL_RECALLS))
+        (what, _processor(path), *(" and ".join(_duel_ratios(path, recall)) or "-" for recall in DUEL_RECALLS))
         for path, what in measured.items()
         if path.exists()
     ]
-    block = table(["rows", *(f"recall@10 {recall}" for recall in DUEL_RECALLS)], rows)
+    block = table(["rows", "processor", *(f"recall@10 {recall}" for recall in DUEL_RECALLS)], rows)
     return f"{before}<!-- duels -->\n{block}<!-- end of duels -->\n{after}"
+
+
+def _processor(path: Path) -> str:
+    return json.loads(path.read_text())["machine"]["cpu"].replace("(R)", "").removesuffix(" Processor")
 
 
 def _duel_ratios(path: Path, recall: str) -> list[str]:
