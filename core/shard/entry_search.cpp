@@ -17,6 +17,7 @@ constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
 constexpr double kSureTimes = 4.0;           // a scan, which finds everything, is preferred to it unless it takes more than so many times as long
 constexpr SearchCosts kCostsByRows{1, 2, 16};  // without codes, in rows of a scan: walks come to rows in no order
+constexpr double kPackedShare = 0.55;        // of what a scan costs, where codes lie side by side: 0.54 on one processor, 0.4 on another
 constexpr double kWalkedTimes = 2;           // rows that a walk may score, times those it is expected to: few walks take more
 constexpr std::uint64_t kWalkedMin = 2000;   // rows that any walk may score
 constexpr double kProbedShare = 0.05;        // of the lists are scanned when nobody says and nobody measured
@@ -109,7 +110,6 @@ class EntrySearch {
     if (rescoring_.by == Rescoring::By::bound) pages_ = index_->pages();
     lists_ = index_->lists();
     codes_ = index_->codes();
-    if (graph_ && task.allowed) matched_ = task.forms->of(task.entry->rows, request.column.slot);
   }
 
   void run() {
@@ -134,7 +134,7 @@ class EntrySearch {
     if (!graph_ || !graph_->has_codes() || !task_.allowed || !task_.candidates) return;
     costs_ = index_->costs();
     stats_.walk_ns = costs_.walk_ns(graph_->n_entries(), static_cast<double>(walk_beam()));
-    stats_.scan_ns = costs_.scan_ns(task_.candidates);
+    stats_.scan_ns = costs_.scan_ns(task_.candidates) * (task_.is_packed ? kPackedShare : 1);
     stats_.two_hop_ns = costs_.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam()));
     stats_.costs_are_measured = costs_.is_measured;
   }
@@ -142,6 +142,7 @@ class EntrySearch {
   void choose() {
     if (prefers_walk()) {
       stats_.strategy = pages_ ? Strategy::walk_pages : Strategy::walk;
+      if (task_.may_pack && !task_.is_packed && kPackedShare * stats_.scan_ns < stats_.walk_ns) task_.matched->count_walks(queries_.size());
       for (std::size_t i = 0; i < queries_.size(); ++i)
         if (!walk(i)) scan_instead(i);
     } else if (lists_ && prefers_lists()) {
@@ -156,7 +157,7 @@ class EntrySearch {
     } else if (!request_.exact && task_.candidates > kCodedScanMin * request_.k && has_block_codes(task_)) {
       stats_.strategy = Strategy::scan_codes;
       scan_blocks(task_, queries_, best_, stats_, cancel_);
-    } else if (matched_ && task_.candidates <= kCodedScanMin * request_.k) {
+    } else if (graph_ && task_.matched && task_.candidates <= kCodedScanMin * request_.k) {
       stats_.strategy = Strategy::scan;
       scan_few();
     } else {
@@ -211,7 +212,8 @@ class EntrySearch {
   /// Under a filter that is opposed to the query: a scan is sure to find what there is, a walk over matching rows is not.
   bool prefers_two_hop() const {
     const SearchCosts& costs = graph_->has_codes() ? costs_ : kCostsByRows;
-    return kSureTimes * costs.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam())) < costs.scan_ns(task_.candidates);
+    const double as_scan = costs.scan_ns(task_.candidates) * (task_.is_packed ? kPackedShare : 1);
+    return kSureTimes * costs.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam())) < as_scan;
   }
 
   /// Under a filter a walk is watched. By codes it may cost what the scan costs that would take its place, and more only where walks of its beam
@@ -219,7 +221,7 @@ class EntrySearch {
   WalkLimits limits() const {
     WalkLimits limits;
     if (!task_.allowed) return limits;
-    limits.nodes = matched_->node_bits(*task_.allowed, *graph_);
+    limits.nodes = task_.matched->node_bits(*task_.allowed, *graph_);
     limits.share = share();
     if (!graph_->has_codes()) return limits;
     const double usual = graph_->n_entries() + costs_.walked_rows(static_cast<double>(walk_beam()));
@@ -264,17 +266,16 @@ class EntrySearch {
   /// Scores the rows that match by their codes and the nearest of them exactly.
   void scan_codes(std::size_t i) {
     SearchStats stats;
-    const auto nodes = matched_ ? matched_->nodes(*task_.allowed, *graph_) : std::span<const std::uint32_t>{};
+    const auto nodes = task_.matched ? task_.matched->nodes(*task_.allowed, *graph_) : std::span<const std::uint32_t>{};
     const auto first = static_cast<std::uint64_t>(locator(task_.position, 0));
-    // A graph that is walked from disk is to take no memory.
-    const PackedCodes* packed = matched_ && !index_->pages() && task_.forms->are_kept() ? matched_->packed(*graph_) : nullptr;
+    const PackedCodes* packed = task_.may_pack ? task_.matched->packed(*graph_) : nullptr;
     graph_->scan(queries_[i], task_.chunks[0].block, allowed(), task_.candidates, best_[i], stats, cancel_, first, rescoring_, nodes, packed);
     count_scan(stats, stats_);
   }
 
   /// A handful of rows of many: looking for their bits would take longer than scoring them.
   void scan_few() {
-    const auto rows = matched_->rows(*task_.allowed);
+    const auto rows = task_.matched->rows(*task_.allowed);
     std::vector<float> distances(rows.size());
     for (std::size_t i = 0; i < queries_.size(); ++i) {
       cancel_.check();
@@ -312,7 +313,6 @@ class EntrySearch {
   const Ivf* lists_ = nullptr;
   const FlatCodes* codes_ = nullptr;
   Rescoring rescoring_ = rescoring_of(request_);
-  std::shared_ptr<MatchedRows> matched_;  // null without a filter, or without a graph
 };
 
 }  // namespace
@@ -320,8 +320,7 @@ class EntrySearch {
 EntryTask entry_task(const Snapshot& snapshot, std::size_t position, std::uint32_t slot, const Matches* matches) {
   const Entry& entry = snapshot.entries()[position];
   const std::uint32_t matching = matches ? matches->counts[position] : entry.n_live;
-  EntryTask task{&entry, position, snapshot.allowed(position, matches), matching, entry.rows->coded_chunks(slot), nullptr,
-            matches ? matches->forms.get() : entry.forms.get()};
+  EntryTask task{&entry, position, snapshot.allowed(position, matches), matching, entry.rows->coded_chunks(slot), nullptr, nullptr};
   if (task.chunks.empty()) task.candidates = 0;
   else if (const Bitmap* presence = entry.rows->presence(slot)) {
     auto both = std::make_unique<Bitmap>(*presence);
@@ -330,6 +329,12 @@ EntryTask entry_task(const Snapshot& snapshot, std::size_t position, std::uint32
     task.own = std::move(both);
     task.allowed = task.own.get();
   }
+  const VectorIndex* index = entry.rows->vector_index(slot);
+  if (!task.allowed || !task.candidates || !index || !index->graph()) return task;
+  MatchForms& forms = matches ? *matches->forms : *entry.forms;
+  task.matched = forms.of(entry.rows, slot);
+  task.may_pack = forms.are_kept() && index->graph()->has_codes() && !index->pages();  // one that is walked from disk is to take no memory
+  task.is_packed = task.may_pack && task.matched->is_packed(*task.allowed, *index->graph());
   return task;
 }
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "shard/matched_rows.h"
 #include "shard/snapshot.h"
 
 namespace vicino {
@@ -26,7 +27,9 @@ struct EntryTask {
   std::uint32_t candidates;           // rows that are live, match, and have the vector
   std::vector<Chunk> chunks;
   std::unique_ptr<const Bitmap> own;  // a bitmap made for this call
-  MatchForms* forms;                  // of the allowed rows; null: nowhere to keep them
+  std::shared_ptr<MatchedRows> matched;  // forms of the allowed rows; null without a filter, or without a graph
+  bool may_pack = false;              // these are kept for searches to come, and codes may be copied side by side for them
+  bool is_packed = false;             // and were, so that scans cost less; the same for all queries of a call, on however many threads
 };
 
 EntryTask entry_task(const Snapshot& snapshot, std::size_t position, std::uint32_t slot, const Matches* matches);

@@ -7,8 +7,9 @@ namespace vicino {
 
 namespace {
 
-// Packing takes one and a half times as long as a scan, and is saved in three.
+// Packing takes one and a half times as long as a scan, which three packed scans save. Beside a walk one saves less than half of a scan.
 constexpr std::uint32_t kScansToPack = 4;
+constexpr std::size_t kWalksToPack = 8;
 
 std::vector<std::uint32_t> listed(const Bitmap& bits) {
   std::vector<std::uint32_t> list;
@@ -47,11 +48,24 @@ const PackedCodes* MatchedRows::packed(const Graph& graph) {
   if (const PackedCodes* packed = packed_.load(std::memory_order_acquire)) return packed;
   // Where there was no room, there may be some later. One thread copies, and nobody waits for it.
   if (const std::uint32_t scans = scans_.fetch_add(1, std::memory_order_relaxed) + 1; scans < kScansToPack || !std::has_single_bit(scans)) return nullptr;
+  pack(graph);
+  return packed_.load(std::memory_order_acquire);
+}
+
+bool MatchedRows::is_packed(const Bitmap& allowed, const Graph& graph) {
+  if (!packed_.load(std::memory_order_acquire) && walks_.load(std::memory_order_relaxed) >= kWalksToPack) {
+    walks_.store(0, std::memory_order_relaxed);  // where there is no room, there may be some after as many again
+    nodes(allowed, graph);
+    pack(graph);
+  }
+  return packed_.load(std::memory_order_acquire) != nullptr;
+}
+
+void MatchedRows::pack(const Graph& graph) {
   const std::unique_lock lock(packing_, std::try_to_lock);
-  if (!lock || owned_) return nullptr;
+  if (!lock || owned_) return;
   owned_ = PackedCodes::make(graph.shared_codes(), nodes_);
   packed_.store(owned_.get(), std::memory_order_release);
-  return owned_.get();
 }
 
 std::shared_ptr<MatchedRows> MatchForms::of(const std::shared_ptr<const Rows>& rows, std::uint32_t slot) {

@@ -30,13 +30,20 @@ class MatchedRows {
   const std::uint64_t* node_bits(const Bitmap& allowed, const Graph& graph);
   /// The codes of `nodes` side by side, once so many scans asked for them that the copy pays; null before, and where there is none.
   const PackedCodes* packed(const Graph& graph);
+  /// Whether they lie there. Copies them if so many walks were counted that it pays.
+  bool is_packed(const Bitmap& allowed, const Graph& graph);
+  /// So many walks were taken that a scan of packed codes would have cost less than.
+  void count_walks(std::size_t n) { walks_.fetch_add(n, std::memory_order_relaxed); }
 
  private:
+  void pack(const Graph& graph);
+
   std::once_flag rows_once_, nodes_once_, bits_once_;
   std::atomic<bool> was_asked_{false};
   std::vector<std::uint32_t> rows_, nodes_;
   Bitmap bits_;
   std::atomic<std::uint32_t> scans_{0};
+  std::atomic<std::size_t> walks_{0};
   std::mutex packing_;
   std::shared_ptr<const PackedCodes> owned_;
   std::atomic<const PackedCodes*> packed_{nullptr};  // owned_, once it is made

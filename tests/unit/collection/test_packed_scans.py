@@ -102,3 +102,44 @@ def test_a_batch_under_a_kept_filter_finds_what_single_searches_find(folder: Pat
         rows = database["rows"]
         together = [found.ids for found in rows.search_many(queries, where=F.band == 8)]
         assert together == [rows.search(query, where=F.band == 8).ids for query in queries]
+
+
+WALKS_BEFORE_PACKING = (10.0, 16.0, 8.0)
+"""Costs by which a walk under a fifth of the rows is cheaper than a scan of their codes, and dearer than one of packed codes."""
+
+
+def where_a_walk_comes_first(rows: Any) -> Any:
+    rows._shard.snapshot().set_costs(rows.settings.vectors["vector"].slot, [WALKS_BEFORE_PACKING])
+    return F.band < 2
+
+
+def test_walks_that_packed_scans_would_beat_turn_to_these(folder: Path) -> None:
+    with vicino.open(folder) as database:
+        rows = database["rows"]
+        where = where_a_walk_comes_first(rows)
+        strategies = [rows.search(QUERIES[0], where=where).plan.segments[0].strategy for _ in range(ENOUGH)]
+        assert strategies[0] == "graph" and strategies[-1] == "scan of codes"
+        assert sorted(strategies) == sorted(strategies, key=strategies.index)  # it changes once
+        matching = np.flatnonzero(np.arange(ROWS) % 10 < 2)
+        distances = ((QUERIES[0].astype(np.float64) - VECTORS[matching]) ** 2).sum(1)
+        assert rows.search(QUERIES[0], where=where).ids == matching[np.argsort(distances)[:10]].tolist()
+
+
+def test_all_queries_of_a_batch_go_one_way(folder: Path) -> None:
+    queries = np.random.default_rng(5).standard_normal((200, DIM), dtype=np.float32)
+    found = []
+    for threads in (1, 3):
+        with vicino.open(folder, threads=threads) as database:
+            rows = database["rows"]
+            where = where_a_walk_comes_first(rows)
+            calls = [rows.search_many(queries, where=where) for _ in range(2)]
+            assert [call[0].plan.segments[0].strategy for call in calls] == ["graph", "scan of codes"]
+            found.append([[result.ids for result in call] for call in calls])
+    assert found[0] == found[1]
+
+
+def test_under_a_memory_limit_walks_stay(folder: Path) -> None:
+    with vicino.open(folder, memory_limit="200MB") as database:
+        rows = database["rows"]
+        where = where_a_walk_comes_first(rows)
+        assert {rows.search(QUERIES[0], where=where).plan.segments[0].strategy for _ in range(ENOUGH)} == {"graph"}
