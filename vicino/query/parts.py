@@ -210,14 +210,15 @@ class MultiVector(Part):
 
     def __post_init__(self) -> None:
         try:
-            matrix = np.array(self.x, np.float32)
+            with np.errstate(over="ignore"):  # seen below
+                matrix = np.array(self.x, np.float32)
         except (TypeError, ValueError) as error:
             raise InvalidArgument(f"MultiVector takes a matrix, one row for each token: {error}") from error
         if matrix.ndim != 2 or 0 in matrix.shape:
             raise InvalidArgument(f"MultiVector takes a matrix, one row for each token, got shape {matrix.shape}")
         if not np.isfinite(matrix).all():
             row, position = np.argwhere(~np.isfinite(matrix))[0].tolist()
-            raise InvalidArgument(f"MultiVector: row {row} holds NaN or an infinity at position {position}")
+            raise InvalidArgument(f"MultiVector: row {row} holds {np.array(self.x)[row, position]} at position {position}, which does not fit float32")
         matrix.flags.writeable = False
         self._set(x=matrix)
 

@@ -83,6 +83,7 @@ def test_vector_of_a_part_cannot_be_changed() -> None:
         (lambda: vicino.Fuse([{"x": 1}]), "takes a part of a query"),
         (lambda: vicino.Dense([1.0, float("nan")]), "infinity at position 1"),
         (lambda: vicino.Dense([[1.0], [2.0]]), "one vector of numbers"),
+        (lambda: vicino.MultiVector([[1, 0], [2, 1e300]]), "row 1 holds 1e+300 at position 1, which does not fit float32"),
         (lambda: vicino.Text(5), "words as a string, got int"),
         (lambda: vicino.Text("x", slop=2), "say phrase=True"),
         (lambda: vicino.Text("x", fields="title^big"), "named like"),
