@@ -202,7 +202,9 @@ class Promises:
 
     # ---- live queries
 
-    def saw(self, snapshot: _core.Snapshot, column: Any, rows: Any, k: int, matches: Any, choice: Choice | None, found: _core.Found) -> None:
+    def saw(
+        self, snapshot: _core.Snapshot, column: Any, rows: Any, k: int, matches: Any, choice: Choice | None, found: _core.Found
+    ) -> None:
         """Told of every search of a vector: `rows` are its queries, `found` what each of them found."""
         settings: Settings = self._shard.settings
         width = len(rows) // max(1, len(found))

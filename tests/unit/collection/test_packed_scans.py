@@ -118,8 +118,9 @@ def test_walks_that_packed_scans_would_beat_turn_to_these(folder: Path) -> None:
         rows = database["rows"]
         where = where_a_walk_comes_first(rows)
         strategies = [rows.search(QUERIES[0], where=where).plan.segments[0].strategy for _ in range(ENOUGH)]
-        assert strategies[0] == "graph" and strategies[-1] == "scan of codes"
-        assert sorted(strategies) == sorted(strategies, key=strategies.index)  # it changes once
+        walks = strategies.count("graph")
+        assert 0 < walks < ENOUGH
+        assert strategies == ["graph"] * walks + ["scan of codes"] * (ENOUGH - walks)
         matching = np.flatnonzero(np.arange(ROWS) % 10 < 2)
         distances = ((QUERIES[0].astype(np.float64) - VECTORS[matching]) ** 2).sum(1)
         assert rows.search(QUERIES[0], where=where).ids == matching[np.argsort(distances)[:10]].tolist()
