@@ -219,7 +219,8 @@ class Promises:
         for number in range(len(found)):
             if self._draw() < settings.recall_checks and len(self._checks) < CHECKS_WAITING:
                 row = np.array(rows[number * width : (number + 1) * width])
-                self._checks.append(_Check(snapshot, matches, column, row, k, choice.target, np.asarray(found.distances(number), np.float32)))
+                distances = np.asarray(found.distances(number), np.float32)
+                self._checks.append(_Check(snapshot, matches, column, row, k, choice.target, distances))
                 self._in_background("recheck", "checking live queries", self._run_checks)
 
     def _draw(self) -> float:

@@ -218,7 +218,8 @@ class MultiVector(Part):
             raise InvalidArgument(f"MultiVector takes a matrix, one row for each token, got shape {matrix.shape}")
         if not np.isfinite(matrix).all():
             row, position = np.argwhere(~np.isfinite(matrix))[0].tolist()
-            raise InvalidArgument(f"MultiVector: row {row} holds {np.array(self.x)[row, position]} at position {position}, which does not fit float32")
+            given = np.array(self.x)[row, position]
+            raise InvalidArgument(f"MultiVector: row {row} holds {given} at position {position}, which does not fit float32")
         matrix.flags.writeable = False
         self._set(x=matrix)
 
