@@ -130,11 +130,13 @@ class EntrySearch {
     return lists_->kind() == IvfKind::flat ? "" : lists_->kind() == IvfKind::coded ? "4bit" : "pq";
   }
 
+  double scan_ns(const SearchCosts& costs) const { return costs.scan_ns(task_.candidates) * (task_.is_packed ? kPackedShare : 1); }
+
   void estimate_costs() {
     if (!graph_ || !graph_->has_codes() || !task_.allowed || !task_.candidates) return;
     costs_ = index_->costs();
     stats_.walk_ns = costs_.walk_ns(graph_->n_entries(), static_cast<double>(walk_beam()));
-    stats_.scan_ns = costs_.scan_ns(task_.candidates) * (task_.is_packed ? kPackedShare : 1);
+    stats_.scan_ns = scan_ns(costs_);
     stats_.two_hop_ns = costs_.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam()));
     stats_.costs_are_measured = costs_.is_measured;
   }
@@ -212,8 +214,7 @@ class EntrySearch {
   /// Under a filter that is opposed to the query: a scan is sure to find what there is, a walk over matching rows is not.
   bool prefers_two_hop() const {
     const SearchCosts& costs = graph_->has_codes() ? costs_ : kCostsByRows;
-    const double as_scan = costs.scan_ns(task_.candidates) * (task_.is_packed ? kPackedShare : 1);
-    return kSureTimes * costs.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam())) < as_scan;
+    return kSureTimes * costs.two_hop_ns(static_cast<double>(kTwoHopBeam * plain_beam())) < scan_ns(costs);
   }
 
   /// Under a filter a walk is watched. By codes it may cost what the scan costs that would take its place, and more only where walks of its beam
