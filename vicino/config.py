@@ -18,7 +18,7 @@ from typing import Any, Literal, cast, get_args
 
 from vicino.errors import InvalidArgument, did_you_mean
 
-Kernels = Literal["auto", "scalar", "avx2", "avx512", "neon"]
+Kernels = Literal["auto", "scalar", "avx2", "avx512", "amx", "neon"]
 Sync = Literal["commit", "interval", "off"]
 Kind = Literal["text", "size", "integer", "number", "switch"]
 

@@ -132,7 +132,11 @@ void collect_from_leaf(const BuildSpace& space, std::span<const std::uint32_t> m
   for (std::size_t start = first; start < last; start += kPanelRows) {
     cancel.check();
     const std::size_t end = std::min(start + kPanelRows, last);
+    // What is known of a node lies apart from what is known of the next: asked for before the distances, its keys after them.
+    const auto panel = are_all ? members.subspan(start, end - start) : std::span<const std::uint32_t>();
+    for (const std::uint32_t node : panel) candidates.prefetch(node - nodes.front());
     distances.complete(start, end);
+    for (const std::uint32_t node : panel) candidates.prefetch_room(node - nodes.front());
     for (std::size_t member = start; member < end; ++member) {
       const std::uint32_t node = members[member];
       const auto i = are_all ? node - nodes.front() : static_cast<std::size_t>(std::ranges::lower_bound(nodes, node) - nodes.begin());
@@ -148,26 +152,27 @@ void collect_from_leaf(const BuildSpace& space, std::span<const std::uint32_t> m
 
 void Candidates::add(std::size_t i, std::span<const CandidateKey> keys) {
   while (locks_[i].test_and_set(std::memory_order_acquire)) locks_[i].wait(true, std::memory_order_relaxed);
-  if (counts_[i] + keys.size() > kRoom) compact(i);
-  std::copy(keys.begin(), keys.end(), keys_.begin() + static_cast<std::ptrdiff_t>(i * kRoom + counts_[i]));
-  counts_[i] += static_cast<std::uint32_t>(keys.size());
+  if (count(i) + keys.size() > kRoom) compact(i);
+  const std::uint32_t before = count(i);
+  std::copy(keys.begin(), keys.end(), keys_.begin() + static_cast<std::ptrdiff_t>(i * kRoom + before));
+  counts_[i].store(before + static_cast<std::uint32_t>(keys.size()), std::memory_order_relaxed);
   locks_[i].clear(std::memory_order_release);
   locks_[i].notify_one();
 }
 
 std::span<const CandidateKey> Candidates::nearest(std::size_t i) {
   compact(i);
-  return {keys_.data() + i * kRoom, counts_[i]};
+  return {keys_.data() + i * kRoom, count(i)};
 }
 
 void Candidates::compact(std::size_t i) {
   const auto begin = keys_.begin() + static_cast<std::ptrdiff_t>(i * kRoom);
-  const auto end = begin + counts_[i];
-  kernels().sort_keys(&*begin, counts_[i]);
+  const auto end = begin + count(i);
+  kernels().sort_keys(&*begin, count(i));
   // The distance of two nodes is the same in every leaf, so the same candidate has the same key.
   const auto distinct = static_cast<std::uint32_t>(std::unique(begin, end) - begin);
-  counts_[i] = std::min(distinct, kKept);
-  if (counts_[i] == kKept) bounds_[i].store(candidate_distance(begin[kKept - 1]), std::memory_order_relaxed);
+  counts_[i].store(std::min(distinct, kKept), std::memory_order_relaxed);
+  if (distinct >= kKept) bounds_[i].store(candidate_distance(begin[kKept - 1]), std::memory_order_relaxed);
 }
 
 std::size_t leaf_scratch_bytes(std::uint32_t leaf) { return std::size_t{leaf} * (leaf + kPad) * sizeof(float) + kPanelRows * sizeof(std::int32_t) * std::size_t{leaf}; }

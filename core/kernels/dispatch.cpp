@@ -2,6 +2,11 @@
 
 #include <cstdlib>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "kernels/codes.h"
 #include "kernels/columns.h"
 #include "kernels/distance.h"
@@ -42,7 +47,20 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq") &&
          __builtin_cpu_supports("avx512vbmi");
 }
+/// Linux keeps the matrix unit from a process until it asks: what the unit holds is 8 KiB, for which old programs' signal stacks are too
+/// small. It refuses where one is.
+bool has_amx() {
+#if defined(__linux__)
+  constexpr long request_permission = 0x1023, tile_data = 18;
+  return has_avx512() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+         syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
 #endif
+}
+#endif
+
+Kernels no_kernels() { return {}; }
 
 /// A table with the kernels of other units of the same set.
 template <Kernels (*table)(), void (*... add)(Kernels&)>
@@ -61,12 +79,13 @@ const KernelSet kSets[] = {
                               add_columns_avx2>},
     {"avx512", has_avx512, with<avx512_kernels, add_products_avx512, add_maxsim_avx512, add_codes_avx512, add_postings_avx512, add_links_avx512,
                                   add_sorting_avx512, add_product_scan_avx512, add_columns_avx512>},
+    {"amx", has_amx, with<no_kernels, add_products_amx>},
 #elif defined(__aarch64__)
     {"neon", [] { return true; }, with<neon_kernels, add_codes_neon, add_maxsim_neon, add_postings_neon, add_columns_neon>},
 #endif
 };
 
-constexpr const char* kKnownNames[] = {"scalar", "avx2", "avx512", "neon", "auto"};
+constexpr const char* kKnownNames[] = {"scalar", "avx2", "avx512", "amx", "neon", "auto"};
 constexpr const char* kNumericNames[] = {"float32", "float16", "int8", "uint8", "coded"};
 
 /// Calls visit(name, member of table, the same member of every other table) for each kernel.
@@ -147,7 +166,7 @@ Choice choose(std::string_view name) {
   for (const char* known : kKnownNames)
     if (name == known)
       throw InvalidArgument("VICINO_KERNELS: this machine does not support \"" + std::string(name) + "\"; it runs " + supported + "or auto");
-  throw InvalidArgument("VICINO_KERNELS must be one of scalar, avx2, avx512, neon and auto, got \"" + std::string(name) +
+  throw InvalidArgument("VICINO_KERNELS must be one of scalar, avx2, avx512, amx, neon and auto, got \"" + std::string(name) +
                         "\"; this machine runs " + supported + "or auto");
 }
 

@@ -1,5 +1,5 @@
 // Which machine code computes distances. One unit per instruction set fills a table; every kernel is chosen separately, at first use,
-// from what the processor and the operating system support. VICINO_KERNELS=scalar|avx2|avx512|neon|auto overrides the choice.
+// from what the processor and the operating system support. VICINO_KERNELS=scalar|avx2|avx512|amx|neon|auto overrides the choice.
 #pragma once
 #include <string>
 #include <string_view>

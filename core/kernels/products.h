@@ -8,7 +8,11 @@ namespace vicino {
 /// One row after another, for as few rows as packing columns does not pay for.
 void code_products_by_rows_avx512(const std::int8_t* rows, std::size_t n_rows, const std::int8_t* columns, const std::int32_t* column_sums,
                                   std::size_t n_columns, std::size_t stride, std::int32_t* dots);
+/// By blocks, where there are enough rows and columns.
+void code_products_avx512(const std::int8_t* rows, std::size_t n_rows, const std::int8_t* columns, const std::int32_t* column_sums,
+                          std::size_t n_columns, std::size_t stride, std::int32_t* dots);
 void add_products_avx512(Kernels& table);
+void add_products_amx(Kernels& table);
 #endif
 
 }  // namespace vicino

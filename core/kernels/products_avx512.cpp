@@ -10,6 +10,7 @@
 // as four rows; a tile of eight rows by 32 columns keeps its sums in registers.
 #include <immintrin.h>
 
+#include "kernels/lanes_avx512.h"
 #include "kernels/products.h"
 
 namespace vicino {
@@ -27,28 +28,10 @@ inline std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b;
 /// Packs 64 bytes of 16 columns: 16 groups of four bytes, `step` bytes apart. vpdpbusd wants one side unsigned, so 128 is added.
 inline void pack_16(const std::int8_t* const* columns, std::size_t at, std::uint8_t* out) {
   const __m512i bias = _mm512_set1_epi8(-128);
-  __m512i r[16], t[16];
+  __m512i r[16];
   for (std::size_t i = 0; i < 16; ++i) r[i] = _mm512_xor_si512(_mm512_loadu_si512(columns[i] + at), bias);
-  // A transposition of 16 x 16 lanes: within pairs, within 128 bits, then of the quarters.
-  for (std::size_t i = 0; i < 8; ++i) {
-    t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-    t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-  }
-  for (std::size_t i = 0; i < 4; ++i) {
-    r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-    r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-    r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-    r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
-  }
-  constexpr std::size_t step = kColumns * 4;
-  for (std::size_t i = 0; i < 4; ++i) {
-    const __m512i even_low = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88), odd_low = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-    const __m512i even_high = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88), odd_high = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    _mm512_storeu_si512(out + step * i, _mm512_shuffle_i32x4(even_low, even_high, 0x88));
-    _mm512_storeu_si512(out + step * (i + 4), _mm512_shuffle_i32x4(odd_low, odd_high, 0x88));
-    _mm512_storeu_si512(out + step * (i + 8), _mm512_shuffle_i32x4(even_low, even_high, 0xdd));
-    _mm512_storeu_si512(out + step * (i + 12), _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd));
-  }
+  transpose_lanes(r);
+  for (std::size_t i = 0; i < 16; ++i) _mm512_storeu_si512(out + kColumns * 4 * i, r[i]);
 }
 
 /// What the bias of the columns adds to every product of a row.
@@ -122,14 +105,14 @@ void multiply_block(const std::int8_t* rows, std::size_t n_rows, const std::int8
   }
 }
 
+}  // namespace
+
 void code_products_avx512(const std::int8_t* rows, std::size_t n_rows, const std::int8_t* columns, const std::int32_t* column_sums,
                           std::size_t n_columns, std::size_t stride, std::int32_t* dots) {
   if (n_rows < kRowsMin || n_columns < 16) return code_products_by_rows_avx512(rows, n_rows, columns, column_sums, n_columns, stride, dots);
   for (std::size_t r = 0; r < n_rows; r += kRowsAtOnce)
     multiply_block(rows + r * stride, smaller(kRowsAtOnce, n_rows - r), columns, n_columns, stride, dots + r * n_columns);
 }
-
-}  // namespace
 
 void add_products_avx512(Kernels& table) { table.code_products = code_products_avx512; }
 

@@ -1,5 +1,6 @@
 """Every kernel set the machine has, against a float64 reference."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -204,13 +205,17 @@ def run_with_kernels(value: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("kernel_set", SETS)
 def test_environment_chooses_the_kernel_set(kernel_set: str) -> None:
-    assert run_with_kernels(kernel_set).stdout.strip() == str([kernel_set])
+    # A set with few kernels of its own, as amx, leaves the others to the one before it.
+    chosen = set(ast.literal_eval(run_with_kernels(kernel_set).stdout))
+    assert kernel_set in chosen
+    assert chosen <= set(SETS[: SETS.index(kernel_set) + 1])
+    assert chosen == {kernel_set} or kernel_set == "amx"
 
 
 def test_unknown_kernel_set_fails_the_import_with_the_choices() -> None:
     result = run_with_kernels("sse9")
     assert result.returncode != 0
-    assert 'VICINO_KERNELS must be one of scalar, avx2, avx512, neon and auto, got "sse9"' in result.stderr
+    assert 'VICINO_KERNELS must be one of scalar, avx2, avx512, amx, neon and auto, got "sse9"' in result.stderr
 
 
 def test_unsupported_kernel_set_fails_the_import_by_name() -> None:
