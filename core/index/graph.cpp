@@ -1,11 +1,13 @@
 // Opening and checking the buffer of a graph. The walk is in graph_search.cpp.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <string>
 
 #include "index/entry_groups.h"
 #include "index/graph.h"
 #include "index/graph_layout.h"
+#include "index/packed_codes.h"
 #include "util/errors.h"
 #include "util/row_memory.h"
 
@@ -107,8 +109,18 @@ Graph Graph::in_memory() const {
   }
   copy.memory_ = memory;
   copy.memory_bytes_ = size;
-  if (codes_ && EntryGroups::are_worthwhile(*codes_, n_entries_)) copy.entry_groups_ = std::make_shared<const EntryGroups>(*codes_, n_entries_);
+  if (codes_) copy.arrange_entries();
   return copy;
+}
+
+void Graph::arrange_entries() {
+  if (EntryGroups::are_worthwhile(*codes_, n_entries_)) {
+    entry_groups_ = std::make_shared<const EntryGroups>(*codes_, n_entries_);
+    return;
+  }
+  std::vector<std::uint32_t> entries(n_entries_);
+  std::iota(entries.begin(), entries.end(), 0u);
+  packed_entries_ = PackedCodes::make(codes_, entries);
 }
 
 void Graph::check_small_parts() const {

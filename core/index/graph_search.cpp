@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <string>
+#include <utility>
 
 #include "index/entry_groups.h"
 #include "index/graph_walk.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr std::size_t kHopsPerCheck = 64;
 // The first hops come near the query, each much nearer than the one before; only then is it worth choosing a node without having seen the
 // neighbors of the last one.
-constexpr std::size_t kDescent = 8;
+constexpr std::size_t kDescent = 4;
 // A walk begins at this share of its beam, but at so many entries at least.
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
 // Of entries in groups this share is scored, but so many at least.
@@ -28,6 +29,12 @@ constexpr std::size_t kColumns = 16;
 constexpr std::size_t kMembersPerBeginning = 4;  // at least, or all entries are scored
 // Allowed nodes kept beyond k at least: a node that stands for several may hold none that is allowed.
 constexpr std::size_t kSlackMin = 10;
+
+/// The neighbors that a hop met for the first time: those met before `end` and after the hop before.
+struct Hop {
+  std::size_t end;
+  const std::uint8_t* factors;  // of all links of the node that was expanded
+};
 
 /// One search of one graph.
 class GraphSearch {
@@ -135,7 +142,7 @@ class GraphSearch {
     // Under a filter the nearest entries may be of no use. A wide beam begins at many of them, one as wide as the graph at all.
     const bool by_groups = groups && !allowed_ && kMembersPerBeginning * n_beginnings <= members_wanted();
     const std::uint32_t count = by_groups ? score_groups(*groups, scorer) : graph_.n_entries();
-    if (distances.size() < count) distances.resize(count);
+    if (distances.size() < count + kCodeColumnRows) distances.resize(count + kCodeColumnRows);
     if (by_groups) scorer.score(survivors, distances.data());
     else scorer.score_first(count, distances.data());
     stats_.rows_scored += count;
@@ -194,19 +201,19 @@ class GraphSearch {
   WalkEnd walk(const Scorer& scorer) {
     auto& pool = memory_.pool;
     auto& met = memory_.met;
+    Hop last{met.size(), nullptr};
     for (std::size_t hops = 1;; ++hops) {
       if (hops % kHopsPerCheck == 0) cancel_.check();
       const WalkKey nearest = pool.next();
       if (!nearest || is_beyond_reach(nearest, scorer)) {
         if (scored_ == met.size()) return WalkEnd::finished;
-        score_until(met.size(), scorer);
+        score(last, scorer);
         continue;
       }
       pool.take_next();
       ++stats_.hops;
-      const std::size_t before = met.size();
-      meet_links(walk_node(nearest), scorer);
-      score_until(hops <= kDescent ? met.size() : before, scorer);
+      const Hop before = std::exchange(last, meet_links(walk_node(nearest), scorer));
+      score(hops <= kDescent ? last : before, scorer);
       if (const WalkEnd end = guard_.verdict(); end != WalkEnd::finished) return end;
     }
   }
@@ -217,24 +224,26 @@ class GraphSearch {
   }
 
   template <class Scorer>
-  void meet_links(std::uint32_t node, const Scorer& scorer) {
+  Hop meet_links(std::uint32_t node, const Scorer& scorer) {
     auto& met = memory_.met;
+    scorer.prefetch_factors(node);
     const auto slots = graph_.link_slots(node);
-    const std::size_t used = met.insert_links(scorer.links(slots, graph_.link_factors(node)));
+    const std::size_t used = met.insert_links(scorer.links(slots));
     if (used < slots.size() && slots[used] != Graph::kNone) graph_.links_of(node);  // throws
+    return {met.size(), graph_.link_factors(node)};
   }
 
-  /// Scores the nodes met and not yet scored, up to the one at `end`.
+  /// Scores what a hop met, unless that was done.
   template <class Scorer>
-  void score_until(std::size_t end, const Scorer& scorer) {
+  void score(const Hop& hop, const Scorer& scorer) {
     auto& [pool, accepted, met, rows, survivors, keys, distances, state] = memory_;
-    const auto nodes = met.part(scored_, end);
-    const std::uint32_t* factors = met.factors(scored_);
-    scored_ = end;
+    const auto nodes = met.part(scored_, hop.end);
+    const std::uint32_t* const places = met.places(scored_);
+    scored_ = hop.end;
     if (nodes.empty()) return;
     if (distances.size() < nodes.size()) distances.resize(nodes.size());
     if (keys.size() < nodes.size() + kKeySlack) keys.resize(nodes.size() + kKeySlack);
-    scorer.score_met(nodes, factors, distances.data());
+    scorer.score_met(nodes, places, hop.factors, distances.data());
     stats_.rows_scored += nodes.size();
     const auto near = std::span(keys).first(kernels().collect_keys(distances.data(), nodes.data(), nodes.size(), pool.bound_distance(), keys.data()));
     // All their links are asked for, though only a third of them will be expanded: the next node is often the newest.

@@ -4,6 +4,7 @@
 // hands the nearest keys to GraphHits.
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -21,8 +22,9 @@ class RowScorer {
       : graph_(graph), query_(query), block_(block), rows_(memory.rows) {}
 
   VICINO_PREFETCHES void prefetch(std::uint32_t) const {}  // distances_at() does
-  LinkSlots links(std::span<const std::uint32_t> slots, const std::uint8_t*) const { return {.nodes = slots.data(), .count = slots.size()}; }
-  void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t*, float* out) const { score(nodes, out); }
+  LinkSlots links(std::span<const std::uint32_t> slots) const { return {.nodes = slots.data(), .count = slots.size()}; }
+  VICINO_PREFETCHES void prefetch_factors(std::uint32_t) const {}
+  void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t*, const std::uint8_t*, float* out) const { score(nodes, out); }
   void score(std::span<const std::uint32_t> nodes, float* out) const {
     rows_.clear();
     for (const std::uint32_t node : nodes) rows_.push_back(graph_.row_of(node));
@@ -49,14 +51,16 @@ class CodeScorer {
  public:
   /// Makes the query ready in `memory`, where it stays for GraphHits::rescore.
   CodeScorer(const Graph& graph, const PreparedQuery& query, WalkMemory& memory)
-      : codes_(*graph.codes()), query_(memory.query), high_(codes_.view().high), stride_(codes_.ladder().stride()),
-        factor_(vicino::factor_bytes(codes_.view().format)) {
+      : graph_(graph), codes_(*graph.codes()), query_(memory.query), high_(codes_.view().high),
+        stride_(codes_.ladder().stride()), factor_(vicino::factor_bytes(codes_.view().format)) {
     codes_.ladder().prepare(static_cast<const float*>(query.values()), memory.query);
   }
 
-  /// What MetNodes needs to take these links, so that score_met finds what it needs.
-  LinkSlots links(std::span<const std::uint32_t> slots, const std::uint8_t* factors) const {
-    return {.nodes = slots.data(), .count = slots.size(), .factors = factors, .factor_bytes = codes_.packing().bytes, .codes = high_, .stride = stride_};
+  /// What MetNodes needs to take these links, so that their codes are on their way.
+  LinkSlots links(std::span<const std::uint32_t> slots) const { return {.nodes = slots.data(), .count = slots.size(), .codes = high_, .stride = stride_}; }
+  /// For score_met of the links of a node.
+  VICINO_PREFETCHES void prefetch_factors(std::uint32_t node) const {
+    if (codes_.packing().bytes) graph_.prefetch_link_factors(node);
   }
   /// For score.
   VICINO_PREFETCHES void prefetch(std::uint32_t node) const {
@@ -69,13 +73,23 @@ class CodeScorer {
     const Ladder& ladder = codes_.ladder();
     ladder.score4_columns(query_, packed.groups() + first / kCodeColumnRows * ladder.column_group_bytes(), (count + kCodeColumnRows - 1) / kCodeColumnRows, out);
   }
-  /// The same with the factors that came with links to the nodes.
-  void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* factors, float* out) const {
-    if (!codes_.packing().bytes) return score(nodes, out);
-    codes_.ladder().score4_packed(query_, codes_.view(), codes_.packing(), nodes.data(), factors, nodes.size(), out);
+  /// The same of the links places[i] of one node, whose factors lie at `factors`.
+  void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* places, const std::uint8_t* factors, float* out) const {
+    const std::size_t bytes = codes_.packing().bytes;
+    if (!bytes) return score(nodes, out);
+    std::uint32_t packed[kGraphLinksMax];
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      packed[i] = 0;
+      if (bytes == 4) std::memcpy(&packed[i], factors + 4 * std::size_t{places[i]}, 4);
+      else std::memcpy(&packed[i], factors + 2 * std::size_t{places[i]}, 2);
+    }
+    codes_.ladder().score4_packed(query_, codes_.view(), codes_.packing(), nodes.data(), packed, nodes.size(), out);
   }
-  /// out[i] = distance of node i.
-  void score_first(std::uint32_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), 0, count, out); }
+  /// out[i] = distance of node i < count, all entries; writes whole groups of packed codes.
+  void score_first(std::uint32_t count, float* out) const {
+    if (const PackedCodes* packed = graph_.packed_entries()) return score_packed(*packed, 0, count, out);
+    codes_.ladder().score4_block(query_, codes_.view(), 0, count, out);
+  }
   /// The largest bound of the error of any node's estimate, infinite where that is not known.
   float largest_error(CodeLevel level = CodeLevel::bits4) const {
     return level == CodeLevel::bits4 ? query_.error_of(CodeLevel::bits4, codes_.largest_scale()) : __builtin_inff();
@@ -98,6 +112,7 @@ class CodeScorer {
     for (std::size_t line = 0; line < stride_; line += 64) __builtin_prefetch(code + line, 0, 2);
   }
 
+  const Graph& graph_;
   const GraphCodes& codes_;
   const QueryState& query_;
   const std::uint8_t* high_;

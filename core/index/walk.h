@@ -102,8 +102,8 @@ class MetNodes {
   /// Valid until more are inserted.
   std::span<const std::uint32_t> part(std::size_t first, std::size_t end) const { return {nodes_.data() + first, end - first}; }
 
-  /// What came with each of them, of the last insert_links.
-  const std::uint32_t* factors(std::size_t first) const { return factors_.data() + first; }
+  /// Which of its node's links each of them was that insert_links took.
+  const std::uint32_t* places(std::size_t first) const { return places_.data() + first; }
 
   /// False when the node, one of the graph, was already there.
   bool insert(std::uint32_t node) {
@@ -119,7 +119,7 @@ class MetNodes {
   std::size_t insert_links(LinkSlots slots) {
     make_room(slots.count + 1);
     slots.n_nodes = n_nodes_;
-    const LinksTaken taken = kernels().take_unmet(slots, words_.data(), nodes_.data() + size_, factors_.data() + size_);
+    const LinksTaken taken = kernels().take_unmet(slots, words_.data(), nodes_.data() + size_, places_.data() + size_);
     size_ += taken.unmet;
     return taken.used;
   }
@@ -127,11 +127,11 @@ class MetNodes {
  private:
   void make_room(std::size_t count) {
     if (nodes_.size() >= size_ + count) return;
-    factors_.resize(2 * (size_ + count));  // before what tells how much room there is, should memory be short
-    nodes_.resize(factors_.size());
+    places_.resize(2 * (size_ + count));  // before what tells how much room there is, should memory be short
+    nodes_.resize(places_.size());
   }
 
-  std::vector<std::uint32_t> words_, nodes_, factors_;
+  std::vector<std::uint32_t> words_, nodes_, places_;
   std::size_t size_ = 0;
   std::uint32_t n_nodes_ = 0;
 };

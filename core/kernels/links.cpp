@@ -6,8 +6,8 @@ namespace vicino {
 
 namespace {
 
-LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* factors) {
-  return link_loops::take_slots(slots, 0, met, nodes, factors, 0);
+LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* places) {
+  return link_loops::take_slots(slots, 0, met, nodes, places, 0);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ unsigned are_below(__m256i numbers, std::uint32_t bound) {
   return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(is_below)));
 }
 
-LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* factors) {
+LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* places) {
   std::size_t used = 0, size = 0;
   for (; used + kLanes <= slots.count; used += kLanes) {
     const __m256i ids = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(slots.nodes + used));
@@ -27,10 +27,10 @@ LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t*
     const __m256i bits = _mm256_sllv_epi32(words, _mm256_sub_epi32(_mm256_set1_epi32(31), _mm256_and_si256(ids, _mm256_set1_epi32(31))));
     for (unsigned unmet = ~static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(bits))) & 0xff; unmet; unmet &= unmet - 1) {
       const std::size_t slot = used + static_cast<std::size_t>(__builtin_ctz(unmet));
-      size = link_loops::take(slots.nodes[slot], link_loops::factor_of(slots, slot), slots, met, nodes, factors, size);
+      size = link_loops::take(slots.nodes[slot], static_cast<std::uint32_t>(slot), slots, met, nodes, places, size);
     }
   }
-  return link_loops::take_slots(slots, used, met, nodes, factors, size);
+  return link_loops::take_slots(slots, used, met, nodes, places, size);
 }
 
 }  // namespace

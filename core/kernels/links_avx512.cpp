@@ -10,16 +10,10 @@ namespace {
 
 constexpr std::size_t kLanes = 16;
 
-__m512i factors_of(const LinkSlots& slots, std::size_t first, __mmask16 wanted) {
-  const std::uint8_t* at = slots.factors + first * slots.factor_bytes;
-  if (slots.factor_bytes == 2) return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(wanted, at));
-  if (slots.factor_bytes == 4) return _mm512_maskz_loadu_epi32(wanted, at);
-  return _mm512_setzero_si512();
-}
-
-LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* factors) {
+LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* places) {
   std::size_t used = 0, size = 0;
-  alignas(64) std::uint32_t fresh[kLanes], brought[kLanes];
+  alignas(64) std::uint32_t fresh[kLanes], fresh_places[kLanes];
+  __m512i slot_numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   while (used < slots.count) {
     const std::size_t left = slots.count - used < kLanes ? slots.count - used : kLanes;
     const auto wanted = static_cast<__mmask16>((1u << left) - 1);
@@ -33,10 +27,11 @@ LinksTaken take_unmet(const LinkSlots& slots, std::uint32_t* met, std::uint32_t*
     const __mmask16 unmet = _mm512_mask_testn_epi32_mask(taken, words, bits);
     // Compressed in a register: storing compressed is many times slower on some processors.
     _mm512_store_si512(fresh, _mm512_maskz_compress_epi32(unmet, ids));
-    _mm512_store_si512(brought, _mm512_maskz_compress_epi32(unmet, factors_of(slots, used, taken)));
+    _mm512_store_si512(fresh_places, _mm512_maskz_compress_epi32(unmet, slot_numbers));
     const auto count = static_cast<std::size_t>(__builtin_popcount(unmet));
-    for (std::size_t i = 0; i < count; ++i) size = link_loops::take(fresh[i], brought[i], slots, met, nodes, factors, size);
+    for (std::size_t i = 0; i < count; ++i) size = link_loops::take(fresh[i], fresh_places[i], slots, met, nodes, places, size);
     used += leading;
+    slot_numbers = _mm512_add_epi32(slot_numbers, _mm512_set1_epi32(kLanes));
     if (leading < left) break;
   }
   return {used, size};

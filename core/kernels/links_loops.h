@@ -5,11 +5,11 @@
 namespace vicino::link_loops {
 
 /// Writes the node to nodes[size] and returns the next free place: the same when the node's bit was set.
-static inline std::size_t take(std::uint32_t node, std::uint32_t factor, const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes,
-                               std::uint32_t* factors, std::size_t size) {
+static inline std::size_t take(std::uint32_t node, std::uint32_t place, const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes,
+                               std::uint32_t* places, std::size_t size) {
   const std::uint32_t word = met[node >> 5];
   nodes[size] = node;
-  factors[size] = factor;
+  places[size] = place;
   met[node >> 5] = word | std::uint32_t{1} << (node & 31);
   // To the second cache only: there more lines may be on their way at once.
   const std::uint8_t* code = slots.codes + node * slots.stride;
@@ -17,19 +17,12 @@ static inline std::size_t take(std::uint32_t node, std::uint32_t factor, const L
   return size + (~word >> (node & 31) & 1);
 }
 
-static inline std::uint32_t factor_of(const LinkSlots& slots, std::size_t slot) {
-  std::uint32_t factor = 0;
-  if (slots.factor_bytes) __builtin_memcpy(&factor, slots.factors + slot * slots.factor_bytes, slots.factor_bytes == 2 ? 2 : 4);
-  return factor;
-}
-
 /// Slots from `first` on, one after the other.
-static inline LinksTaken take_slots(const LinkSlots& slots, std::size_t first, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* factors,
+static inline LinksTaken take_slots(const LinkSlots& slots, std::size_t first, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* places,
                                     std::size_t size) {
   std::size_t used = first;
-  for (; used < slots.count && slots.nodes[used] < slots.n_nodes; ++used) {
-    size = take(slots.nodes[used], factor_of(slots, used), slots, met, nodes, factors, size);
-  }
+  for (; used < slots.count && slots.nodes[used] < slots.n_nodes; ++used)
+    size = take(slots.nodes[used], static_cast<std::uint32_t>(used), slots, met, nodes, places, size);
   return {used, size};
 }
 

@@ -145,8 +145,6 @@ struct LinkSlots {
   const std::uint32_t* nodes = nullptr;   // the first number that is not below n_nodes ends them
   std::size_t count = 0;
   std::uint32_t n_nodes = 0;
-  const std::uint8_t* factors = nullptr;  // factor_bytes each, 0, 2 or 4
-  std::size_t factor_bytes = 0;
   const std::uint8_t* codes = nullptr;    // what will be read of node i soon: `stride` bytes at codes + i * stride
   std::size_t stride = 0;
 };
@@ -154,9 +152,9 @@ struct LinksTaken {
   std::size_t used = 0;   // links before the first number that is none
   std::size_t unmet = 0;  // of these, written
 };
-/// Writes the linked nodes whose bits are not set in `met`, and their factors; sets the bits and asks for the codes. `nodes` and `factors`
-/// have room for one more than there are slots.
-using TakeUnmet = LinksTaken (*)(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* factors);
+/// Writes the linked nodes whose bits are not set in `met`, and in which slot each was; sets the bits and asks for the codes. `nodes` and
+/// `places` have room for one more than there are slots.
+using TakeUnmet = LinksTaken (*)(const LinkSlots& slots, std::uint32_t* met, std::uint32_t* nodes, std::uint32_t* places);
 
 /// Rounds of signs, Hadamard transforms of blocks and a permutation of groups of 16 across the blocks; see codes/transform.h.
 /// `signs` holds `dims` factors a round. `scratch` has room for dims floats; the result is in `values`.

@@ -14,13 +14,11 @@ namespace {
 constexpr std::uint32_t kNodes = 300, kNone = 0xffffffff;
 
 struct Links {
-  Links(std::size_t count, std::size_t n_links, std::size_t factor_bytes, Random& random) : slots(count, kNone), factors(count * factor_bytes + 1) {
+  Links(std::size_t count, std::size_t n_links, Random& random) : slots(count, kNone) {
     // Few enough numbers that some come twice.
     for (std::size_t i = 0; i < std::min(n_links, count); ++i) slots[i] = random.below(kNodes);
-    for (std::uint8_t& byte : factors) byte = static_cast<std::uint8_t>(random.next());
   }
   std::vector<std::uint32_t> slots;
-  std::vector<std::uint8_t> factors;
 };
 
 std::vector<WalkKey> random_keys(std::size_t count, std::uint32_t range, Random& random) {
@@ -35,37 +33,34 @@ TEST(every_kernel_set_takes_the_links_that_were_not_met_in_order_and_once) {
   Random random(3);
   for (const std::string& set : supported_kernel_sets())
     for (const std::size_t count : {0, 1, 15, 16, 17, 32, 48, 61})
-      for (const std::size_t n_links : {0, 1, 16, 20, 61})
-        for (const std::size_t factor_bytes : {0, 2, 4}) {
-          const Links links(count, n_links, factor_bytes, random);
-          std::vector<std::uint32_t> met((kNodes + 31) / 32), nodes(count + 1), factors(count + 1), expected;
-          for (std::uint32_t& word : met) word = static_cast<std::uint32_t>(random.next()) & static_cast<std::uint32_t>(random.next());
-          std::vector<std::uint32_t> met_after = met, expected_factors;
-          for (std::size_t i = 0; i < std::min(n_links, count); ++i) {
-            const std::uint32_t node = links.slots[i];
-            if (met_after[node / 32] >> (node % 32) & 1) continue;
-            met_after[node / 32] |= std::uint32_t{1} << (node % 32);
-            std::uint32_t factor = 0;
-            if (factor_bytes) std::memcpy(&factor, links.factors.data() + i * factor_bytes, factor_bytes);
-            expected.push_back(node);
-            expected_factors.push_back(factor);
-          }
-          const LinkSlots slots{.nodes = links.slots.data(), .count = count, .n_nodes = kNodes, .factors = links.factors.data(), .factor_bytes = factor_bytes};
-          const LinksTaken taken = kernels_of(set).take_unmet(slots, met.data(), nodes.data(), factors.data());
-          CHECK(taken.used == std::min(n_links, count));
-          CHECK(taken.unmet == expected.size());
-          CHECK(std::equal(expected.begin(), expected.end(), nodes.begin()));
-          CHECK(std::equal(expected_factors.begin(), expected_factors.end(), factors.begin()));
-          CHECK(met == met_after);
+      for (const std::size_t n_links : {0, 1, 16, 20, 61}) {
+        const Links links(count, n_links, random);
+        std::vector<std::uint32_t> met((kNodes + 31) / 32), nodes(count + 1), places(count + 1), expected, expected_places;
+        for (std::uint32_t& word : met) word = static_cast<std::uint32_t>(random.next()) & static_cast<std::uint32_t>(random.next());
+        std::vector<std::uint32_t> met_after = met;
+        for (std::uint32_t i = 0; i < std::min(n_links, count); ++i) {
+          const std::uint32_t node = links.slots[i];
+          if (met_after[node / 32] >> (node % 32) & 1) continue;
+          met_after[node / 32] |= std::uint32_t{1} << (node % 32);
+          expected.push_back(node);
+          expected_places.push_back(i);
         }
+        const LinkSlots slots{.nodes = links.slots.data(), .count = count, .n_nodes = kNodes};
+        const LinksTaken taken = kernels_of(set).take_unmet(slots, met.data(), nodes.data(), places.data());
+        CHECK(taken.used == std::min(n_links, count));
+        CHECK(taken.unmet == expected.size());
+        CHECK(std::equal(expected.begin(), expected.end(), nodes.begin()));
+        CHECK(std::equal(expected_places.begin(), expected_places.end(), places.begin()));
+        CHECK(met == met_after);
+      }
 }
 
 TEST(links_end_at_the_first_number_that_is_no_node) {
   for (const std::string& set : supported_kernel_sets()) {
-    std::vector<std::uint32_t> slots(32), met(10), nodes(33), factors(33);
+    std::vector<std::uint32_t> slots(32), met(10), nodes(33), places(33);
     for (std::uint32_t i = 0; i < 32; ++i) slots[i] = i;
     slots[19] = kNodes;
-    const LinksTaken taken = kernels_of(set).take_unmet({.nodes = slots.data(), .count = 32, .n_nodes = kNodes}, met.data(), nodes.data(), factors.data());
+    const LinksTaken taken = kernels_of(set).take_unmet({.nodes = slots.data(), .count = 32, .n_nodes = kNodes}, met.data(), nodes.data(), places.data());
     CHECK(taken.used == 19);
     CHECK(taken.unmet == 19);
   }
