@@ -85,6 +85,9 @@ class GraphIndex(_Own):
     def _search(self, queries: Rows, k: int, allowed: Any = None) -> tuple[Any, ...]:
         return self._graph.search(queries, k, self._beam, allowed)
 
+    def search(self, query: Rows, k: int) -> Any:
+        return self._graph.search(query[None], k, self._beam)[0][0]
+
     def search_batch(self, queries: Rows, k: int, threads: int) -> Any:
         return self._share(queries, threads, lambda part: self._search(part, k)[0])
 
