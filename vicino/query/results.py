@@ -312,7 +312,11 @@ def results_of(
     new = Results.__new__
     for query in range(len(found)):
         results = new(Results)
-        results._found, results._query, results._call, results._vectors, results.next_cursor = found, query, call, None, None
+        results._found = found
+        results._query = query
+        results._call = call
+        results._vectors = None
+        results.next_cursor = None
         made.append(results)
     for results, columns in zip(made, vectors or (), strict=False):
         results._vectors = columns
