@@ -1,4 +1,7 @@
 // From documents to Python.
+#include <array>
+#include <string>
+
 #include "bind/python_classes.h"
 #include "bind/values.h"
 #include "fields/datetime_text.h"
@@ -15,6 +18,35 @@ nb::object string(std::string_view text) {
   PyErr_Clear();
   throw CorruptionError("a field holds text that is not UTF-8; restore from a snapshot");
 }
+
+/// Names of fields as Python strings. Documents of one collection have the same few, so that each is made and hashed once; where two meet in one
+/// place the later takes it. Python's lock is held by whoever asks.
+class FieldNames {
+ public:
+  static nb::object of(std::string_view name) {
+    if (name.size() > kLongest) return string(name);
+    // Kept for the life of the process: a static destructor would run after the interpreter's end.
+    static auto* const places = new std::array<Place, kPlaces>;
+    Place& place = (*places)[place_of(name)];
+    if (place.object.is_valid() && place.name == name) return place.object;
+    nb::object made = string(name);
+    place = {std::string(name), made};
+    return made;
+  }
+
+ private:
+  static constexpr std::size_t kPlaces = 512, kLongest = 64;
+  struct Place {
+    std::string name;
+    nb::object object;
+  };
+  /// FNV-1a.
+  static std::size_t place_of(std::string_view name) {
+    std::uint32_t hash = 2166136261u;
+    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+    return (hash ^ hash >> 16) % kPlaces;
+  }
+};
 
 nb::object datetime(std::int64_t instant) {
   if (instant < kDatetimeMin || instant > kDatetimeMax) {
@@ -34,7 +66,7 @@ nb::object object_to_python(const Object& object, std::size_t depth) {
   if (depth > kDocumentDepthMax) throw CorruptionError("a field document is nested more than 100 levels deep; restore from a snapshot");
   nb::object dict = nb::steal(PyDict_New());
   for (ObjectCursor entry(object.entries()); entry.next();) {
-    const nb::object key = string(entry.key());
+    const nb::object key = FieldNames::of(entry.key());
     const nb::object value = value_to_python(entry.value(), depth);
     if (PyDict_SetItem(dict.ptr(), key.ptr(), value.ptr())) throw nb::python_error();
   }

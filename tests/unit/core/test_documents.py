@@ -42,6 +42,18 @@ def test_documents_lie_end_to_end_with_one_offset_more_than_documents() -> None:
     assert _core.decode_document(data[4:9]) == {"b": "x"}
 
 
+def test_more_names_than_are_kept_come_back_each_as_itself() -> None:
+    names = ["", "straße", "a\0b", "x" * 64, "x" * 65, "x" * 300, *(f"field {i}" for i in range(2000))]
+    for _ in range(2):
+        for name in names:
+            assert _core.decode_document(encode({name: 1})) == {name: 1}
+
+
+def test_documents_share_the_names_of_their_fields() -> None:
+    first, second = (_core.decode_document(encode({"a name of a field": i, "nested": {"a name of a field": i}})) for i in range(2))
+    assert next(iter(first)) is next(iter(second)) is next(iter(first["nested"]))
+
+
 @pytest.mark.parametrize(
     "value",
     [
