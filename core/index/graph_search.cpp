@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kHopsPerCheck = 64;
 // The first hops come near the query, each much nearer than the one before; only then is it worth choosing a node without having seen the
 // neighbors of the last one. The more lines a code has, the dearer are the nodes that such a choice scores in vain.
-constexpr std::size_t kDescent = 4, kDescentOfLongCodes = 8, kLongCode = 129;  // bytes
+constexpr std::size_t kDescent = 4, kDescentOfLongCodes = 8, kShortCode = 128;  // bytes at most
 // A walk begins at this share of its beam, but at so many entries at least.
 constexpr std::size_t kBeginningsShare = 4, kBeginningsMin = 8;
 // Of entries in groups this share is scored, but so many at least.
@@ -202,7 +202,7 @@ class GraphSearch {
     auto& pool = memory_.pool;
     auto& met = memory_.met;
     Hop last{met.size(), nullptr};
-    const std::size_t descent = graph_.has_codes() && graph_.codes()->ladder().stride() < kLongCode ? kDescent : kDescentOfLongCodes;
+    const std::size_t descent = graph_.has_codes() && graph_.codes()->ladder().stride() <= kShortCode ? kDescent : kDescentOfLongCodes;
     for (std::size_t hops = 1;; ++hops) {
       if (hops % kHopsPerCheck == 0) cancel_.check();
       const WalkKey nearest = pool.next();

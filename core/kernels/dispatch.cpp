@@ -58,9 +58,8 @@ bool has_amx() {
   return false;
 #endif
 }
-#endif
-
 Kernels no_kernels() { return {}; }
+#endif
 
 /// A table with the kernels of other units of the same set.
 template <Kernels (*table)(), void (*... add)(Kernels&)>

@@ -5,7 +5,7 @@
 namespace vicino {
 
 /// Lane j of register i becomes lane i of register j.
-inline void transpose_lanes(__m512i* r) {
+static inline void transpose_lanes(__m512i* r) {
   __m512i t[16];
   // Within pairs, within 128 bits, then of the quarters.
   for (int i = 0; i < 8; ++i) {

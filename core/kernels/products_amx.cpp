@@ -2,7 +2,7 @@
 //
 // The unit multiplies a tile as it lies in memory with one whose groups of four bytes are transposed. The few rows of a call are
 // transposed, the many columns are read where they lie, and what comes out, one line a column, is transposed as it is written. So a call
-// of 32 rows shuffles a tenth of what packing its columns would.
+// of 32 rows of 384 dimensions shuffles a third of what packing its columns would.
 #include <immintrin.h>
 
 #include <cstring>

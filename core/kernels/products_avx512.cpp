@@ -25,7 +25,8 @@ constexpr std::size_t kRowsAtOnce = 256;  // whose corrections are held
 
 inline std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
 
-/// Packs 64 bytes of 16 columns: 16 groups of four bytes, `step` bytes apart. vpdpbusd wants one side unsigned, so 128 is added.
+/// Packs 64 bytes of 16 columns: 16 groups of four bytes, each group of all columns side by side. vpdpbusd wants one side unsigned, so 128 is
+/// added.
 inline void pack_16(const std::int8_t* const* columns, std::size_t at, std::uint8_t* out) {
   const __m512i bias = _mm512_set1_epi8(-128);
   __m512i r[16];
