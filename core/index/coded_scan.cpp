@@ -4,6 +4,8 @@
 #include <array>
 #include <bit>
 
+#include "index/smallest_bound.h"
+
 namespace vicino {
 
 namespace {
@@ -44,7 +46,7 @@ void CodedScan::run(std::size_t candidates, std::span<const std::uint32_t> nodes
 /// The nearest by their codes, as many as are kept of those within the bound, in order.
 std::span<const WalkKey> CodedScan::scan(std::span<const std::uint32_t> nodes, const PackedCodes* packed) {
   auto& keys = memory_.keys;
-  if (const std::size_t room = std::min(kRoom * kept_, nodes.size()) + kBatch; keys.size() < room) keys.resize(room);
+  if (const std::size_t room = std::min(kRoom * kept_, nodes.size()) + kBatch + kKeySlack; keys.size() < room) keys.resize(room);
   if (memory_.distances.size() < kBatch) memory_.distances.resize(kBatch);
   found_ = 0;
   if (!packed)
@@ -57,10 +59,9 @@ std::span<const WalkKey> CodedScan::scan(std::span<const std::uint32_t> nodes, c
     collect(nodes.subspan(start, count));
   }
   stats_.rows_scored += nodes.size();
-  if (found_ > kept_) keep_nearest();
-  const auto nearest = std::span(keys).first(found_);
-  std::ranges::sort(nearest);
-  return nearest;
+  if (found_ > 2 * kept_) keep_nearest();  // else sorting all is as quick
+  kernels().sort_keys(keys.data(), found_);
+  return std::span(keys).first(std::min(found_, kept_));
 }
 
 /// Whether codes cannot tell those that were kept apart, as in the plain walk, and perhaps not from the others either.
@@ -80,18 +81,14 @@ void CodedScan::score(std::span<const std::uint32_t> nodes, std::size_t start, s
 
 /// Writes down those of a batch, whose distances lie in the memory, that may be among the nearest.
 void CodedScan::collect(std::span<const std::uint32_t> nodes) {
-  const float* distances = memory_.distances.data();
-  std::array<std::uint32_t, kBatch + kCollectSlack> passed;
-  const std::size_t count = kernels().collect_at_most(distances, nodes.size(), bound_, passed.data());
-  for (std::size_t i = 0; i < count; ++i) memory_.keys[found_++] = walk_key(distances[passed[i]], nodes[passed[i]]);
+  found_ += kernels().collect_keys(memory_.distances.data(), nodes.data(), nodes.size(), bound_, memory_.keys.data() + found_);
   if (found_ > kRoom * kept_) keep_nearest();
 }
 
 void CodedScan::keep_nearest() {
-  WalkKey* const keys = memory_.keys.data();
-  std::nth_element(keys, keys + (kept_ - 1), keys + found_);
-  found_ = kept_;
-  bound_ = walk_distance(keys[kept_ - 1]);
+  const SmallestKeys nearest = leave_smallest(std::span(memory_.keys).first(found_), kept_);
+  found_ = nearest.count;
+  bound_ = walk_distance(nearest.bound);
 }
 
 /// Those that stand for allowed rows, each once.

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace vicino {
@@ -17,5 +18,13 @@ float bound_of_smallest(std::span<const float> values, std::size_t wanted) {
   std::ranges::nth_element(smallest, smallest + (wanted - 1));
   return smallest[wanted - 1];
 }
+
+struct SmallestKeys {
+  std::size_t count = 0;    // of the keys that were left
+  std::uint64_t bound = 0;  // none of these is above it, none of the others below
+};
+/// Leaves the `wanted` smallest of more keys in front of the others, and at most as many again: mostly few, since exactly so many take four times as
+/// long to find. In no order; what is behind them may be lost.
+SmallestKeys leave_smallest(std::span<std::uint64_t> keys, std::size_t wanted);
 
 }  // namespace vicino
