@@ -1,7 +1,8 @@
 """How much does the default search find, and how many rows does it look at?
 
 Answers: recall@10 against exact search by matrix multiplication, and rows scored as a share of all rows, with nothing set: over several
-sealed segments and a head, after deletes, for single queries and for one batch, and with filters that keep 50, 10, 1 and 0.1 % of the rows.
+sealed segments and a head, after deletes, for single queries and for one batch, and with filters that keep 50, 10, 1 and 0.1 % of the rows;
+and among random numbers, which lie equally far from each other, so that a graph hardly leads anywhere.
 Does not answer: how fast that is beside others (`ingest` has the peers), or what a wider beam would find.
 """
 
@@ -24,6 +25,8 @@ K = 10
 RECALL_MIN, SHARE_MAX = 0.95, 0.05
 BANDS = {"50 %": 500, "10 %": 100, "1 %": 10, "0.1 %": 1}
 """Name -> how many of the thousand values of the field `uniform` the filter keeps."""
+DRAWN_DIMS = (16, 32, 64, 384)
+"""Of the random numbers."""
 SEED = 7
 
 
@@ -72,6 +75,26 @@ def measure(collection: Any, data: Dataset, alive: Any, where: Any = None) -> di
         "strategies": sorted({step.strategy for found in single for step in found.plan.segments}),
         "results_checksum": report.checksum([found.ids for found in single]),
     }
+
+
+def drawn(n: int, dim: int, n_queries: int) -> Dataset:
+    """Random numbers, of unit length."""
+    rows = np.random.default_rng(SEED).standard_normal((n + n_queries, dim), dtype=np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return Dataset("random numbers", rows[:n], rows[n:])
+
+
+def drawn_case(n: int, dim: int, n_queries: int) -> dict[str, Any]:
+    """The default search of one segment of random numbers, beside walks by the beam that real vectors need."""
+    data = drawn(n, dim, n_queries)
+    with vicino.open() as database:
+        collection = database.create_collection("rows", dim=dim)
+        fill(collection, data, np.zeros(n, np.int64))
+        collection.optimize()
+        found = measure(collection, data, np.ones(n, np.bool_))
+        narrow = [collection.search(query, limit=K, ef=64).ids for query in data.queries]
+        graph = collection.stats().segments[0].graphs.get("vector")  # none over few rows
+        return found | {"ef": graph.ef if graph else None, "recall_at_10_ef_64": recall(narrow, exact_neighbors(data.base, data.queries, K))}
 
 
 def cases(data: Dataset, *, segments: int, deleted: float) -> dict[str, Any]:
@@ -125,6 +148,10 @@ def figures(found: dict[str, Any]) -> list[report.Figure]:
         got = f"{case['recall_at_10']:.4f}, {case['share_scored']:.2%}, {case['query_us']['median']:.0f} us"
         met = case["recall_at_10"] >= RECALL_MIN
         lines.append(report.Figure(f"default search, filter keeps {name}", f"recall@10 >= {RECALL_MIN}", got, met))
+    for name, case in found.items():
+        if name.startswith("random"):
+            got = f"{case['recall_at_10']:.4f} ({case['recall_at_10_ef_64']:.4f} with ef=64), {case['query_us']['median']:.0f} us"
+            lines.append(report.Figure(f"default search, {name}", f"recall@10 >= {RECALL_MIN}", got, case["recall_at_10"] >= RECALL_MIN))
     return lines
 
 
@@ -132,11 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--n", type=int, default=100_000, help="records")
     parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--drawn", type=int, default=50_000, help="records of random numbers")
     parser.add_argument("--segments", type=int, default=3, help="sealed segments; a default collection of this size has as many")
     parser.add_argument("--deleted", type=float, default=0.15, help="share of the records that is deleted")
     options = parser.parse_args(arguments)
     data = load_dataset(options.n, options.queries)
     found = cases(data, segments=options.segments, deleted=options.deleted)
+    for dim in DRAWN_DIMS:
+        found[f"random numbers, {dim} dimensions"] = drawn_case(options.drawn, dim, options.queries)
     described = data.describe(K) | {"threads": 1, "segments": options.segments, "deleted": options.deleted, "seed": SEED}
     report.write("default_search", figures(found), data=described, cases=found)
 

@@ -126,6 +126,13 @@ nb::dict list_info(const Ivf& ivf) {
   return info;
 }
 
+nb::dict graph_info(const Graph& graph) {
+  nb::dict info;
+  info["nodes"] = graph.n_nodes();
+  info["ef"] = graph.usual_beam();
+  return info;
+}
+
 nb::list entry_infos(const Snapshot& snapshot) {
   nb::list infos;
   for (const Entry& entry : snapshot.entries()) {
@@ -138,16 +145,18 @@ nb::list entry_infos(const Snapshot& snapshot) {
     info["sealed"] = dynamic_cast<const Segment*>(entry.rows.get()) != nullptr;
     info["memory_bytes"] = entry.rows->memory_bytes() + entry.overlay->memory_bytes();
     nb::dict columns;
-    nb::dict lists;
+    nb::dict lists, graphs;
     nb::list coded;
     for (const ColumnSpec& spec : entry.rows->columns()) {
       const VectorIndex* index = entry.rows->vector_index(spec.slot);
       columns[nb::int_(spec.slot)] = index ? nb::cast(index->made()) : nb::none();
       if (index && index->lists()) lists[nb::int_(spec.slot)] = list_info(*index->lists());
+      if (index && index->mapped_graph()) graphs[nb::int_(spec.slot)] = graph_info(*index->mapped_graph());
       if (entry.rows->is_coded(spec.slot)) coded.append(spec.slot);
     }
     info["columns"] = columns;
     info["lists"] = lists;
+    info["graphs"] = graphs;
     info["coded"] = coded;
     infos.append(info);
   }

@@ -71,8 +71,9 @@ bool CodedScan::is_undecided(std::span<const WalkKey> nearest, std::size_t n_nod
   return spread < scorer_.largest_error() && spread < scorer_.error_of(walk_node(nearest.front()));
 }
 
-/// Scores `count` nodes from `start` on, whose codes are all over the graph's.
+/// Scores `count` nodes from `start` on. Where they are all there are, codes are read as one stream; else they lie all over the graph's.
 void CodedScan::score(std::span<const std::uint32_t> nodes, std::size_t start, std::size_t count) {
+  if (nodes[start + count - 1] - nodes[start] == count - 1) return scorer_.score_run(nodes[start], count, memory_.distances.data());
   for (std::size_t at = start; at < start + count; at += kGroup) {
     for (std::size_t next = at + kAhead; next < std::min(at + kAhead + kGroup, nodes.size()); ++next) scorer_.prefetch(nodes[next]);
     scorer_.score(nodes.subspan(at, std::min(kGroup, start + count - at)), memory_.distances.data() + (at - start));
@@ -91,7 +92,7 @@ void CodedScan::keep_nearest() {
   bound_ = walk_distance(nearest.bound);
 }
 
-/// Those that stand for allowed rows, each once.
+/// Those that stand for allowed rows, each once, ascending.
 std::span<const std::uint32_t> CodedScan::allowed_nodes() {
   auto& nodes = memory_.survivors;
   nodes.clear();
@@ -108,6 +109,7 @@ std::span<const std::uint32_t> CodedScan::allowed_nodes() {
       nodes.push_back(node);
     }
   }
+  std::ranges::sort(nodes);
   return nodes;
 }
 

@@ -44,6 +44,8 @@ void check_header(const GraphHeader& header, std::size_t size, std::uint32_t n_r
   if (header.nodes > header.rows || header.nodes > kGraphNodesMax || header.entries > header.nodes || (header.nodes && !header.entries) ||
       header.groups > header.nodes || header.duplicates > header.rows - header.nodes || header.duplicates < header.groups || header.codes > size)
     fail("counts of rows, nodes, entries and duplicates contradict each other");
+  if (header.usual_beam > header.nodes)
+    fail("a usual beam of " + std::to_string(header.usual_beam) + ", wider than its " + std::to_string(header.nodes) + " nodes");
   if (!(header.growth >= 0 && header.growth < kGrowthMax)) fail("the growth of its distances is no number from 0 to " + std::to_string(kGrowthMax));
 }
 
@@ -71,6 +73,7 @@ Graph Graph::open(Blob buffer, std::uint32_t n_rows) {
   graph.link_blocks_ = {buffer.data() + layout.links, header.nodes * layout.link_stride};
   graph.n_entries_ = header.entries;
   graph.growth_ = header.growth;
+  graph.usual_beam_ = header.usual_beam;
   graph.group_nodes_ = part(layout.group_nodes, header.groups);
   graph.group_starts_ = part(layout.group_starts, header.groups ? std::size_t{header.groups} + 1 : 0);
   graph.near_starts_ = part(layout.near_starts, header.groups);

@@ -11,7 +11,7 @@
 //
 //   header 64     magic "VICGRAPH", u32 format, u32 rows, u32 nodes, u32 links per node R, u32 entries, u32 groups of copies, u32 copies,
 //                 u32 bytes of factors beside a link, u64 size of the buffer, u64 size of the codes, f32 growth of distances
-//                 (growth.h), 4 bytes 0
+//                 (growth.h), u32 beam of walks when nobody says how wide (usual_beam.h)
 //   row_of_node   u32 * nodes      the row a node stands for
 //   node_of_row   u32 * rows       the node that stands for a row; kNone for a row without a vector. Read by scans, not by walks
 //   links         nodes blocks     u32 * R nodes, nearest first, kNone fills the end; then for each of them the factors of its code, packed
@@ -144,6 +144,8 @@ class Graph {
   static constexpr std::uint32_t kNone = 0xffffffff;
   /// How fast distances grow with the number of nodes within them (growth.h); 0 where that is not known.
   float growth() const { return growth_; }
+  /// How wide the beam of a walk is when nobody says (usual_beam.h); 0 where that is not known. As wide as the graph: a scan finds more, sooner.
+  std::uint32_t usual_beam() const { return usual_beam_; }
 
   /// Null for a graph without codes.
   const GraphCodes* codes() const { return codes_.get(); }
@@ -187,6 +189,7 @@ class Graph {
   Blob buffer_;
   std::uint32_t n_rows_ = 0, n_nodes_ = 0, n_links_ = 0, n_entries_ = 0;
   float growth_ = 0;
+  std::uint32_t usual_beam_ = 0;
   std::span<const std::uint32_t> row_of_node_, node_of_row_, group_nodes_, group_starts_, near_starts_, duplicates_;
   Bytes link_blocks_;
   std::size_t link_stride_ = 0;

@@ -16,6 +16,7 @@
 #include "index/partition.h"
 #include "index/prune.h"
 #include "index/repair.h"
+#include "index/usual_beam.h"
 #include "util/errors.h"
 #include "util/random.h"
 #include "util/parallel.h"
@@ -366,6 +367,7 @@ std::vector<std::uint8_t> build_graph(const VectorBlock& block, std::span<const 
   CopyGroups groups = group_equal_rows(block, rows, cancel);
   const Network network = build_network(block, metric, params, threads, cancel, progress, rows.size(), groups);
   auto graph = write_graph(block, metric, network, groups, params.codes, params.seed, threads, cancel);
+  write_usual_beam(graph, block, metric, nullptr, threads, cancel);
   if (progress) progress->store(rows.size());
   return graph;
 }

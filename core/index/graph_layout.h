@@ -12,8 +12,8 @@ struct GraphHeader {
   std::uint32_t link_factors = 0;  // bytes of the factors beside each link
   std::uint64_t size;
   std::uint64_t codes;  // bytes of the codes, 0 without
-  float growth = 0;     // of distances (growth.h); 0 in graphs that do not know it
-  std::uint8_t padding[4] = {};
+  float growth = 0;              // of distances (growth.h); 0 in graphs that do not know it
+  std::uint32_t usual_beam = 0;  // of walks (usual_beam.h); 0 in graphs that do not know it
 };
 static_assert(sizeof(GraphHeader) == 64);
 

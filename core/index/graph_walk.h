@@ -68,6 +68,8 @@ class CodeScorer {
     prefetch_error(node);
   }
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
+  /// The same of so many nodes from `first` on.
+  void score_run(std::uint32_t first, std::size_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), first, count, out); }
   /// The same of packed nodes, of which `first` is the first of a group; writes whole groups.
   void score_packed(const PackedCodes& packed, std::size_t first, std::size_t count, float* out) const {
     const Ladder& ladder = codes_.ladder();
@@ -88,7 +90,7 @@ class CodeScorer {
   /// out[i] = distance of node i < count, all entries; writes whole groups of packed codes.
   void score_first(std::uint32_t count, float* out) const {
     if (const PackedCodes* packed = graph_.packed_entries()) return score_packed(*packed, 0, count, out);
-    codes_.ladder().score4_block(query_, codes_.view(), 0, count, out);
+    score_run(0, count, out);
   }
   /// The largest bound of the error of any node's estimate, infinite where that is not known.
   float largest_error(CodeLevel level = CodeLevel::bits4) const {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "index/asked_nodes.h"
 #include "index/graph_layout.h"
-#include "index/hidden_node.h"
 
 namespace vicino {
 
@@ -21,15 +21,9 @@ constexpr double kSteps = 4096;
 bool have_ratios(Metric metric, Dtype dtype) { return (metric == Metric::cosine || metric == Metric::l2) && dtype != Dtype::binary; }
 
 /// log of how many times as far as its kNear-th neighbor the kFar-th neighbor of a node lies; 0 where the first lies on the node.
-double log_ratio(const Graph& graph, const VectorBlock& block, Metric metric, std::uint32_t node, std::vector<float>& widened, const Cancel& cancel) {
-  const HiddenNode hidden(node);
-  const std::uint8_t* row = block.row(graph.row_of(node));
-  if (block.dtype == Dtype::float16) kernels().widen_halves(row, block.dim, widened.data());
-  const PreparedQuery query(metric, block.dtype, block.dim, block.dtype == Dtype::float16 ? static_cast<const void*>(widened.data()) : row);
-  TopK nearest(kFar);
+double log_ratio(const AskedNodes& nodes, const AskedNode& asked, const Cancel& cancel) {
   SearchStats stats;
-  graph.search(query, block, nullptr, kFar, nearest, stats, cancel);
-  const std::vector<Hit> hits = std::move(nearest).take_sorted();
+  const std::vector<Hit> hits = nodes.walk(asked, kFar, kFar, stats, cancel);
   if (hits.size() < kFar || !(hits[kNear - 1].distance > 0)) return 0;
   return std::log(static_cast<double>(hits[kFar - 1].distance) / hits[kNear - 1].distance);
 }
@@ -38,17 +32,11 @@ double log_ratio(const Graph& graph, const VectorBlock& block, Metric metric, st
 
 float distance_growth(const Graph& graph, const VectorBlock& block, Metric metric, const Cancel& cancel) {
   if (graph.n_nodes() < kNodesMin || !have_ratios(metric, block.dtype)) return 0;
-  std::vector<float> widened(block.dim), norms;
-  VectorBlock measured = block;
-  if (metric == Metric::cosine && !block.inverse_norms) {
-    norms.resize(block.rows);
-    compute_inverse_norms(block, norms.data());
-    measured.inverse_norms = norms.data();
-  }
+  const AskedNodes nodes(graph, block, metric);
   double sum = 0;
   for (std::uint64_t i = 0; i < kSample; ++i) {
     cancel.check();
-    sum += log_ratio(graph, measured, metric, static_cast<std::uint32_t>(graph.n_nodes() * i / kSample), widened, cancel);
+    sum += log_ratio(nodes, nodes.drawn(i, kSample), cancel);
   }
   const double growth = sum / kSample / std::log(static_cast<double>(kFar) / kNear);
   return static_cast<float>(std::nearbyint(growth * kSteps) / kSteps);

@@ -18,6 +18,7 @@
 #include "index/partition.h"
 #include "index/prune.h"
 #include "index/repair.h"
+#include "index/usual_beam.h"
 #include "index/walk.h"
 #include "util/errors.h"
 #include "util/random.h"
@@ -341,6 +342,8 @@ std::vector<std::uint8_t> build_hnsw(const VectorBlock& block, std::span<const s
   Upper upper;
   const Network network = build_network(block, metric, params, threads, cancel, progress, rows.size(), groups, upper);
   auto built = write(block.rows, params.m, upper, write_graph(block, metric, network, groups, params.codes, params.seed, threads, cancel));
+  const Hnsw index = Hnsw::open(Blob(built, nullptr), block.rows);  // of the same bytes
+  write_usual_beam(std::span(built).last(index.graph().size_bytes()), block, metric, &index.upper_layers(), threads, cancel);
   if (progress) progress->store(rows.size());
   return built;
 }

@@ -19,15 +19,6 @@ constexpr std::size_t kRowsScanned = std::size_t{1} << 25;
 constexpr std::size_t kQueriesMin = 64, kQueriesMax = 256, kQueriesAtOnce = 16;
 constexpr std::size_t kRowsMin = 2000, kListsMin = 16;
 
-/// The vector of a row in the type of queries.
-std::vector<std::uint8_t> query_of(const VectorBlock& block, std::uint32_t row) {
-  const std::uint8_t* bytes = block.row(row);
-  if (!is_float(block.dtype)) return {bytes, bytes + row_bytes(block.dtype, block.dim)};
-  std::vector<std::uint8_t> wide(block.dim * sizeof(float));
-  read_row(block.dtype, bytes, block.dim, reinterpret_cast<float*>(wide.data()));
-  return wide;
-}
-
 /// The rows nearest to each of some rows, itself left out.
 std::vector<std::vector<std::uint32_t>> neighbors_of(std::span<const std::uint32_t> asked, std::span<const std::vector<std::uint8_t>> values, Metric metric,
                                                      const VectorBlock& block, const std::uint64_t* present, unsigned threads, const Cancel& cancel) {
@@ -110,7 +101,7 @@ std::uint32_t calibrate_nprobe(const ClusterSpace& space, const Lists& lists, co
   Bitmap present(block.rows);
   for (const std::uint32_t row : lists.rows) present.set(row);
   std::vector<std::vector<std::uint8_t>> values;
-  for (const std::uint32_t row : asked) values.push_back(query_of(block, row));
+  for (const std::uint32_t row : asked) values.push_back(query_values(block, row));
   const auto neighbors = neighbors_of(asked, values, space.metric(), scanned, present.words(), threads, cancel);
   const auto holding = lists_of(neighbors, lists);
   std::vector<std::vector<std::uint32_t>> needed(asked.size());

@@ -113,6 +113,14 @@ void read_row(Dtype dtype, const std::uint8_t* row, std::uint32_t dim, float* ou
   }
 }
 
+std::vector<std::uint8_t> query_values(const VectorBlock& block, std::uint32_t row) {
+  const std::uint8_t* bytes = block.row(row);
+  if (!is_float(block.dtype)) return {bytes, bytes + row_bytes(block.dtype, block.dim)};
+  std::vector<std::uint8_t> wide(block.dim * sizeof(float));
+  read_row(block.dtype, bytes, block.dim, reinterpret_cast<float*>(wide.data()));
+  return wide;
+}
+
 void compute_inverse_norms(const VectorBlock& block, float* out) {
   with_element(block.dtype, [&](auto element) {
     for (std::uint32_t i = 0; i < block.rows; ++i) {

@@ -52,6 +52,9 @@ struct VectorBlock {
 /// The `dim` numbers of one row; numeric types only.
 void read_row(Dtype dtype, const std::uint8_t* row, std::uint32_t dim, float* out);
 
+/// One row as a query of such rows.
+std::vector<std::uint8_t> query_values(const VectorBlock& block, std::uint32_t row);
+
 /// out[i] = 1 / |row i|, summed in double and rounded once; 0 for a zero row. Numeric types only.
 void compute_inverse_norms(const VectorBlock& block, float* out);
 

@@ -7,12 +7,12 @@
 #include "index/hidden_node.h"
 #include "index/scan.h"
 #include "index/two_hop.h"
+#include "index/usual_beam.h"
 
 namespace vicino {
 
 namespace {
 
-constexpr std::size_t kDefaultEf = 64;
 constexpr double kCrossover = 25.0, kBeamPerShare = 9.0;
 constexpr std::size_t kTwoHopBeam = 3;       // times the plain beam: among clusters far apart its matching rows are few near the query
 constexpr double kSureTimes = 4.0;           // a scan, which finds everything, is preferred to it unless it takes more than so many times as long
@@ -75,9 +75,10 @@ void scan_blocks(const EntryTask& task, std::span<const PreparedQuery> queries, 
   count_scan(stats, entry);
 }
 
-/// Beam of a walk over an entry that holds this share of all candidates.
-std::size_t default_beam(std::size_t k, double share) {
-  const auto whole = static_cast<double>(std::max(kDefaultEf, k + k / 2));
+/// Beam of a walk over an entry that holds this share of all candidates; usual: what its graph needs for the nearest ten.
+std::size_t default_beam(std::size_t usual, std::size_t k, double share) {
+  const double times = static_cast<double>(std::max(kBeamMin, usual)) / kBeamMin;
+  const auto whole = times * static_cast<double>(std::max(kBeamMin, k + k / 2));
   return std::max(k, static_cast<std::size_t>(whole * std::cbrt(share)));
 }
 
@@ -173,12 +174,14 @@ class EntrySearch {
     if (!graph_) return false;
     if (task_.allowed && graph_->has_codes()) return stats_.walk_ns < stats_.scan_ns;
     const double n = task_.entry->rows->size();
-    const double wanted = static_cast<double>(std::max(request_.k, request_.ef)) / 10.0;  // the constants were measured at k = 10
+    const std::size_t ef = request_.ef ? request_.ef : graph_->usual_beam();
+    const double wanted = static_cast<double>(std::max(request_.k, ef)) / 10.0;  // the constants were measured at k = 10
     return task_.candidates > kCrossover * std::sqrt(n) * std::max(1.0, wanted / 6.4);
   }
 
   std::size_t plain_beam() const {
-    return request_.ef ? request_.ef : default_beam(request_.k, static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
+    if (request_.ef) return request_.ef;
+    return default_beam(graph_->usual_beam(), request_.k, static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
   }
   /// Of what a walk passes only a share matches.
   std::size_t walk_beam() const { return std::max(plain_beam(), task_.allowed ? static_cast<std::size_t>(kBeamPerShare / share()) : 0); }
@@ -239,7 +242,7 @@ class EntrySearch {
     std::size_t wanted = request_.nprobe;
     const std::size_t usual =
         lists_->nprobe() ? lists_->nprobe() : std::max(kProbedMin, static_cast<std::size_t>(kProbedShare * lists_->nlist()));
-    if (!wanted && request_.ef) wanted = usual * request_.ef / kDefaultEf;  // what is usual of a graph is usual of lists
+    if (!wanted && request_.ef) wanted = usual * request_.ef / kBeamMin;  // what is usual of a graph is usual of lists
     if (!wanted) {
       const double share = std::cbrt(static_cast<double>(task_.candidates) / static_cast<double>(all_candidates_));
       const double depth = std::sqrt(static_cast<double>(std::max<std::size_t>(request_.k, 10)) / 10.0);

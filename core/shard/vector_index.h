@@ -36,6 +36,8 @@ class VectorIndex {
 
   /// Exactly one of these is there. The graph is the one to search, see HeldGraph.
   const Graph* graph() const { return graph_ ? &graph_->walked() : nullptr; }
+  /// That graph as it lies in its file: nothing is copied for who only looks at it.
+  const Graph* mapped_graph() const { return graph_ ? &graph_->graph() : nullptr; }
   /// By which a walk of that graph comes near its query; null: it begins at the entries.
   const UpperLayers* layers() const { return hnsw_ ? &hnsw_->upper_layers() : nullptr; }
   /// The blocks of that graph, where it was made to be walked from disk; null: it is not.

@@ -74,7 +74,7 @@ def test_head_scan(places: Path) -> None:
 
 
 def test_default_search(places: Path) -> None:
-    default_search.main(["--n", "12000", "--queries", "20", "--segments", "2"])
+    default_search.main(["--n", "12000", "--queries", "20", "--segments", "2", "--drawn", "3000"])
     found = written(places, "default_search")["cases"]
     assert len(found["segments"]) >= 3
     assert all(case["recall_at_10"] > 0.9 for name, case in found.items() if name != "segments")

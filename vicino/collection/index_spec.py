@@ -56,8 +56,9 @@ class IndexSpec:
     Yashunin 2018), "ivf_flat" (inverted lists of rows), "ivf" (lists of nested 1- and 4-bit codes), "ivf_pq" and "ivf_opq" (lists of
     product codes, Jegou et al. 2011, after a rotation with opq, Ge et al. 2013), "ivf_hnsw" (lists of nested codes, found by a graph over
     their centroids). Codes only choose what is scored. Lists of codes are of float32 and float16 vectors under cosine, dot and l2.
-    ef: nodes that a walk keeps, 1 to 1,048,576, by default 64 over one segment or 1.5 times the limit. m: links of a node of "hnsw", twice
-    as many on its lowest layer, 2 to 64, by default 16; ef_construct: nodes kept while one is inserted, m to 10,000, by default 200.
+    ef: nodes that a walk keeps, 1 to 1,048,576, by default 64 over one segment or 1.5 times the limit, and more where a recall of 0.95 at
+    10 took more when the index was built; where a scan finds as much sooner, every row is scanned. m: links of a node of "hnsw", twice as
+    many on its lowest layer, 2 to 64, by default 16; ef_construct: nodes kept while one is inserted, m to 10,000, by default 200.
     nlist: inverted lists of a segment, by default 4 sqrt(rows), and no more than it has rows or 1,048,576; nprobe: how many of them are
     scanned, by default as many as a recall of 0.95 at 10 took of each segment when its index was built, and more under a filter. Where that
     is half of the lists or more, every row that matches is scanned.

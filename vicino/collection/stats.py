@@ -41,8 +41,25 @@ class ListStats:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphStats:
+    """A graph over a vector of one segment.
+
+    nodes: rows, those that are nearly the same counted once. ef: nodes that a walk keeps unless a search says otherwise, as measured when
+    the graph was built; 0 where nodes were too few to tell. As many as there are nodes: every row is scanned, which finds as much sooner.
+    """
+
+    nodes: int
+    ef: int
+
+    def line(self, name: str) -> str:
+        """As stats show it."""
+        walked = "" if not self.ef else ", scanned unless ef says otherwise" if self.ef >= self.nodes else f", ef {self.ef:,}"
+        return f'    "{name}": graph of {self.nodes:,} nodes{walked}'
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentStats:
-    """One head or sealed segment. indexes: vectors that have an index. lists: of those with inverted lists, by name."""
+    """One head or sealed segment. indexes: vectors that have an index. lists, graphs: of those that have such ones, by name."""
 
     rows: int
     live: int
@@ -51,6 +68,7 @@ class SegmentStats:
     indexes: int
     memory_bytes: int
     lists: Mapping[str, ListStats]
+    graphs: Mapping[str, GraphStats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +119,7 @@ class CollectionStats:
             dead = f", {segment.rows - segment.live:,} dead" if segment.rows > segment.live else ""
             index = "" if not segment.sealed else ", indexed" if segment.indexes else ", no index yet"
             lines.append(f"  {kind}: {segment.rows:,} rows{dead}{index}")
-            lines += [lists.line(vector) for vector, lists in segment.lists.items()]
+            lines += [index.line(vector) for vector, index in (*segment.lists.items(), *segment.graphs.items())]
         if self.waiting_heads:
             lines.append(f"  {self.waiting_heads} full heads wait to be sealed")
         if self.last_error:
@@ -130,6 +148,7 @@ def collection_stats(name: str, shard: AnyShard, maintenance: Maintenance | None
             indexes=sum(made is not None for made in entry["columns"].values()),
             memory_bytes=entry["memory_bytes"],
             lists={names[slot]: ListStats.of(found) for slot, found in entry["lists"].items() if slot in names},
+            graphs={names[slot]: GraphStats(**found) for slot, found in entry["graphs"].items() if slot in names},
         )
         for entry in snapshot.entries
     )

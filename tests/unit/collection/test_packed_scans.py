@@ -117,13 +117,13 @@ def test_walks_that_packed_scans_would_beat_turn_to_these(folder: Path) -> None:
     with vicino.open(folder) as database:
         rows = database["rows"]
         where = where_a_walk_comes_first(rows)
-        strategies = [rows.search(QUERIES[0], where=where).plan.segments[0].strategy for _ in range(ENOUGH)]
+        strategies = [rows.search(QUERIES[0], where=where, ef=64).plan.segments[0].strategy for _ in range(ENOUGH)]
         walks = strategies.count("graph")
         assert 0 < walks < ENOUGH
         assert strategies == ["graph"] * walks + ["scan of codes"] * (ENOUGH - walks)
         matching = np.flatnonzero(np.arange(ROWS) % 10 < 2)
         distances = ((QUERIES[0].astype(np.float64) - VECTORS[matching]) ** 2).sum(1)
-        assert rows.search(QUERIES[0], where=where).ids == matching[np.argsort(distances)[:10]].tolist()
+        assert rows.search(QUERIES[0], where=where, ef=64).ids == matching[np.argsort(distances)[:10]].tolist()
 
 
 def test_all_queries_of_a_batch_go_one_way(folder: Path) -> None:
@@ -133,7 +133,7 @@ def test_all_queries_of_a_batch_go_one_way(folder: Path) -> None:
         with vicino.open(folder, threads=threads) as database:
             rows = database["rows"]
             where = where_a_walk_comes_first(rows)
-            calls = [rows.search_many(queries, where=where) for _ in range(2)]
+            calls = [rows.search_many(queries, where=where, ef=64) for _ in range(2)]
             assert [call[0].plan.segments[0].strategy for call in calls] == ["graph", "scan of codes"]
             found.append([[result.ids for result in call] for call in calls])
     assert found[0] == found[1]
@@ -143,4 +143,4 @@ def test_under_a_memory_limit_walks_stay(folder: Path) -> None:
     with vicino.open(folder, memory_limit="200MB") as database:
         rows = database["rows"]
         where = where_a_walk_comes_first(rows)
-        assert {rows.search(QUERIES[0], where=where).plan.segments[0].strategy for _ in range(ENOUGH)} == {"graph"}
+        assert {rows.search(QUERIES[0], where=where, ef=64).plan.segments[0].strategy for _ in range(ENOUGH)} == {"graph"}

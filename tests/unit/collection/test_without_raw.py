@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -213,3 +214,18 @@ def test_the_plan_says_which_segments_keep_vectors_in_8_bits():
         assert "rows kept in 8 bits a number" in repr(plan)
         batch = docs.search_many(clusters(200, 1), exact=True)
         assert [step.keeps_raw for step in batch[0].plan.segments] == [False, True]
+
+
+def test_a_graph_is_measured_by_what_is_kept(tmp_path):
+    """Rows of 8 bits were read as if they were floats: no growth was found, and bytes behind the last row were read."""
+    rows = clusters(5000)
+    growths = []
+    for keep_raw in (True, False):
+        with vicino.open(tmp_path / str(keep_raw)) as db:
+            docs = db.create_collection("docs", dim=DIM, metric="l2", keep_raw=keep_raw)
+            docs.upsert(ids=range(len(rows)), vectors=rows)
+            docs.optimize()
+            graph = next((tmp_path / str(keep_raw)).rglob("*.graph")).read_bytes()
+            growths.append(struct.unpack_from("<f", graph, graph.index(b"VICGRAPH") + 56)[0])
+            assert docs.stats().segments[0].graphs["vector"].ef == 64
+    assert growths[1] == pytest.approx(growths[0], rel=0.05)
