@@ -94,7 +94,8 @@ def drawn_case(n: int, dim: int, n_queries: int) -> dict[str, Any]:
         found = measure(collection, data, np.ones(n, np.bool_))
         narrow = [collection.search(query, limit=K, ef=64).ids for query in data.queries]
         graph = collection.stats().segments[0].graphs.get("vector")  # none over few rows
-        return found | {"ef": graph.ef if graph else None, "recall_at_10_ef_64": recall(narrow, exact_neighbors(data.base, data.queries, K))}
+        truth = exact_neighbors(data.base, data.queries, K)
+        return found | {"ef": graph.ef if graph else None, "recall_at_10_ef_64": recall(narrow, truth)}
 
 
 def cases(data: Dataset, *, segments: int, deleted: float) -> dict[str, Any]:
