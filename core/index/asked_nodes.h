@@ -1,4 +1,5 @@
-// Rows of a graph as queries, by which it is measured at the end of a build: each is hidden from the walk that it asks for, as if it were of no graph.
+// Rows of a graph as queries, by which it is measured at the end of a build. The walk for a row does not meet it, as it would not meet a query from
+// outside: a row that meets itself has all its neighbors at hand.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -36,7 +37,7 @@ class AskedNodes {
     return {graph_, block_, metric_, static_cast<std::uint32_t>(graph_.n_nodes() * i / count)};
   }
 
-  /// What a walk finds that does not meet the node. layers: where it begins, as Graph::search.
+  /// What a walk finds that is kept from the node. layers: where it begins, as Graph::search.
   std::vector<Hit> walk(const AskedNode& asked, std::size_t ef, std::size_t k, SearchStats& stats, const Cancel& cancel,
                         const UpperLayers* layers = nullptr) const {
     const HiddenNode hidden(asked.node);
