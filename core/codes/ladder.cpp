@@ -175,8 +175,8 @@ void Ladder::pack_columns(const CodeView& codes, std::span<const std::uint32_t> 
   }
 }
 
-void Ladder::score4_columns(const QueryState& state, const std::uint8_t* groups, std::size_t n_groups, float* out) const {
-  kernels().code_column_scores(query_of(state, 15, {1, 1}), groups, n_groups, out);
+void Ladder::score4_columns(const QueryState& state, const std::uint8_t* groups, std::size_t n_groups, std::size_t n_behind, float* out) const {
+  kernels().code_column_scores(query_of(state, 15, {1, 1}), groups, n_groups, n_behind, out);
 }
 
 void Ladder::score8(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t count, float* out) const {

@@ -161,8 +161,8 @@ class Ladder {
   std::size_t column_group_bytes() const { return code_dims() / 2 * kCodeColumnRows + kCodeColumnRows * sizeof(RowFactors); }
   /// Such a group of up to 16 rows of a plane; rows that are missing are zeros.
   void pack_columns(const CodeView& codes, std::span<const std::uint32_t> ids, std::uint8_t* group) const;
-  /// out[i] = estimated distance of row i of these groups, as score4 has it.
-  void score4_columns(const QueryState& state, const std::uint8_t* groups, std::size_t n_groups, float* out) const;
+  /// out[i] = estimated distance of row i of these groups, as score4 has it. n_behind: groups behind them that will be read next.
+  void score4_columns(const QueryState& state, const std::uint8_t* groups, std::size_t n_groups, std::size_t n_behind, float* out) const;
   /// As score4, by the 8-bit code.
   void score8(const QueryState& state, const CodeView& codes, const std::uint32_t* ids, std::size_t count, float* out) const;
   /// out[i] = estimated distance of row i of one block; errors[i], unless null, is its bound. Rows beyond the last give base distances.

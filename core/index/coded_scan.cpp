@@ -54,7 +54,7 @@ std::span<const WalkKey> CodedScan::scan(std::span<const std::uint32_t> nodes, c
   for (std::size_t start = 0; start < nodes.size(); start += kBatch) {
     if (start % kPerCheck == 0) cancel_.check();
     const std::size_t count = std::min(kBatch, nodes.size() - start);
-    if (packed) scorer_.score_packed(*packed, start, count, memory_.distances.data());
+    if (packed) scorer_.score_packed(*packed, start, count, nodes.size(), memory_.distances.data());
     else score(nodes, start, count);
     collect(nodes.subspan(start, count));
   }

@@ -70,10 +70,11 @@ class CodeScorer {
   void score(std::span<const std::uint32_t> nodes, float* out) const { codes_.ladder().score4(query_, codes_.view(), nodes.data(), nodes.size(), out); }
   /// The same of so many nodes from `first` on.
   void score_run(std::uint32_t first, std::size_t count, float* out) const { codes_.ladder().score4_block(query_, codes_.view(), first, count, out); }
-  /// The same of packed nodes, of which `first` is the first of a group; writes whole groups.
-  void score_packed(const PackedCodes& packed, std::size_t first, std::size_t count, float* out) const {
+  /// The same of packed nodes, of which `first` is the first of a group; writes whole groups. Those up to node `end` will be read next.
+  void score_packed(const PackedCodes& packed, std::size_t first, std::size_t count, std::size_t end, float* out) const {
     const Ladder& ladder = codes_.ladder();
-    ladder.score4_columns(query_, packed.groups() + first / kCodeColumnRows * ladder.column_group_bytes(), (count + kCodeColumnRows - 1) / kCodeColumnRows, out);
+    const std::size_t n_groups = (count + kCodeColumnRows - 1) / kCodeColumnRows, n_behind = (end - first - count) / kCodeColumnRows;
+    ladder.score4_columns(query_, packed.groups() + first / kCodeColumnRows * ladder.column_group_bytes(), n_groups, n_behind, out);
   }
   /// The same of the links places[i] of one node, whose factors lie at `factors`.
   void score_met(std::span<const std::uint32_t> nodes, const std::uint32_t* places, const std::uint8_t* factors, float* out) const {
@@ -89,7 +90,7 @@ class CodeScorer {
   }
   /// out[i] = distance of node i < count, all entries; writes whole groups of packed codes.
   void score_first(std::uint32_t count, float* out) const {
-    if (const PackedCodes* packed = graph_.packed_entries()) return score_packed(*packed, 0, count, out);
+    if (const PackedCodes* packed = graph_.packed_entries()) return score_packed(*packed, 0, count, count, out);
     score_run(0, count, out);
   }
   /// The largest bound of the error of any node's estimate, infinite where that is not known.

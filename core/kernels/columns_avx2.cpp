@@ -9,10 +9,11 @@ namespace vicino {
 namespace {
 
 struct Avx2Columns {
-  static void dots(const std::uint8_t* group, const std::int8_t* query, std::size_t columns, std::int32_t* dots) {
+  static void dots(const std::uint8_t* group, const std::int8_t* query, std::size_t columns, std::size_t ahead, std::int32_t* dots) {
     const __m256i nibble = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
     __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (std::size_t column = 0; column < columns; ++column, group += column_loops::kColumn) {
+      __builtin_prefetch(group + ahead);
       const std::int8_t* numbers = column_loops::numbers_of(query, column);
       const __m256i low = four(numbers), high = four(numbers + 64);
 #pragma GCC unroll 2

@@ -9,7 +9,7 @@ namespace vicino {
 namespace {
 
 struct Avx512Columns {
-  static void dots(const std::uint8_t* group, const std::int8_t* query, std::size_t columns, std::int32_t* dots) {
+  static void dots(const std::uint8_t* group, const std::int8_t* query, std::size_t columns, std::size_t ahead, std::int32_t* dots) {
     // High nibbles stay where they are: their products are 16 times too large, which one shift at the end undoes. Of the longest codes, 32 KiB
     // a row, the sum is at most 8192 columns of 4 * 240 * 127, less than 2^30.
     const __m512i low_nibble = _mm512_set1_epi8(15), high_nibble = _mm512_set1_epi8(static_cast<char>(0xf0));
@@ -19,6 +19,7 @@ struct Avx512Columns {
       const std::int8_t* numbers = column_loops::numbers_of(query, column);
 #pragma GCC unroll 2
       for (std::size_t i = 0; i < 2; ++i) {
+        __builtin_prefetch(group + i * column_loops::kColumn + ahead);
         const __m512i codes = _mm512_loadu_si512(group + i * column_loops::kColumn);
         low[i] = _mm512_dpbusd_epi32(low[i], _mm512_and_si512(codes, low_nibble), four(numbers + 4 * i));
         high[i] = _mm512_dpbusd_epi32(high[i], _mm512_and_si512(codes, high_nibble), four(numbers + 4 * i + 64));

@@ -9,11 +9,12 @@ namespace vicino {
 namespace {
 
 struct NeonColumns {
-  static void dots(const std::uint8_t* group, const std::int8_t* query, std::size_t columns, std::int32_t* dots) {
+  static void dots(const std::uint8_t* group, const std::int8_t* query, std::size_t columns, std::size_t ahead, std::int32_t* dots) {
     constexpr std::size_t pairs = column_loops::kRows / 2;
     int32x4_t sums[pairs];  // two of each row
     for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
     for (std::size_t column = 0; column < columns; ++column, group += column_loops::kColumn) {
+      __builtin_prefetch(group + ahead);
       const std::int8_t* numbers = column_loops::numbers_of(query, column);
       const int8x8_t low = four(numbers), high = four(numbers + 64);
       for (std::size_t i = 0; i < pairs; ++i) {

@@ -108,8 +108,9 @@ struct CodeRows {
 /// two for packed factors.
 using CodeScores = void (*)(const CodeQuery& query, const CodeRows& rows, std::size_t count, float* out);
 /// Rows of a group whose codes lie column by column (columns_loops.h), and the distances of such rows: the same bits as those of a plane.
+/// n_behind: groups behind these that will be read next.
 constexpr std::size_t kCodeColumnRows = 16;
-using CodeColumnScores = void (*)(const CodeQuery& query, const std::uint8_t* groups, std::size_t n_groups, float* out);
+using CodeColumnScores = void (*)(const CodeQuery& query, const std::uint8_t* groups, std::size_t n_groups, std::size_t n_behind, float* out);
 /// sums[row] = sum of the table's entries that the nibbles of row < 32 of a block select. 64 bytes of block and table for 16 dimensions.
 using CodeBlockSums = void (*)(const std::uint8_t* block, const std::uint8_t* table, std::size_t n_groups, std::uint32_t* sums);
 

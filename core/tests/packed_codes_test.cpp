@@ -65,7 +65,7 @@ TEST(codes_in_columns_score_as_rows_do_on_every_set) {
       scalar.code_scores_float(query, rows, n_rows, expected.data());
       for (const std::string& name : supported_kernel_sets()) {
         std::vector<float> found(n_rows);
-        kernels_of(name).code_column_scores(query, groups, n_groups, found.data());
+        kernels_of(name).code_column_scores(query, groups, n_groups, 0, found.data());
         CHECK(std::memcmp(found.data(), expected.data(), n_rows * sizeof(float)) == 0);
       }
     }
@@ -87,7 +87,7 @@ TEST(packed_codes_give_the_distances_of_the_nodes_they_were_made_of) {
       const std::size_t n_groups = (nodes.size() + kCodeColumnRows - 1) / kCodeColumnRows;
       std::vector<float> expected(nodes.size()), found(n_groups * kCodeColumnRows);
       ladder.score4(query, coded.codes->view(), nodes.data(), nodes.size(), expected.data());
-      ladder.score4_columns(query, packed->groups(), n_groups, found.data());
+      ladder.score4_columns(query, packed->groups(), n_groups, 0, found.data());
       CHECK(std::memcmp(found.data(), expected.data(), nodes.size() * sizeof(float)) == 0);
     }
 }
