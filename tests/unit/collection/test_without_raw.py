@@ -217,7 +217,7 @@ def test_the_plan_says_which_segments_keep_vectors_in_8_bits():
 
 
 def test_a_graph_is_measured_by_what_is_kept(tmp_path):
-    """Rows of 8 bits were read as if they were floats: no growth was found, and bytes behind the last row were read."""
+    """Rows of 8 bits were read as if they were floats: no growth was found, and a query reached beyond its row."""
     rows = clusters(5000)
     growths = []
     for keep_raw in (True, False):
