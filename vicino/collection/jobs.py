@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from vicino import _core
-from vicino.env import Env
+from vicino.env import Env, Latch
 from vicino.errors import Error, StorageError, TimeoutError
 
 JobState = Literal["queued", "running", "done", "cancelled", "failed"]
@@ -31,12 +31,12 @@ class Job:
         self.error: BaseException | None = None
         self._cancel = _core.Cancel()
         self._step: _core.Cancel | None = None
-        self._ended = threading.Event()
+        self._ended = Latch()
 
     @property
     def is_done(self) -> bool:
         """Whether it has ended, well or not."""
-        return self._ended.is_set()
+        return self._ended.is_open
 
     @property
     def cancel_token(self) -> _core.Cancel:
@@ -77,7 +77,7 @@ class Job:
         return True
 
     def run(self, work: Callable[[Job], None]) -> None:
-        """Runs `work` in this thread and records how it ended."""
+        """Runs `work` in this thread and records how it ended. Raises what is no Error, and Ctrl-C unless the job was cancelled."""
         self.state = "running"
         try:
             if not self._cancel.cancelled:
@@ -86,18 +86,20 @@ class Job:
             self.progress = 1.0 if self.state == "done" else self.progress
         except KeyboardInterrupt:
             self.state = "cancelled"
+            if not self._cancel.cancelled:
+                raise
         except Error as error:
             self.state, self.error = "failed", error
         except Exception as error:
             self.state, self.error = "failed", error
             raise
         finally:
-            self._ended.set()
+            self._ended.open()
 
     def _fail(self, error: BaseException) -> None:
         """Ends a job that never ran."""
         self.state, self.error = "failed", error
-        self._ended.set()
+        self._ended.open()
 
     def __repr__(self) -> str:
         return f"<Job {self.title}: {self.state}, {self.progress:.0%}>"

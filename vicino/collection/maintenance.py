@@ -85,6 +85,9 @@ class Maintenance:
 
     def _submit(self, kind: str, title: str, work: Callable[[Job], None]) -> Job:
         """Queues `work`, unless the same kind of work is queued already: then that job is returned."""
+        return self.shard.committer.run(lambda: self._queue(kind, title, work))
+
+    def _queue(self, kind: str, title: str, work: Callable[[Job], None]) -> Job:
         job = Job(f'{title} of collection "{self.shard.name}"')
         with self._state_lock:
             if kind in self._queued:
@@ -257,7 +260,7 @@ class Maintenance:
         """Seals the head, merges everything worth merging and builds every graph and index that is wanted."""
         job = Job(f'optimizing collection "{self.shard.name}"')
         self._optimizing = job
-        self._scheduler.submit(f"{self._lane}-build", job, self._optimize)
+        self.shard.committer.run(lambda: self._scheduler.submit(f"{self._lane}-build", job, self._optimize))
         building = self._building
         if building is not None and building[0] is not job and self._is_merged_by_optimize(building[1]):
             building[0].give_up_step()

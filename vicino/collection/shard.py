@@ -97,9 +97,9 @@ class Shard:
     """A writable shard. Any thread may commit and read; background jobs go through `maintenance.Maintenance`."""
 
     def __init__(self, env: Env, journal: Journal, *, limits: Limits, budget: MemoryBudget, name: str,
-                 committer: Committer | None = None) -> None:  # fmt: skip
+                 committer: Committer) -> None:  # fmt: skip
         self.env, self.journal, self.limits, self.budget, self.name = env, journal, limits, budget, name
-        self._committer = committer
+        self.committer = committer
         self.writer = threading.RLock()
         self.frozen: list[Frozen] = []
         self.on_frozen: Callable[[], None] = lambda: None
@@ -169,10 +169,7 @@ class Shard:
             raise closed_error(self)
         delayed = self._wait_for_backlog()
         request = _Request(decide, reads)
-        if self._committer is None:
-            self._commit_queued(request)
-        else:
-            self._committer.run(lambda: self._commit_queued(request), give_up=request.give_up)
+        self.committer.run(lambda: self._commit_queued(request), give_up=request.give_up)
         if request.error is not None:
             raise request.error
         if request.result is None:

@@ -25,7 +25,7 @@ from vicino.collection.vector_spec import Index
 from vicino.database.creation import load_embedder, reranker_named, settings_of, text_model_of
 from vicino.database.stats import CollectionInfo, DatabaseStats
 from vicino.elsewhere import TellsOurNames, hinted
-from vicino.env import Env, Machine, MemoryEnv, RealEnv
+from vicino.env import Env, MemoryEnv, RealEnv
 from vicino.errors import (
     ClosedError,
     CorruptionError,
@@ -74,7 +74,7 @@ class Database(TellsOurNames):
         self._release = release
         self._budget = MemoryBudget(options.memory_limit)
         self._scheduler = Scheduler(env)
-        self._committer = Committer(env) if isinstance(env, Machine) else None
+        self._committer = Committer(env)
         self._pins = None if self.is_writable else ReaderPins(env, root)
         # Always synced: folders are made before the catalog names them and removed after it forgets them, so it must not lag behind them.
         self._catalog = Catalog.open(env, root, writable=self.is_writable, sync="commit", pins=self._pins)
@@ -156,15 +156,8 @@ class Database(TellsOurNames):
                 Shard.create(self._env, self._folder(collection_id), settings)
                 self._catalog.change(op="create", name=name, id=collection_id)
 
-            self._whole(create)
+            self._committer.run(create)
             return self._collection(collection_id, record_class, embedder)
-
-    def _whole(self, change: Callable[[], None]) -> None:
-        """Makes a change to its end, also when Ctrl-C asks this thread to stop in the middle."""
-        if self._committer is None:
-            change()
-        else:
-            self._committer.run(change)
 
     def _existing(self, name: str, settings: Settings, record_class: type | None) -> Collection[Any]:
         collection = self._collection(self._catalog.state.resolve(name), record_class)
@@ -283,7 +276,7 @@ class Database(TellsOurNames):
                 self._forget(collection_id)
                 remove_tree(self._env.files, self._folder(collection_id))
 
-            self._whole(delete)
+            self._committer.run(delete)
 
     def rename_collection(self, name: str, to: str) -> None:
         """Gives a collection another name, atomically; handles and aliases follow."""
@@ -292,7 +285,7 @@ class Database(TellsOurNames):
             self._expect_writable()
             self._own_name(name)
             self._catalog.state.check_free(to)
-            self._whole(lambda: self._catalog.change(op="rename", name=name, to=to))
+            self._committer.run(lambda: self._catalog.change(op="rename", name=name, to=to))
 
     def alias(self, name: str, target: str | None) -> None:
         """Makes `name` a second name of the collection `target`, switching it atomically if it was another's; None drops it."""
@@ -304,10 +297,10 @@ class Database(TellsOurNames):
             if target is None:
                 if name not in self._catalog.state.aliases:
                     raise NotFoundError(f'there is no alias "{name}"')
-                self._whole(lambda: self._catalog.change(op="unalias", name=name))
+                self._committer.run(lambda: self._catalog.change(op="unalias", name=name))
                 return
             self._own_name(target)
-            self._whole(lambda: self._catalog.change(op="alias", name=name, target=target))
+            self._committer.run(lambda: self._catalog.change(op="alias", name=name, target=target))
 
     def aliases(self) -> dict[str, str]:
         """alias -> name of its collection."""
@@ -390,7 +383,7 @@ class Database(TellsOurNames):
             if self._env.forked():
                 self._shut_down()
             else:
-                self._whole(self._shut_down)
+                self._committer.run(self._shut_down)
 
     def _shut_down(self) -> None:
         """Closes for every holder of this database; called once, by the last `close`, or when the process ends."""
@@ -406,8 +399,7 @@ class Database(TellsOurNames):
                 if maintenance is not None and isinstance(shard, Shard):
                     maintenance.close()
                 shard.close()
-            if self._committer is not None:
-                self._committer.close()
+            self._committer.close()
             self._catalog.close()
             if self._pins is not None:
                 self._pins.close()

@@ -104,7 +104,7 @@ def open(
     if path is None or path == ":memory:":
         env = _env if _env is not None else MemoryEnv()
         database = _open(env, MEMORY_ROOT, options, lock_timeout)
-        _in_memory.update(work for work in (database._scheduler, database._committer) if work is not None)
+        _in_memory.update((database._scheduler, database._committer))
         return database
     text = os.fspath(path)
     if "://" in text:

@@ -10,6 +10,7 @@ write can tear, every sync can fail and the machine can lose power between any t
 """
 
 from vicino.env.base import Buffer, Env, File, FileLock, Files, Task, is_missing, storage_error
+from vicino.env.latch import Latch
 from vicino.env.memory import MemoryEnv, MemoryFiles
 from vicino.env.real import Machine, RealEnv, RealFiles, in_forked_child
 
@@ -19,6 +20,7 @@ __all__ = [
     "File",
     "FileLock",
     "Files",
+    "Latch",
     "Machine",
     "MemoryEnv",
     "MemoryFiles",
