@@ -33,8 +33,8 @@ nb::bytes build(const Array& vectors, const std::string& metric_name, int bits, 
 class ScannableCodes {
  public:
   ScannableCodes(nb::bytes bytes, Array vectors, const std::string& metric_name)
-      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
-        codes_(FlatCodes::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()}, nullptr), held_.block.rows)) {}
+      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(block_of(array_, metric_), metric_),
+        codes_(FlatCodes::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()}, nullptr), held_.block().rows)) {}
 
   nb::tuple search(const Array& queries, std::size_t k, float oversampling, const std::optional<Mask>& allowed) const {
     SearchStats stats;
@@ -44,7 +44,7 @@ class ScannableCodes {
     const auto [rows, distances] = search_each(
         held_, metric_, queries, k, allowed, std::nullopt,
         [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
-          codes_.search(query, held_.block, bits, rescoring, nearest, stats, cancel);
+          codes_.search(query, held_.block(), bits, rescoring, nearest, stats, cancel);
         });
     return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored);
   }
@@ -54,7 +54,7 @@ class ScannableCodes {
   nb::bytes bytes_;
   Array array_;
   Metric metric_;
-  Vectors held_;
+  NormedBlock held_;
   FlatCodes codes_;
 };
 

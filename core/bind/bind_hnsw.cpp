@@ -33,14 +33,14 @@ nb::bytes build(const Array& vectors, const std::string& metric_name, std::uint3
 class SearchableHnsw {
  public:
   SearchableHnsw(nb::bytes bytes, Array vectors, const std::string& metric_name)
-      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
-        hnsw_(Hnsw::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()}, nullptr), held_.block.rows).in_memory()) {}
+      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(block_of(array_, metric_), metric_),
+        hnsw_(Hnsw::open(Blob({reinterpret_cast<const std::uint8_t*>(bytes_.data()), bytes_.size()}, nullptr), held_.block().rows).in_memory()) {}
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed, std::optional<double> timeout_s) const {
     SearchStats stats;
     const auto [rows, distances] = search_each(
         held_, metric_, queries, k, allowed, timeout_s, [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
-          hnsw_.search(query, held_.block, bits, ef, nearest, stats, cancel);
+          hnsw_.search(query, held_.block(), bits, ef, nearest, stats, cancel);
         });
     return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored, stats.hops);
   }
@@ -70,7 +70,7 @@ class SearchableHnsw {
   nb::bytes bytes_;
   Array array_;
   Metric metric_;
-  Vectors held_;
+  NormedBlock held_;
   Hnsw hnsw_;
 };
 

@@ -24,17 +24,17 @@ nb::tuple exact_search(const Array& vectors, const Array& queries, std::size_t k
                        const std::optional<Mask>& allowed, std::optional<double> timeout_s) {
   const Metric metric = parse_metric(metric_name);
   check_k(k);
-  const Vectors held(vectors, metric);
-  check_queries(queries, held.block, metric);
+  const NormedBlock held(block_of(vectors, metric), metric);
+  check_queries(queries, held.block(), metric);
   const NumpyMatrix<std::int64_t> rows(queries.shape(0), k, -1);
   const NumpyMatrix<float> distances(queries.shape(0), k, __builtin_inff());
   {
     const nb::gil_scoped_release release;
     const Cancel cancel(timeout_s);
-    const auto bits = bits_of(allowed, held.block.rows);
-    const auto prepared = prepare(queries, held.block, metric);
+    const auto bits = bits_of(allowed, held.block().rows);
+    const auto prepared = prepare(queries, held.block(), metric);
     std::vector<TopK> nearest(prepared.size(), TopK(k));
-    scan_batch(prepared, held.block, 0, allowed ? bits.data() : nullptr, nearest, cancel);
+    scan_batch(prepared, held.block(), 0, allowed ? bits.data() : nullptr, nearest, cancel);
     for (std::size_t q = 0; q < nearest.size(); ++q) write_hits(std::move(nearest[q]), metric, rows.data() + q * k, distances.data() + q * k);
   }
   return nb::make_tuple(rows.array(), distances.array());
@@ -65,12 +65,12 @@ Graph open(const nb::bytes& bytes, std::uint32_t n_rows) {
 nb::tuple graph_search(const nb::bytes& bytes, const Array& vectors, const Array& queries, std::size_t k, std::size_t ef,
                        const std::string& metric_name, const std::optional<Mask>& allowed, std::optional<double> timeout_s) {
   const Metric metric = parse_metric(metric_name);
-  const Vectors held(vectors, metric);
-  const Graph graph = open(bytes, held.block.rows);
+  const NormedBlock held(block_of(vectors, metric), metric);
+  const Graph graph = open(bytes, held.block().rows);
   SearchStats stats;
   const auto [rows, distances] = search_each(
       held, metric, queries, k, allowed, timeout_s, [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
-        graph.search(query, held.block, bits, std::max(ef, k), nearest, stats, cancel);
+        graph.search(query, held.block(), bits, std::max(ef, k), nearest, stats, cancel);
       });
   return nb::make_tuple(rows, distances, stats.rows_scored);
 }
@@ -79,27 +79,27 @@ nb::tuple graph_search(const nb::bytes& bytes, const Array& vectors, const Array
 class SearchableGraph {
  public:
   SearchableGraph(nb::bytes bytes, Array vectors, const std::string& metric_name)
-      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
-        graph_(open(bytes_, held_.block.rows).in_memory()) {}
+      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(block_of(array_, metric_), metric_),
+        graph_(open(bytes_, held_.block().rows).in_memory()) {}
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed, double share,
                    std::optional<std::uint64_t> scored_max) const {
     const WalkLimits limits{share, scored_max.value_or(~std::uint64_t{0})};
     return search_each(queries, k, allowed, [&](const Asked& asked, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
-      return graph_.search(asked.query, held_.block, asked.allowed, ef, nearest, stats, cancel, 0, limits);
+      return graph_.search(asked.query, held_.block(), asked.allowed, ef, nearest, stats, cancel, 0, limits);
     });
   }
 
   nb::tuple search_two_hop(const Array& queries, std::size_t k, std::size_t ef, const Mask& allowed) const {
     return search_each(queries, k, allowed, [&](const Asked& asked, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
-      vicino::search_two_hop(graph_, asked.query, held_.block, asked.allowed, asked.candidates, ef, nearest, stats, cancel);
+      vicino::search_two_hop(graph_, asked.query, held_.block(), asked.allowed, asked.candidates, ef, nearest, stats, cancel);
       return WalkEnd::finished;
     });
   }
 
   nb::tuple scan(const Array& queries, std::size_t k, const std::optional<Mask>& allowed) const {
     return search_each(queries, k, allowed, [&](const Asked& asked, TopK& nearest, SearchStats& stats, const Cancel& cancel) {
-      graph_.scan(asked.query, held_.block, asked.allowed, asked.candidates, nearest, stats, cancel);
+      graph_.scan(asked.query, held_.block(), asked.allowed, asked.candidates, nearest, stats, cancel);
       return WalkEnd::finished;
     });
   }
@@ -118,7 +118,7 @@ class SearchableGraph {
   nb::tuple search_each(const Array& queries, std::size_t k, const std::optional<Mask>& allowed, Ask&& ask) const {
     SearchStats stats;
     std::uint64_t n_opposed = 0, n_over_budget = 0;
-    std::size_t candidates = allowed ? 0 : held_.block.rows;
+    std::size_t candidates = allowed ? 0 : held_.block().rows;
     if (allowed) candidates = static_cast<std::size_t>(std::count(allowed->data(), allowed->data() + allowed->shape(0), true));
     const auto [rows, distances] = bind::search_each(
         held_, metric_, queries, k, allowed, std::nullopt,
@@ -133,7 +133,7 @@ class SearchableGraph {
   nb::bytes bytes_;
   Array array_;
   Metric metric_;
-  Vectors held_;
+  NormedBlock held_;
   Graph graph_;
 };
 

@@ -99,23 +99,23 @@ nb::tuple build_in_order(const Array& vectors, const std::string& metric_name, c
 class IvfIndex {
  public:
   IvfIndex(nb::bytes bytes, Array vectors, const std::string& metric_name)
-      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(array_, metric_),
-        ivf_(open(bytes_, held_.block.rows)) {}
+      : bytes_(std::move(bytes)), array_(std::move(vectors)), metric_(parse_metric(metric_name)), held_(block_of(array_, metric_), metric_),
+        ivf_(open(bytes_, held_.block().rows)) {}
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t nprobe, std::size_t rescore, const std::optional<Mask>& allowed,
                    std::optional<double> timeout_s) const {
     check_k(k);
-    check_queries(queries, held_.block, metric_);
+    check_queries(queries, held_.block(), metric_);
     const NumpyMatrix<std::int64_t> rows(queries.shape(0), k, -1);
     const NumpyMatrix<float> distances(queries.shape(0), k, __builtin_inff());
     SearchStats stats;
     {
       const nb::gil_scoped_release release;
       const Cancel cancel(timeout_s);
-      const auto bits = bits_of(allowed, held_.block.rows);
-      const auto prepared = prepare(queries, held_.block, metric_);
+      const auto bits = bits_of(allowed, held_.block().rows);
+      const auto prepared = prepare(queries, held_.block(), metric_);
       std::vector<TopK> nearest(prepared.size(), TopK(k));
-      ivf_.search_batch(prepared, held_.block, allowed ? bits.data() : nullptr, {nprobe, rescore}, nearest, stats, cancel);
+      ivf_.search_batch(prepared, held_.block(), allowed ? bits.data() : nullptr, {nprobe, rescore}, nearest, stats, cancel);
       for (std::size_t q = 0; q < nearest.size(); ++q) write_hits(std::move(nearest[q]), metric_, rows.data() + q * k, distances.data() + q * k);
     }
     nb::dict counts;
@@ -131,7 +131,7 @@ class IvfIndex {
   nb::bytes bytes_;
   Array array_;
   Metric metric_;
-  Vectors held_;
+  NormedBlock held_;
   Ivf ivf_;
 };
 
@@ -151,16 +151,16 @@ nb::tuple kmeans(const Array& vectors, std::uint32_t k, const std::string& metri
   if (metric == Metric::dot || metric == Metric::hamming || metric == Metric::jaccard)
     throw InvalidArgument("k-means needs cosine, l2 or l1, got " + metric_name);
   if (k < 1) throw InvalidArgument("k must be at least 1, got 0");
-  const Vectors held(vectors, metric);
-  auto labels = new_matrix(held.block.rows, 1, std::int64_t{0});
+  const NormedBlock held(block_of(vectors, metric), metric);
+  auto labels = new_matrix(held.block().rows, 1, std::int64_t{0});
   Centroids centroids;
   ClusterSpace space;
   {
     const nb::gil_scoped_release release;
     const Cancel cancel(timeout_s);
-    std::vector<std::uint32_t> rows(held.block.rows);
+    std::vector<std::uint32_t> rows(held.block().rows);
     std::iota(rows.begin(), rows.end(), 0u);
-    const VectorRows rows_of_block(held.block);
+    const VectorRows rows_of_block(held.block());
     space = ClusterSpace(rows_of_block, rows, metric, threads, cancel);
     const Points points = space.encode(rows_of_block, rows, threads, cancel);
     centroids = train_centroids(points, k, space.center(), seed, threads, cancel);

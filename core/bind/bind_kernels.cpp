@@ -29,17 +29,14 @@ std::vector<std::uint8_t> coded_rows(const VectorBlock& block) {
 
 nb::ndarray<nb::numpy, float, nb::ndim<2>> pairwise_distances(const Array& queries, const Array& vectors, const std::string& metric_name, const std::string& kernel_set) {
   const Metric metric = parse_metric(metric_name);
-  VectorBlock block = block_of(vectors, metric);
-  check_queries(queries, block, metric);
+  const VectorBlock given = block_of(vectors, metric);
+  check_queries(queries, given, metric);
   std::optional<Kernels> named;
   if (!kernel_set.empty()) named = kernels_of(kernel_set);
-  auto result = new_matrix(queries.shape(0), block.rows, 0.0f);
+  auto result = new_matrix(queries.shape(0), given.rows, 0.0f);
   const nb::gil_scoped_release release;
-  std::vector<float> inverse_norms(metric == Metric::cosine ? block.rows : 0);
-  if (metric == Metric::cosine) {
-    compute_inverse_norms(block, inverse_norms.data());
-    block.inverse_norms = inverse_norms.data();
-  }
+  const NormedBlock normed(given, metric);
+  const VectorBlock& block = normed.block();
   const std::size_t query_bytes = row_bytes(block.dtype == Dtype::float16 ? Dtype::float32 : block.dtype, block.dim);
   for (std::size_t q = 0; q < queries.shape(0); ++q) {
     const auto* query = static_cast<const std::uint8_t*>(queries.data()) + q * query_bytes;
@@ -60,12 +57,8 @@ nb::ndarray<nb::numpy, float, nb::ndim<2>> coded_distances(const Array& queries,
   if (!kernel_set.empty()) named = kernels_of(kernel_set);
   auto result = new_matrix(queries.shape(0), given.rows, 0.0f);
   const nb::gil_scoped_release release;
-  VectorBlock block{rows.data(), given.rows, given.dim, Dtype::coded, nullptr};
-  std::vector<float> inverse_norms(metric == Metric::cosine ? block.rows : 0);
-  if (metric == Metric::cosine) {
-    compute_inverse_norms(block, inverse_norms.data());
-    block.inverse_norms = inverse_norms.data();
-  }
+  const NormedBlock normed({rows.data(), given.rows, given.dim, Dtype::coded, nullptr}, metric);
+  const VectorBlock& block = normed.block();
   for (std::size_t q = 0; q < queries.shape(0); ++q) {
     float* out = result.data() + q * block.rows;
     const float* query = static_cast<const float*>(queries.data()) + q * block.dim;

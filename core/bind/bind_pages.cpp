@@ -60,9 +60,10 @@ class GraphPages {
 };
 
 nb::bytes build_pages(const nb::bytes& graph_bytes, const Array& vectors, const std::string& metric) {
-  const Vectors held(vectors, parse_metric(metric));
-  const Graph graph = Graph::open(blob_over(graph_bytes), held.block.rows);
-  const PageWriter writer(graph, held.block);
+  const Metric parsed = parse_metric(metric);
+  const NormedBlock held(block_of(vectors, parsed), parsed);
+  const Graph graph = Graph::open(blob_over(graph_bytes), held.block().rows);
+  const PageWriter writer(graph, held.block());
   return written(kPageBytes + std::size_t{graph.n_nodes()} * writer.block_bytes(), [&](std::uint8_t* out) {
     writer.write_header(out);
     writer.write_blocks(0, graph.n_nodes(), out + kPageBytes);
@@ -73,8 +74,9 @@ nb::bytes build_pages(const nb::bytes& graph_bytes, const Array& vectors, const 
 class SearchablePages {
  public:
   SearchablePages(nb::bytes graph, nb::bytes pages, Array vectors, const std::string& metric)
-      : graph_bytes_(std::move(graph)), pages_bytes_(std::move(pages)), array_(std::move(vectors)), metric_(parse_metric(metric)), held_(array_, metric_),
-        graph_(Graph::open(blob_over(graph_bytes_), held_.block.rows)), pages_(PageGraph::open(blob_over(pages_bytes_), graph_)) {}
+      : graph_bytes_(std::move(graph)), pages_bytes_(std::move(pages)), array_(std::move(vectors)), metric_(parse_metric(metric)),
+        held_(block_of(array_, metric_), metric_), graph_(Graph::open(blob_over(graph_bytes_), held_.block().rows)),
+        pages_(PageGraph::open(blob_over(pages_bytes_), graph_)) {}
 
   nb::tuple search(const Array& queries, std::size_t k, std::size_t ef, const std::optional<Mask>& allowed, double share) const {
     SearchStats stats;
@@ -82,17 +84,17 @@ class SearchablePages {
     const auto [rows, distances] = search_each(
         held_, metric_, queries, k, allowed, std::nullopt,
         [&](const PreparedQuery& query, const std::uint64_t* bits, TopK& nearest, const Cancel& cancel) {
-          n_opposed += pages_.search(graph_, query, held_.block, bits, std::max(ef, k), nearest, stats, cancel, 0, {share}) == WalkEnd::opposed;
+          n_opposed += pages_.search(graph_, query, held_.block(), bits, std::max(ef, k), nearest, stats, cancel, 0, {share}) == WalkEnd::opposed;
         });
     return nb::make_tuple(rows, distances, stats.rows_scored, stats.rescored, stats.hops, n_opposed);
   }
-  void verify() const { pages_.verify(graph_, held_.block); }
+  void verify() const { pages_.verify(graph_, held_.block()); }
 
  private:
   nb::bytes graph_bytes_, pages_bytes_;
   Array array_;
   Metric metric_;
-  Vectors held_;
+  NormedBlock held_;
   Graph graph_;
   PageGraph pages_;
 };

@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "bind/shard_types.h"
@@ -29,7 +30,7 @@ ExampleRule rule_of(const std::string& name) {
   throw InvalidArgument("there is no rule \"" + name + "\" for examples");
 }
 
-nb::tuple to_ranking(const std::vector<Hit>& hits) {
+nb::tuple to_ranking(std::span<const Hit> hits) {
   std::vector<std::int64_t> locators;
   std::vector<float> distances;
   locators.reserve(hits.size());
@@ -57,7 +58,7 @@ nb::tuple search_rows(const Snapshot& snapshot, const Column& column, const RawA
     outcome = snapshot.search(request, {queries.data(), queries.size()}, n, matches, cancel);
   }
   nb::list rankings;
-  for (const auto& hits : outcome.hits) rankings.append(to_ranking(hits));
+  for (std::size_t query = 0; query < n; ++query) rankings.append(to_ranking(outcome.hits[query]));
   return nb::make_tuple(rankings, to_list(outcome.stats));
 }
 

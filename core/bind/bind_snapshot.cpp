@@ -68,6 +68,7 @@ nb::tuple search(std::shared_ptr<Snapshot> snapshot, const Column& column, const
                  const Matches* matches, const Cancel& cancel, std::size_t nprobe, unsigned threads, float oversampling) {
   SearchRequest request{spec_of(column), k, ef, nprobe, exact, oversampling};
   request.threads = threads;
+  request.with_ids = true;
   if (k == 0) throw InvalidArgument("k must be at least 1, got 0");
   const std::size_t n = count_queries(request.column, queries, matches, *snapshot);
   SearchOutcome outcome;

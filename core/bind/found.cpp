@@ -39,17 +39,20 @@ nb::list list_of(std::span<const Hit> hits, Make&& make) {
 
 }  // namespace
 
-const std::vector<Hit>& Found::hits_of(std::size_t query) const {
+std::span<const Hit> Found::hits_of(std::size_t query) const {
   if (query >= hits_.size()) throw InvalidArgument("there are " + std::to_string(hits_.size()) + " queries, got the number " + std::to_string(query));
   return hits_[query];
 }
 
 nb::list Found::ids(std::size_t query) const {
-  const auto& hits = hits_of(query);
-  const auto id_of = [&](Locator at) { return snapshot_->id(at); };
-  if (query == 0) ask_for_all(hits, id_of);
-  if (query + 1 < hits_.size()) ask_for_all(hits_[query + 1], id_of);  // who reads one of them mostly goes on with the next
-  return list_of(hits, [&](const Hit& hit) { return decode_id(snapshot_->id(static_cast<Locator>(hit.row))); });
+  const auto hits = hits_of(query);
+  const auto short_ids = hits_.ids(query);
+  if (short_ids.empty()) return list_of(hits, [&](const Hit& hit) { return decode_id(snapshot_->id(static_cast<Locator>(hit.row))); });
+  const ShortId* short_id = short_ids.data();
+  return list_of(hits, [&](const Hit& hit) {
+    const Bytes id = (short_id++)->bytes();
+    return decode_id(id.empty() ? snapshot_->id(static_cast<Locator>(hit.row)) : id);
+  });
 }
 
 nb::list Found::distances(std::size_t query) const {
@@ -57,7 +60,7 @@ nb::list Found::distances(std::size_t query) const {
 }
 
 nb::list Found::documents(std::size_t query) const {
-  const auto& hits = hits_of(query);
+  const auto hits = hits_of(query);
   ask_for_all(hits, [&](Locator at) { return snapshot_->document(at); });
   return list_of(hits, [&](const Hit& hit) { return to_bytes(snapshot_->document(static_cast<Locator>(hit.row))); });
 }
@@ -73,30 +76,20 @@ nb::ndarray<nb::numpy, std::int64_t> Found::locators(std::size_t query) const {
   return to_array(std::move(locators));
 }
 
-std::size_t Found::n_hits() const {
-  std::size_t n = 0;
-  for (const auto& hits : hits_) n += hits.size();
-  return n;
-}
-
 std::size_t Found::document_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& hits : hits_)
-    for (const Hit& hit : hits) bytes += snapshot_->document(static_cast<Locator>(hit.row)).size();
+  for (std::size_t query = 0; query < n_queries(); ++query)
+    for (const Hit& hit : hits_[query]) bytes += snapshot_->document(static_cast<Locator>(hit.row)).size();
   return bytes;
 }
 
-void Found::skip(std::size_t n) {
-  for (auto& hits : hits_) hits.erase(hits.begin(), hits.begin() + static_cast<std::ptrdiff_t>(std::min(n, hits.size())));
-}
-
 void Found::truncate(std::size_t query, std::size_t n) {
-  if (n < count(query)) hits_[query].resize(n);
+  if (n < count(query)) hits_.truncate(query, n);
 }
 
 void Found::append(const Found& more) {
   if (snapshot_ != more.snapshot_) throw InvalidArgument("these hits are rows of another snapshot");
-  hits_.insert(hits_.end(), more.hits_.begin(), more.hits_.end());
+  hits_.append(more.hits_);
 }
 
 void bind_found(nb::module_& m) {

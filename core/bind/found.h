@@ -1,9 +1,10 @@
-// What a search found, as Python holds it: rows of a snapshot, whose ids, documents and versions are made when somebody looks.
+// What a search found, as Python holds it: rows of a snapshot, whose ids, documents and versions become objects when somebody looks.
 //
-// Most callers look at a few hits, or at ids alone. Copying every document into a Python object would cost as much as the search. The hits of
+// Most callers look at a few hits, or at ids alone, whose bytes the search has read. Copying every document into a Python object would cost as much as the search. The hits of
 // all queries of a batch are one object: making and freeing one for each query would be a twentieth of what two threads take for all.
 #pragma once
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "bind/shard_types.h"
@@ -12,7 +13,7 @@ namespace vicino::bind {
 
 class Found {
  public:
-  Found(std::shared_ptr<const Snapshot> snapshot, std::vector<std::vector<Hit>> hits) : snapshot_(std::move(snapshot)), hits_(std::move(hits)) {}
+  Found(std::shared_ptr<const Snapshot> snapshot, HitLists hits) : snapshot_(std::move(snapshot)), hits_(std::move(hits)) {}
 
   std::size_t n_queries() const { return hits_.size(); }
   std::size_t count(std::size_t query) const { return hits_of(query).size(); }
@@ -24,11 +25,11 @@ class Found {
   nanobind::ndarray<nanobind::numpy, std::int64_t> locators(std::size_t query) const;
 
   /// Of all queries together.
-  std::size_t n_hits() const;
+  std::size_t n_hits() const { return hits_.n_hits(); }
   std::size_t document_bytes() const;
 
   /// Drops the first `n` hits of every query.
-  void skip(std::size_t n);
+  void skip(std::size_t n) { hits_.skip(n); }
   /// Keeps the first `n` hits of one query.
   void truncate(std::size_t query, std::size_t n);
   /// Adds the queries of another search of the same snapshot behind these.
@@ -36,10 +37,10 @@ class Found {
 
  private:
   /// Throws InvalidArgument where there is no such query.
-  const std::vector<Hit>& hits_of(std::size_t query) const;
+  std::span<const Hit> hits_of(std::size_t query) const;
 
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<std::vector<Hit>> hits_;
+  HitLists hits_;
 };
 
 /// What was done in every entry; a mapping each when it is asked for.

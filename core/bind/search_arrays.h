@@ -13,18 +13,6 @@ namespace vicino::bind {
 
 using Mask = nanobind::ndarray<bool, nanobind::ro, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
 
-/// A block with the norms its metric needs.
-struct Vectors {
-  Vectors(const Array& array, Metric metric) : block(block_of(array, metric)), norms(metric == Metric::cosine ? block.rows : 0) {
-    if (metric != Metric::cosine) return;
-    compute_inverse_norms(block, norms.data());
-    block.inverse_norms = norms.data();
-  }
-  Vectors(const Vectors&) = delete;
-  VectorBlock block;
-  std::vector<float> norms;
-};
-
 inline std::vector<std::uint64_t> bits_of(const std::optional<Mask>& mask, std::uint32_t n_rows) {
   if (!mask) return {};
   if (mask->shape(0) != n_rows)
@@ -69,17 +57,17 @@ struct RowsAndDistances {
 
 /// Rows and public distances, (n, k), of query after query without Python's lock; `ask(query, bits of allowed rows or null, nearest, cancel)`.
 template <class Ask>
-RowsAndDistances search_each(const Vectors& held, Metric metric, const Array& queries, std::size_t k, const std::optional<Mask>& allowed,
+RowsAndDistances search_each(const NormedBlock& held, Metric metric, const Array& queries, std::size_t k, const std::optional<Mask>& allowed,
                              std::optional<double> timeout_s, Ask&& ask) {
   check_k(k);
-  check_queries(queries, held.block, metric);
+  check_queries(queries, held.block(), metric);
   const NumpyMatrix<std::int64_t> rows(queries.shape(0), k, -1);
   const NumpyMatrix<float> distances(queries.shape(0), k, __builtin_inff());
   {
     const nanobind::gil_scoped_release release;
     const Cancel cancel(timeout_s);
-    const auto bits = bits_of(allowed, held.block.rows);
-    const auto prepared = prepare(queries, held.block, metric);
+    const auto bits = bits_of(allowed, held.block().rows);
+    const auto prepared = prepare(queries, held.block(), metric);
     for (std::size_t q = 0; q < prepared.size(); ++q) {
       TopK nearest(k);
       ask(prepared[q], allowed ? bits.data() : nullptr, nearest, cancel);

@@ -21,20 +21,14 @@ struct AskedNode {
 
 class AskedNodes {
  public:
-  AskedNodes(const Graph& graph, const VectorBlock& block, Metric metric) : graph_(graph), block_(block), metric_(metric) {
-    if (metric != Metric::cosine || block.inverse_norms) return;
-    norms_.resize(block.rows);
-    compute_inverse_norms(block, norms_.data());
-    block_.inverse_norms = norms_.data();
-  }
-  AskedNodes(const AskedNodes&) = delete;
+  AskedNodes(const Graph& graph, const VectorBlock& block, Metric metric) : graph_(graph), rows_(block, metric), metric_(metric) {}
 
   const Graph& graph() const { return graph_; }
   /// The rows, with their norms where the metric needs them.
-  const VectorBlock& block() const { return block_; }
+  const VectorBlock& block() const { return rows_.block(); }
   /// The i-th of so many that are drawn evenly.
   AskedNode drawn(std::uint64_t i, std::uint64_t count) const {
-    return {graph_, block_, metric_, static_cast<std::uint32_t>(graph_.n_nodes() * i / count)};
+    return {graph_, block(), metric_, static_cast<std::uint32_t>(graph_.n_nodes() * i / count)};
   }
 
   /// What a walk finds that is kept from the node. layers: where it begins, as Graph::search.
@@ -42,15 +36,14 @@ class AskedNodes {
                         const UpperLayers* layers = nullptr) const {
     const HiddenNode hidden(asked.node);
     TopK nearest(k);
-    graph_.search(asked.query, block_, nullptr, ef, nearest, stats, cancel, 0, {}, layers);
+    graph_.search(asked.query, block(), nullptr, ef, nearest, stats, cancel, 0, {}, layers);
     return std::move(nearest).take_sorted();
   }
 
  private:
   const Graph& graph_;
-  VectorBlock block_;
+  NormedBlock rows_;
   Metric metric_;
-  std::vector<float> norms_;
 };
 
 }  // namespace vicino

@@ -1,7 +1,6 @@
 #include "index/usual_beam.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "index/asked_nodes.h"
 #include "index/graph_layout.h"
 #include "index/scan.h"
+#include "index/usual_recall.h"
 #include "util/bitmap.h"
 #include "util/parallel.h"
 
@@ -16,8 +16,6 @@ namespace vicino {
 
 namespace {
 
-constexpr double kTarget = 0.95;
-constexpr std::size_t kNeighbors = 10;
 // Their true neighbors are scanned for by codes, which takes about a hundredth of the build.
 constexpr std::uint32_t kSample = 64, kSampleMin = 16;
 constexpr std::uint32_t kNodesMin = 512;  // fewer are scanned anyway
@@ -39,9 +37,9 @@ class TrueNeighbors {
       if (graph.node_of(row) != Graph::kNone) present_.set(row);
   }
 
-  /// Distance of the farthest of the kNeighbors nearest, the node itself left out.
+  /// Distance of the farthest of the kUsualNeighbors nearest, the node itself left out.
   float farthest(const AskedNode& asked) const {
-    TopK nearest(kNeighbors + 1);
+    TopK nearest(kUsualNeighbors + 1);
     SearchStats stats;
     const Graph& graph = nodes_.graph();
     if (graph.has_codes()) graph.scan(asked.query, nodes_.block(), nullptr, graph.n_rows(), nearest, stats, cancel_, 0, {}, all_);
@@ -49,7 +47,7 @@ class TrueNeighbors {
     const std::uint32_t own = graph.row_of(asked.node);
     std::vector<Hit> hits = std::move(nearest).take_sorted();
     std::erase_if(hits, [own](const Hit& hit) { return hit.row == own; });
-    return hits[std::min(hits.size(), kNeighbors) - 1].distance;
+    return hits[std::min(hits.size(), kUsualNeighbors) - 1].distance;
   }
 
  private:
@@ -72,17 +70,10 @@ struct Found {
   std::uint64_t scored = 0;
 };
 
-/// Whether the mean recall is above the target by a standard error.
 bool is_enough(std::span<const Found> found) {
-  double sum = 0, squares = 0;
-  for (const Found& one : found) {
-    const double recall = static_cast<double>(one.neighbors) / kNeighbors;
-    sum += recall;
-    squares += recall * recall;
-  }
-  const auto n = static_cast<double>(found.size());
-  const double mean = sum / n, variance = std::max(0.0, squares / n - mean * mean);
-  return mean - std::sqrt(variance / n) >= kTarget;
+  SampledRecall recall(found.size());
+  for (const Found& one : found) recall.raise(0, static_cast<double>(one.neighbors) / kUsualNeighbors);
+  return recall.is_enough();
 }
 
 double scored_by_each(std::span<const Found> found) {
@@ -105,7 +96,7 @@ std::uint32_t usual_beam(const Graph& graph, const VectorBlock& block, Metric me
   for (std::size_t beam = kBeamMin; beam < graph.n_nodes(); beam += beam / 2) {
     parallel_for(threads, asked.size(), [&](std::size_t i, std::size_t) {
       SearchStats stats;
-      const std::vector<Hit> hits = nodes.walk(asked[i], beam, kNeighbors, stats, cancel, layers);
+      const std::vector<Hit> hits = nodes.walk(asked[i], beam, kUsualNeighbors, stats, cancel, layers);
       // By distance: which of those equally far is found does not matter.
       const auto near = std::ranges::count_if(hits, [&](const Hit& hit) { return hit.distance <= farthest[i]; });
       found[i] = {static_cast<std::uint32_t>(near), stats.rows_scored};

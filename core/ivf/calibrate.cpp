@@ -1,10 +1,10 @@
 #include "ivf/calibrate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_map>
 
 #include "index/scan.h"
+#include "index/usual_recall.h"
 #include "util/bitmap.h"
 #include "util/parallel.h"
 
@@ -12,8 +12,6 @@ namespace vicino {
 
 namespace {
 
-constexpr double kTarget = 0.95;
-constexpr std::size_t kNeighbors = 10;
 // The scan for the true neighbors may take as long as one over so many rows, which keeps it below a tenth of the build.
 constexpr std::size_t kRowsScanned = std::size_t{1} << 25;
 constexpr std::size_t kQueriesMin = 64, kQueriesMax = 256, kQueriesAtOnce = 16;
@@ -27,11 +25,11 @@ std::vector<std::vector<std::uint32_t>> neighbors_of(std::span<const std::uint32
     const std::size_t first = group * kQueriesAtOnce, count = std::min(kQueriesAtOnce, asked.size() - first);
     std::vector<PreparedQuery> queries;
     for (std::size_t i = first; i < first + count; ++i) queries.emplace_back(metric, block.dtype, block.dim, values[i].data());
-    std::vector<TopK> nearest(count, TopK(kNeighbors + 1));
+    std::vector<TopK> nearest(count, TopK(kUsualNeighbors + 1));
     scan_batch(queries, block, 0, present, nearest, cancel);
     for (std::size_t i = 0; i < count; ++i) {
       for (const Hit& hit : std::move(nearest[i]).take_sorted())
-        if (hit.row != asked[first + i] && found[first + i].size() < kNeighbors) found[first + i].push_back(static_cast<std::uint32_t>(hit.row));
+        if (hit.row != asked[first + i] && found[first + i].size() < kUsualNeighbors) found[first + i].push_back(static_cast<std::uint32_t>(hit.row));
     }
   });
   return found;
@@ -66,21 +64,18 @@ std::vector<std::uint32_t> ranks_of(const ClusterSpace& space, const Points& cen
 
 /// needed: for every query the places at which the lists of its neighbors come. The smallest number of lists that is enough.
 std::uint32_t least_enough(const std::vector<std::vector<std::uint32_t>>& needed, std::size_t n_lists) {
+  SampledRecall sampled(needed.size());
   std::vector<double> recall(needed.size());
   std::vector<std::vector<std::uint32_t>> coming(n_lists);  // queries that find one more neighbor with this list
   for (std::uint32_t query = 0; query < needed.size(); ++query)
     for (const std::uint32_t rank : needed[query]) coming[rank].push_back(query);
-  double sum = 0, squares = 0;
   for (std::uint32_t probed = 0; probed < n_lists; ++probed) {
     for (const std::uint32_t query : coming[probed]) {
-      const double before = recall[query], after = before + 1.0 / static_cast<double>(needed[query].size());
-      sum += after - before;
-      squares += after * after - before * before;
-      recall[query] = after;
+      const double before = recall[query];
+      recall[query] += 1.0 / static_cast<double>(needed[query].size());
+      sampled.raise(before, recall[query]);
     }
-    const auto n = static_cast<double>(needed.size());
-    const double mean = sum / n, variance = std::max(0.0, squares / n - mean * mean);
-    if (mean - std::sqrt(variance / n) >= kTarget) return probed + 1;
+    if (sampled.is_enough()) return probed + 1;
   }
   return static_cast<std::uint32_t>(n_lists);
 }
@@ -91,18 +86,12 @@ std::uint32_t calibrate_nprobe(const ClusterSpace& space, const Lists& lists, co
                                const Cancel& cancel) {
   if (lists.rows.size() < kRowsMin || lists.size() < kListsMin) return 0;
   const auto asked = draw_evenly(lists.rows, std::clamp(kRowsScanned / lists.rows.size(), kQueriesMin, kQueriesMax));
-  VectorBlock scanned = block;
-  std::vector<float> norms;
-  if (space.metric() == Metric::cosine && !block.inverse_norms) {
-    norms.resize(block.rows);
-    compute_inverse_norms(block, norms.data());
-    scanned.inverse_norms = norms.data();
-  }
+  const NormedBlock scanned(block, space.metric());
   Bitmap present(block.rows);
   for (const std::uint32_t row : lists.rows) present.set(row);
   std::vector<std::vector<std::uint8_t>> values;
   for (const std::uint32_t row : asked) values.push_back(query_values(block, row));
-  const auto neighbors = neighbors_of(asked, values, space.metric(), scanned, present.words(), threads, cancel);
+  const auto neighbors = neighbors_of(asked, values, space.metric(), scanned.block(), present.words(), threads, cancel);
   const auto holding = lists_of(neighbors, lists);
   std::vector<std::vector<std::uint32_t>> needed(asked.size());
   for (std::size_t query = 0; query < asked.size(); ++query) {

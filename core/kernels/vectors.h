@@ -58,6 +58,23 @@ std::vector<std::uint8_t> query_values(const VectorBlock& block, std::uint32_t r
 /// out[i] = 1 / |row i|, summed in double and rounded once; 0 for a zero row. Numeric types only.
 void compute_inverse_norms(const VectorBlock& block, float* out);
 
+/// A block with the inverse norms of its rows, computed where the metric needs them and the block has none.
+class NormedBlock {
+ public:
+  NormedBlock(const VectorBlock& block, Metric metric) : block_(block), norms_(metric != Metric::cosine || block.inverse_norms ? 0 : block.rows) {
+    if (norms_.empty()) return;
+    compute_inverse_norms(block, norms_.data());
+    block_.inverse_norms = norms_.data();
+  }
+  NormedBlock(const NormedBlock&) = delete;
+
+  const VectorBlock& block() const { return block_; }
+
+ private:
+  VectorBlock block_;
+  std::vector<float> norms_;
+};
+
 /// Row and position of the first NaN or infinity of a float32 or float16 block; other types have none.
 std::optional<std::pair<std::uint32_t, std::uint32_t>> first_non_finite(const VectorBlock& block);
 

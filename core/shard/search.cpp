@@ -15,12 +15,13 @@ constexpr std::size_t kListsPartsPerThread = 2, kListsPartMin = 4, kListsPartMax
 
 /// All that one search call asks of a snapshot.
 struct SearchJob {
+  const Snapshot& snapshot;
   const SearchRequest& request;
   std::span<const EntryTask> tasks;
   std::uint64_t all_candidates;
   std::span<const std::uint8_t> queries;  // rows of the type in which the column is asked
   std::size_t query_bytes;
-  std::span<std::vector<Hit>> hits;       // per query
+  HitLists& hits;
 };
 
 /// The search of queries `first` to `last`, exclusive; adds to the counts of every entry.
@@ -38,9 +39,11 @@ void search_part(const SearchJob& job, std::size_t first, std::size_t last, std:
     counts[i].seconds += std::chrono::duration<double>(Cancel::Clock::now() - start).count();
   }
   for (std::size_t i = first; i < last; ++i) {
-    job.hits[i] = std::move(best[i - first]).take_sorted();
-    for (Hit& hit : job.hits[i]) hit.distance = public_distance(column.metric, hit.distance);
+    std::vector<Hit> hits = std::move(best[i - first]).take_sorted();
+    for (Hit& hit : hits) hit.distance = public_distance(column.metric, hit.distance);
+    job.hits.set(i, hits);
   }
+  job.hits.read_ids(first, last, [&](std::uint64_t row) { return job.snapshot.id(static_cast<Locator>(row)); });
 }
 
 bool shares_lists(std::span<const EntryTask> tasks, std::uint32_t slot) {
@@ -105,7 +108,6 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
   expect_column(column);
   cancel.check();
   SearchOutcome outcome;
-  outcome.hits.resize(n_queries);
   std::vector<EntryTask> tasks;
   tasks.reserve(entries_.size());
   std::uint64_t all_candidates = 0;
@@ -116,7 +118,8 @@ SearchOutcome Snapshot::search(const SearchRequest& request, std::span<const std
     outcome.stats.push_back({task.entry->rows->key(), task.entry->rows->size(), task.candidates, Strategy::none});
   }
   const Dtype query_dtype = column.dtype == Dtype::float16 ? Dtype::float32 : column.dtype;
-  const SearchJob job{request, tasks, all_candidates, queries, row_bytes(query_dtype, column.dim), outcome.hits};
+  outcome.hits = HitLists(n_queries, std::min<std::uint64_t>(request.k, all_candidates), request.with_ids);
+  const SearchJob job{*this, request, tasks, all_candidates, queries, row_bytes(query_dtype, column.dim), outcome.hits};
   const unsigned threads = std::max(1u, request.threads);
   const bool by_lists = shares_lists(tasks, column.slot);
   std::vector<std::size_t> starts;

@@ -9,6 +9,7 @@
 
 #include "filter/condition.h"
 #include "filter/evaluate.h"
+#include "shard/hit_lists.h"
 #include "shard/matched_rows.h"
 #include "shard/overlay.h"
 #include "shard/rows.h"
@@ -80,12 +81,13 @@ struct SearchRequest {
   bool exact = false;    // scan everything
   float oversampling = kRescoredByBound;  // candidates by codes that are scored by rows, times k; 0: none, scores are those of the codes
   unsigned threads = 1;    // by which several queries are shared
+  bool with_ids = false;   // reads the ids of what is found, too
   std::span<const Locator> held_out{};  // empty, or per query a row that is searched as if it were not there; kNowhere: none
 };
 
 struct SearchOutcome {
-  std::vector<std::vector<Hit>> hits;  // per query, nearest first, Hit::row is a Locator, distances are public ones
-  std::vector<EntryStats> stats;       // summed over the queries
+  HitLists hits;                  // nearest first, Hit::row is a Locator, distances are public ones
+  std::vector<EntryStats> stats;  // summed over the queries
 };
 
 /// What a search over values found.

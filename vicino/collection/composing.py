@@ -161,11 +161,10 @@ class Composer:
         version, position = _read_cursor(cursor, fingerprint) if cursor else (None, 0)
         ranked = self._ranked(part, options, fingerprint, version)
         ranking = self._page(ranked, position, options.limit)
-        results = self._results(ranked, ranking, options, self._searcher.env.monotonic() - start)
         end = position + len(ranking)
-        if len(ranked.upto(end + 1)) > end:
-            results.next_cursor = _cursor(results.version, end, fingerprint)
-        return results
+        has_more = len(ranked.upto(end + 1)) > end
+        next_cursor = _cursor(ranked.run.snapshot.version, end, fingerprint) if has_more else None
+        return self._results(ranked, ranking, options, self._searcher.env.monotonic() - start, next_cursor)
 
     def _ranked(self, part: Part, options: Any, fingerprint: str, version: int | None) -> Ranked:
         """The ranking that a cursor goes on with: the one it came from, or that of its version made again."""
@@ -225,7 +224,9 @@ class Composer:
 
     # ---- what is given back
 
-    def _results(self, ranked: Ranked | _Alone, ranking: Ranking, options: Any, took_s: float) -> Results[Any]:
+    def _results(
+        self, ranked: Ranked | _Alone, ranking: Ranking, options: Any, took_s: float, next_cursor: str | None = None
+    ) -> Results[Any]:
         searcher, run, locators = self._searcher, ranked.run, ranking.locators
         names = None if options.vectors is False else vector_names(options.vectors, run.settings)
         plan = self._plan(ranked, options, took_s)
@@ -246,6 +247,7 @@ class Composer:
                 scores=_ByPart({label: (part.locators, part.scores) for label, part in run.rankings.items()}, locators),
                 matched=_ByPart(dict(run.matched), locators) if run.matched else None,
                 highlight=searcher.highlighter(ranked.part, run.settings),
+                next_cursor=next_cursor,
             )
 
     def _plan(self, ranked: Ranked | _Alone, options: Any, took_s: float) -> Plan:

@@ -393,10 +393,9 @@ class Searcher:
         if room.is_limited:
             n_bytes = found.document_bytes() + found.n_hits() * (VIEW_BYTES + vector_bytes(settings, names))
         with room.take(n_bytes, f"reading the records of {found.n_hits()} hits"):
-            vectors = None
             if names is not None:
-                vectors = [read_vectors(snapshot, found.locators(query), settings, names) for query in range(len(found))]
-            return results_of(found, call, vectors=vectors, read_now=room.is_limited)  # while what it takes is counted
+                call.vectors = [read_vectors(snapshot, found.locators(query), settings, names) for query in range(len(found))]
+            return results_of(found, call, read_now=room.is_limited)  # while what it takes is counted
 
     def unindexed(self, matched: _core.Matches | FilterStep, snapshot: _core.Snapshot) -> tuple[str, ...]:
         """Has fields indexed that a filter had to scan, once it pays; says so in the plan."""

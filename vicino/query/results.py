@@ -45,7 +45,10 @@ class WriteResult:
 
 @dataclass(slots=True)  # not frozen: every search makes one, and takes twice as long then
 class SearchCall(Generic[T]):
-    """What the results of all queries of one call share. plan: a `Plan`, or a `LatePlan` that makes it."""
+    """What the results of all queries of one call share. plan: a `Plan`, or a `LatePlan` that makes it.
+
+    vectors: for each query the columns by name; None if they were not asked for. next_cursor: see `Results`.
+    """
 
     shape: Shape[T]
     metric: Metric
@@ -53,6 +56,8 @@ class SearchCall(Generic[T]):
     took_s: float = 0.0
     plan: Any = None
     budget: MemoryBudget | None = None
+    vectors: Sequence[Mapping[str, VectorColumn]] | None = None
+    next_cursor: str | None = None
 
 
 class Results(Sequence[Hit[T]], Generic[T]):
@@ -69,9 +74,7 @@ class Results(Sequence[Hit[T]], Generic[T]):
         "_matched",
         "_query",
         "_scores",
-        "_vectors",
         "_versions",
-        "next_cursor",
     )
 
     def __init__(
@@ -96,19 +99,27 @@ class Results(Sequence[Hit[T]], Generic[T]):
         """Sequences are aligned. documents, vectors (one column per name): None if they were not asked for.
 
         budget: counts what making a table takes, if there is a memory limit. scores, matched, highlight: for `hit.scores`, `hit.matched`
-        and `hit.highlights`. next_cursor: what `search(cursor=)` takes to go on after these hits; None at the end, or without `cursor=`.
+        and `hit.highlights`.
         """
         self._ids = ids
         self._distances = distances
         self._documents = documents
-        self._call = SearchCall(shape, metric, version, took_s, plan, budget)
+        self._call = SearchCall(shape, metric, version, took_s, plan, budget, None if vectors is None else (vectors,), next_cursor)
         self._versions = versions
-        self._vectors = vectors
         self._found: _core.Found | None = None  # what is to be read of it, as the `_query`-th of its queries
         self._query = 0
         self._hits: dict[int, Hit[T]] = {}
         self._scores, self._matched, self._highlight = scores, matched, highlight
-        self.next_cursor = next_cursor
+
+    @property
+    def _vectors(self) -> Mapping[str, VectorColumn] | None:
+        vectors = self._call.vectors
+        return None if vectors is None else vectors[self._query]
+
+    @property
+    def next_cursor(self) -> str | None:
+        """What `search(cursor=)` takes to go on after these hits; None at the end, or without `cursor=`."""
+        return self._call.next_cursor
 
     @property
     def plan(self) -> Any:
@@ -300,13 +311,8 @@ class Results(Sequence[Hit[T]], Generic[T]):
         return html_table(self.to_dicts(), self._leading_columns()[:2])
 
 
-def results_of(
-    found: _core.Found, call: SearchCall[T], *, vectors: Sequence[Mapping[str, VectorColumn]] | None = None, read_now: bool = False
-) -> list[Results[T]]:
-    """What every query of a call found, as the core holds it: nothing is read before somebody looks, unless read_now says so.
-
-    vectors: of every query, columns by name.
-    """
+def results_of(found: _core.Found, call: SearchCall[T], *, read_now: bool = False) -> list[Results[T]]:
+    """What every query of a call found, as the core holds it: nothing is read before somebody looks, unless read_now says so."""
     # The constructor would take four times as long: what only hits need is set when they are read.
     made: list[Results[T]] = []
     new = Results.__new__
@@ -315,11 +321,7 @@ def results_of(
         results._found = found
         results._query = query
         results._call = call
-        results._vectors = None
-        results.next_cursor = None
         made.append(results)
-    for results, columns in zip(made, vectors or (), strict=False):
-        results._vectors = columns
     if read_now:
         for results in made:
             results._read()
