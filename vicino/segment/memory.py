@@ -49,7 +49,7 @@ class MemoryBudget:
         self.limit = limit
         self._lock = threading.Lock()
         self._taking = threading.Lock()
-        self._reserved = 0
+        self._reserved: dict[object, int] = {}
         self._measures: dict[object, Callable[[], int]] = {}
         self._spares: dict[object, Callable[[], None]] = {}
 
@@ -71,7 +71,7 @@ class MemoryBudget:
     def used(self) -> int:
         """Bytes held and reserved now."""
         with self._lock:
-            measures, reserved = list(self._measures.values()), self._reserved
+            measures, reserved = list(self._measures.values()), sum(list(self._reserved.values()))
         return reserved + sum(measure() for measure in measures)
 
     def available(self) -> int | None:
@@ -107,12 +107,12 @@ class MemoryBudget:
 
         optional: work that may wait takes at most what leaves half of the limit free, so that writes and their sealing go on beside it.
         """
-        self._take(size, purpose, self._kept_free(optional))
+        reservation = object()  # made and dropped in one step each, without waiting for a lock: Ctrl-C comes before it or after
         try:
+            self._take(reservation, size, purpose, self._kept_free(optional))
             yield
         finally:
-            with self._lock:
-                self._reserved -= size
+            self._reserved.pop(reservation, None)
 
     def shortage(self, error: MemoryError, purpose: str) -> MemoryError:
         """What to raise when an allocation failed: under a limit a MemoryLimitError with the numbers, else the error itself."""
@@ -127,7 +127,7 @@ class MemoryBudget:
             available=free,
         )
 
-    def _take(self, size: int, purpose: str, kept_free: int) -> None:
+    def _take(self, reservation: object, size: int, purpose: str, kept_free: int) -> None:
         with self._taking:  # two that take at once would each find the room that there is for one
             self.make_room(size + kept_free)
             available = self.available()
@@ -139,5 +139,4 @@ class MemoryBudget:
                     needed=size,
                     available=free,
                 )
-            with self._lock:
-                self._reserved += size
+            self._reserved[reservation] = size

@@ -1,6 +1,9 @@
+import itertools
+
 import pytest
 
 import vicino
+from tests.unit.struck import struck_at
 from vicino.errors import InvalidArgument, MemoryLimitError
 from vicino.segment.memory import LIMIT_MIN, MemoryBudget, parse_bytes, show_bytes
 
@@ -102,3 +105,18 @@ def test_a_table_that_does_not_fit_is_refused(table):
         assert len(getattr(few, table)()) == 2
         with pytest.raises(MemoryLimitError, match=rf"{table}\(\) of 60 hits needs 3"):
             getattr(many, table)()
+
+
+def test_an_interrupt_at_any_step_leaves_nothing_reserved():
+    budget = MemoryBudget(LIMIT_MIN)
+
+    def reserve():
+        with budget.reserve(1000, "a test"):
+            pass
+
+    for step in itertools.count(1):
+        was_struck = struck_at(step, reserve)
+        assert budget.used() == 0, step
+        if not was_struck:
+            break
+    assert step > 10
