@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cassert>
 
-#include "util/errors.h"
-
 namespace vicino {
 
 HitLists::HitLists(std::size_t n_queries, std::size_t width, bool with_ids)
     : lists_(n_queries), width_(width), hits_(std::make_unique_for_overwrite<Hit[]>(n_queries * width)) {
   for (std::size_t query = 0; query < n_queries; ++query) lists_[query].first = query * width;
-  if (with_ids) ids_ = std::make_unique_for_overwrite<ShortId[]>(n_queries * width);
+  if (with_ids && n_queries * width <= kIdsMax) ids_ = std::make_unique_for_overwrite<ShortId[]>(n_queries * width);
 }
 
 void HitLists::set(std::size_t query, std::span<const Hit> hits) {
@@ -42,8 +40,8 @@ void HitLists::skip(std::size_t n) {
 void HitLists::truncate(std::size_t query, std::size_t n) { lists_[query].count = std::min(lists_[query].count, n); }
 
 void HitLists::append(const HitLists& more) {
-  if (size() && more.size() && !ids_ != !more.ids_) throw InvalidArgument("hits with ids and hits without are not put together");
-  HitLists both(size() + more.size(), std::max(width_, more.width_), ids_ || more.ids_);
+  const bool with_ids = (ids_ || !size()) && (more.ids_ || !more.size());
+  HitLists both(size() + more.size(), std::max(width_, more.width_), with_ids);
   for (std::size_t query = 0; query < both.size(); ++query) {
     const HitLists& source = query < size() ? *this : more;
     const List& from = source.lists_[query < size() ? query : query - size()];

@@ -34,8 +34,10 @@ class ShortId {
 
 class HitLists {
  public:
+  static constexpr std::size_t kIdsMax = std::size_t{1} << 22;  // 100 MB; who asks for more takes long to look at them
+
   HitLists() = default;
-  /// No hits yet. width: at most so many of each query will be set. with_ids: with their ids.
+  /// No hits yet. width: at most so many of each query will be set. with_ids: with their ids, unless these are more than kIdsMax.
   HitLists(std::size_t n_queries, std::size_t width, bool with_ids);
 
   std::size_t size() const { return lists_.size(); }

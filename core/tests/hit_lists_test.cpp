@@ -4,7 +4,6 @@
 #include <string>
 
 #include "tests/check.h"
-#include "util/errors.h"
 
 namespace vicino {
 
@@ -69,13 +68,16 @@ TEST(hit_lists_are_cut_and_put_together) {
   HitLists none;
   none.append(lists);
   CHECK_EQUAL(none.n_hits(), std::size_t{3});
-  bool was_refused = false;
-  try {
-    none.append(filled({1}, 1, false));
-  } catch (const InvalidArgument&) {
-    was_refused = true;
-  }
-  CHECK(was_refused);
+  CHECK_EQUAL(none.ids(1).size() + none.ids(2).size(), std::size_t{2});
+  none.append(filled({1}, 1, false));
+  CHECK_EQUAL(none.n_hits(), std::size_t{4});
+  CHECK(none.ids(2).empty());
+}
+
+TEST(hit_lists_without_end_have_no_ids) {
+  const HitLists most(2, HitLists::kIdsMax / 2, true), more(3, HitLists::kIdsMax / 2, true);
+  CHECK(most.ids(0).data());
+  CHECK(!more.ids(0).data());
 }
 
 }  // namespace vicino
