@@ -1,7 +1,8 @@
 // What a search found, as Python holds it: rows of a snapshot, whose ids, documents and versions become objects when somebody looks.
 //
-// Most callers look at a few hits, or at ids alone, whose bytes the search has read. Copying every document into a Python object would cost as much as the search. The hits of
-// all queries of a batch are one object: making and freeing one for each query would be a twentieth of what two threads take for all.
+// Most callers look at a few hits, or at ids alone, whose bytes the search has read. Copying every document into a Python object would cost as
+// much as the search. The hits of all queries of a batch are one object: making and freeing one for each query would be a twentieth of what two
+// threads take for all.
 #pragma once
 #include <memory>
 #include <span>

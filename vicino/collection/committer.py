@@ -31,7 +31,7 @@ class _Work:
 
 
 class Committer:
-    """One helper thread for a database, started by the first commit of the main thread."""
+    """One helper thread for a database, started when the main thread first hands work over."""
 
     def __init__(self, env: Env) -> None:
         self._env = env

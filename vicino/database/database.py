@@ -380,10 +380,7 @@ class Database(TellsOurNames):
     def close(self) -> None:
         """Stops background work and lets go of the folder. What was acknowledged is durable, closed or not."""
         if self._release(self):
-            if self._env.forked():
-                self._shut_down()
-            else:
-                self._committer.run(self._shut_down)
+            self._committer.run(self._shut_down)
 
     def _shut_down(self) -> None:
         """Closes for every holder of this database; called once, by the last `close`, or when the process ends."""
