@@ -146,8 +146,8 @@ class SearchableCollection(ReadableCollection[T]):
         queries: (n, dim) numbers, or a sequence of what `search` takes. options: those of `search`, but for groups and cursors. Vectors are
         one call of the core, shared by as many threads as `vicino.open(threads=)` says; a float32 matrix is the fastest to hand over.
         device: with exact=True, where distances are computed: "cpu" (as without it), "cuda" or "cuda:1", through torch; the answers are
-        the same. Raises what `search` raises; InvalidArgument where a device does not apply or is not there, MissingExtraError without
-        torch, TypeError for an option that there is not.
+        the same. Raises what `search` raises; InvalidArgument where a device does not apply or is not there, MemoryLimitError where it has
+        too little memory left, MissingExtraError without torch, TypeError for an option that there is not.
         """
         if isinstance(queries, str):
             raise InvalidArgument("search_many takes a sequence of queries, got one text; call search for one")

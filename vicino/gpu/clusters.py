@@ -31,8 +31,8 @@ def kmeans(vectors: npt.ArrayLike, k: int, *, device: str = "cpu", seed: int = 0
     vectors: (n, dim) finite numbers, taken as float32. k: 1 to n. A round computes n k distances; what a device holds at once is bounded.
     device: "cpu", "cuda" or "cuda:1". seed: the same seed begins at the same vectors on every device; results agree but for vectors that
     lie between two centroids within single precision. rounds: 1 to 1,000, at most so many; fewer when no vector changes its cluster.
-    Raises InvalidArgument for anything but a matrix of finite numbers, for k below 1 or above the number of vectors, and what `open_device`
-    raises.
+    Raises InvalidArgument for anything but a matrix of finite numbers, for k below 1 or above the number of vectors, MemoryLimitError
+    where the device has too little memory left, and what `open_device` raises.
     """
     rows = _checked(vectors, k, rounds)
     at = open_device(device)

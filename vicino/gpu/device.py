@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vicino.errors import InvalidArgument, MissingExtraError
+from vicino.errors import InvalidArgument, MemoryLimitError, MissingExtraError
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 METRICS = ("cosine", "dot", "l2", "l1")
 EXAMPLES = '"cpu", "cuda" or "cuda:1"'
+_PRECISION = Lock()
+"""torch has one precision of products for all threads; held while one is begun."""
 
 
 class Nearest(NamedTuple):
@@ -94,31 +97,34 @@ def _import_torch(name: str) -> Any:
 
 
 class TorchDevice:
-    """A device of torch. `name` is torch's own, "cpu" included."""
+    """A device of torch. `name` is torch's own, "cpu" included. Raises MemoryLimitError where the device has too little memory left."""
 
     def __init__(self, torch: Any, name: str) -> None:
         self._torch, self.name = torch, name
 
     def hold(self, rows: Floats) -> Any:
-        # A copy where torch could not write: it warns about memory that is only for reading.
-        return self._torch.from_numpy(np.require(rows, requirements=["C", "W"])).to(self.name)
+        with self._working():
+            # A copy where torch could not write: it warns about memory that is only for reading.
+            return self._torch.from_numpy(np.require(rows, requirements=["C", "W"])).to(self.name)
 
     def unit(self, held: Any) -> Any:
-        largest = held.abs().amax(dim=1, keepdim=True)
-        scaled = held / self._torch.where(largest > 0, largest, 1.0)  # squares of the largest numbers would not be finite
-        norms = scaled.norm(dim=1, keepdim=True)
-        return scaled / self._torch.where(norms > 0, norms, 1.0)
+        torch = self._torch
+        with self._working():
+            largest = held.abs().amax(dim=1, keepdim=True)
+            scaled = held / torch.where(largest > 0, largest, 1.0)  # squares of the largest numbers would not be finite
+            norms = scaled.norm(dim=1, keepdim=True)
+            return scaled / torch.where(norms > 0, norms, 1.0)
 
     def nearest(self, queries: Any, rows: Any, metric: str, k: int) -> Nearest:
         torch = self._torch
-        with torch.inference_mode(), self._full_precision():
+        with self._working():
             norms = (rows * rows).sum(dim=1)
             if metric == "l1":
                 distances = torch.cdist(queries, rows, p=1.0)
             elif metric == "l2":
-                distances = (queries @ rows.T).mul_(-2.0).add_((queries * queries).sum(dim=1, keepdim=True)).add_(norms)
+                distances = self._products(queries, rows).mul_(-2.0).add_((queries * queries).sum(dim=1, keepdim=True)).add_(norms)
             else:
-                distances = (queries @ rows.T).neg_().add_(1.0 if metric == "cosine" else 0.0)
+                distances = self._products(queries, rows).neg_().add_(1.0 if metric == "cosine" else 0.0)
             is_sound = torch.isfinite(distances).all(dim=1)
             best, columns = torch.topk(distances, min(k, len(rows)), dim=1, largest=False, sorted=False)
             norm_max = 1.0 if metric == "cosine" else float(norms.max()) ** 0.5
@@ -126,26 +132,40 @@ class TorchDevice:
 
     def assign(self, rows: Any, centroids: Any) -> Assigned:
         torch = self._torch
-        with torch.inference_mode(), self._full_precision():
-            distances, nearest = ((centroids * centroids).sum(dim=1) / 2 - rows @ centroids.T).min(dim=1)
+        with self._working():
+            distances, nearest = ((centroids * centroids).sum(dim=1) / 2 - self._products(rows, centroids)).min(dim=1)
             sums = torch.zeros(centroids.shape, dtype=torch.float64, device=self.name)
             sums.index_add_(0, nearest, rows.double())
             counts = torch.bincount(nearest, minlength=len(centroids))
             return Assigned(nearest.cpu().numpy(), distances.cpu().numpy(), sums.cpu().numpy(), counts.cpu().numpy())
 
     @contextmanager
-    def _full_precision(self) -> Iterator[None]:
-        """Products of float32 as they are: without the shorter mantissa of TF32 that a program may have allowed for its models."""
+    def _working(self) -> Iterator[None]:
+        with self._torch.inference_mode():
+            try:
+                yield
+            except self._torch.cuda.OutOfMemoryError as error:
+                raise MemoryLimitError(
+                    f'device="{self.name}" has too little free memory for a tile of vectors; nvidia-smi shows what holds it; free some, '
+                    f"or leave device= out to compute with the processor (torch: {str(error).partition('. ')[0]})"
+                ) from error
+
+    def _products(self, left: Any, right: Any) -> Any:
+        """Of every row with every row, in float32 as it is: without the TF32 that a program may have allowed for its models."""
         torch = self._torch
-        before = torch.get_float32_matmul_precision()
-        if before == "highest":
-            yield
-            return
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+        with _PRECISION:
+            try:
+                before, allow, full = torch.get_float32_matmul_precision(), torch.set_float32_matmul_precision, "highest"
+            except RuntimeError:  # torch has no one answer once a program has chosen by backend
+                matmul = torch.backends.cuda.matmul
+                before, allow, full = matmul.fp32_precision, lambda precision: setattr(matmul, "fp32_precision", precision), "ieee"
+            if before == full:
+                return left @ right.T
+            allow(full)
+            try:
+                return left @ right.T  # begun here; what a device has begun keeps its precision
+            finally:
+                allow(before)
 
 
 class NumpyDevice:

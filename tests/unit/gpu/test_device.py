@@ -2,6 +2,8 @@
 
 import builtins
 import sys
+from importlib.util import find_spec
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 
 from tests.unit.gpu.devices import DEVICES, device_of
-from vicino.errors import InvalidArgument, MissingExtraError
+from vicino.errors import InvalidArgument, MemoryLimitError, MissingExtraError
 from vicino.gpu import open_device
 from vicino.gpu.device import NumpyDevice, TorchDevice
+
+ON_TORCH = [name for name in DEVICES if name != "numpy"]
 
 
 def fake_torch(*, n_devices: int) -> Any:
@@ -67,17 +71,94 @@ def test_sums_and_counts_are_of_the_nearest_centroid(device: str) -> None:
     assert found.distances.tolist() == [0, 0, 100 - 180, 100 - 190]
 
 
-@pytest.mark.parametrize("device", [name for name in DEVICES if name != "numpy"])
-def test_a_shorter_mantissa_that_the_program_allows_is_not_used_and_stays_allowed(device: str) -> None:
+@pytest.mark.parametrize("device", ON_TORCH)
+@pytest.mark.parametrize("by_backend", [False, True], ids=["for all backends", "by backend"])
+def test_a_shorter_mantissa_that_the_program_allows_is_not_used_and_stays_allowed(device: str, by_backend: bool) -> None:
     at = device_of(device)
     import torch  # pyright: ignore[reportMissingImports]
 
+    matmul = torch.backends.cuda.matmul
+    if by_backend and not hasattr(matmul, "fp32_precision"):
+        pytest.skip(f"torch {torch.__version__} has one precision for all backends")
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
+    if by_backend:
+        matmul.fp32_precision = "tf32"
+    else:
+        torch.set_float32_matmul_precision("medium")
     try:
         queries = np.full((1, 256), 1 + 2.0**-20, np.float32)
         found = at.nearest(at.hold(queries), at.hold(queries), "dot", 1)
-        assert torch.get_float32_matmul_precision() == "medium"
+        assert (matmul.fp32_precision if by_backend else torch.get_float32_matmul_precision()) == ("tf32" if by_backend else "medium")
     finally:
         torch.set_float32_matmul_precision(before)
     assert found.distances[0, 0] == pytest.approx(-256 * (1 + 2.0**-19), rel=2.0**-22)
+
+
+def test_products_of_several_threads_each_have_their_full_precision() -> None:
+    """torch has one precision for all of them: one that ends must not take it from another that has begun."""
+    state = {"precision": "high"}
+    torch: Any = SimpleNamespace(
+        get_float32_matmul_precision=lambda: state["precision"], set_float32_matmul_precision=lambda p: state.update(precision=p)
+    )
+    device = TorchDevice(torch, "cuda")
+    second_began, first_ended, seen = Event(), Event(), []
+
+    class Second:
+        T = None
+
+        def __matmul__(self, _: Any) -> None:
+            second_began.set()
+            first_ended.wait(10)
+            seen.append(state["precision"])
+
+    second = Thread(target=lambda: device._products(Second(), Second()))
+
+    class First(Second):
+        def __matmul__(self, _: Any) -> None:
+            second.start()
+            second_began.wait(0.2)
+
+    device._products(First(), First())
+    first_ended.set()
+    second.join()
+    assert seen == ["highest"]
+    assert state["precision"] == "high"
+
+
+@pytest.mark.parametrize("device", ON_TORCH)
+def test_too_little_memory_on_the_device_is_said_with_the_way_out(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = device_of(device)
+    import torch  # pyright: ignore[reportMissingImports]
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 256.00 MiB. GPU 0 has …")
+
+    monkeypatch.setattr(torch, "topk", refuse)
+    rows = at.hold(np.ones((3, 4), np.float32))
+    with pytest.raises(MemoryLimitError, match=rf'device="{at.name}" has too little free memory.*\(torch: CUDA out of memory\)'):
+        at.nearest(rows, rows, "l2", 2)
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed: pip install 'vicino[gpu]'")
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2", "l1"])
+def test_everything_is_computed_on_the_device_and_fetched_from_it(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By shapes alone, which torch knows of a CUDA device where there is none: what mixed devices, or read one unasked, would raise."""
+    import torch  # pyright: ignore[reportMissingImports]
+    from torch._subclasses.fake_tensor import FakeTensorMode  # pyright: ignore[reportMissingImports]
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv  # pyright: ignore[reportMissingImports]
+
+    fetched: list[str] = []
+
+    def fetch(held: Any) -> Any:
+        fetched.append(str(held.device))
+        return SimpleNamespace(numpy=lambda: held)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", fetch)
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda held: 1.0)
+    at = TorchDevice(torch, "cuda")
+    with FakeTensorMode(shape_env=ShapeEnv()):
+        queries, rows = torch.empty(5, 24, device="cuda"), torch.empty(100, 24, device="cuda")
+        found, assigned = at.nearest(at.unit(queries), rows, metric, 7), at.assign(rows, queries)
+    assert [tuple(held.shape) for held in found[:3]] == [(5, 7), (5, 7), (5,)]
+    assert [tuple(held.shape) for held in assigned[:3]] == [(100,), (100,), (5, 24)]
+    assert fetched == ["cuda:0"] * 7
