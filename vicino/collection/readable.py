@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, Literal, TypeVar
 
@@ -11,7 +11,7 @@ from vicino import _core
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.read_shard import AnyShard
 from vicino.collection.reading import SnapshotReader, check_fields, check_select, read_vectors, scalar_key, vector_bytes, vector_names
-from vicino.collection.records import check_id
+from vicino.collection.records import check_id, check_id_list, is_one_id
 from vicino.collection.room import DECODED_COPIES, ReadRoom, within_limit
 from vicino.collection.schema import Schema
 from vicino.collection.searching import Searcher, TextModel
@@ -101,8 +101,7 @@ class ReadableCollection(TellsOurNames, Generic[T]):
     @within_limit("get()")
     def get(self, ids: Any, *, select: str | Sequence[str] | None = None, vectors: bool | str | Sequence[str] = False) -> Any:
         """One record (None if there is none), or for several ids a list in their order with None for the missing."""
-        one = not isinstance(ids, Iterable) or isinstance(ids, str)
-        wanted = [check_id(record_id, "get()") for record_id in ([ids] if one else ids)]
+        wanted = check_id_list(ids, "get()")
         snapshot, settings = self._shard.snapshot(), self.settings
         locators = self._reader.find(snapshot, wanted, settings)
         there = locators >= 0
@@ -110,7 +109,7 @@ class ReadableCollection(TellsOurNames, Generic[T]):
         with self._room.records(snapshot, locators[there], row_bytes, f"get() of {len(wanted)} ids"):
             views = iter(self._views(snapshot, locators[there], select, vectors))
         found = [next(views) if is_there else None for is_there in there.tolist()]
-        return found[0] if one else found
+        return found[0] if is_one_id(ids) else found
 
     def _views(self, snapshot: _core.Snapshot, locators: Any, select: Any, vectors: Any) -> list[RecordView[T]]:
         settings, shape = self.settings, self._searcher.shape(select)

@@ -283,10 +283,23 @@ def check_ids(piece: Columns) -> list[RecordId]:
     return ids
 
 
+def is_one_id(ids: Any) -> bool:
+    """Whether an argument that takes an id or several is given one. A record, which yields its names, is no list of ids."""
+    return isinstance(ids, str | Mapping) or not isinstance(ids, Iterable)
+
+
+def check_id_list(ids: Any, call: str) -> list[RecordId]:
+    """One id or several in their plain types. Raises SchemaError naming the call, and the position among several."""
+    if is_one_id(ids):
+        return [check_id(ids, call)]
+    return [check_id(record_id, f"{call}, position {position}") for position, record_id in enumerate(ids)]
+
+
 def check_id(given: Any, what: str) -> RecordId:
     """One id in its plain type. what: names the record or argument in the message."""
     if isinstance(given, bool | np.bool_) or not isinstance(given, int | np.integer | str | uuid.UUID):
         hint = "; convert the column to integers" if isinstance(given, float | np.floating) else ""
+        hint = "; give the id alone, not the record" if isinstance(given, Mapping) else hint
         raise SchemaError(f"the id of {what} must be an integer, a string or a UUID, got {type(given).__name__} {shortened(given)}{hint}")
     if isinstance(given, str):
         try:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from vicino.collection.record import Record
-from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id, with_new_texts
+from vicino.collection.records import SLICE_BYTES, Batch, Columns, batches, check_id_list, with_new_texts
 from vicino.collection.room import within_limit
 from vicino.collection.searchable import SearchableCollection
 from vicino.collection.shard import Committed, Shard
@@ -296,7 +296,7 @@ class WritableCollection(SearchableCollection[T]):
             done = writes.delete_where(self._condition(where) or And(()))
         else:
             assert ids is not None
-            done = writes.delete(_id_list(ids), if_version=if_version)
+            done = writes.delete(check_id_list(ids, "delete()"), if_version=if_version)
         return WriteResult(done.count, done.version, self._env.monotonic() - start)
 
     @within_limit("load()")
@@ -342,17 +342,12 @@ class WritableCollection(SearchableCollection[T]):
         if (ids is None) == (where is None):
             raise InvalidArgument("update needs either ids or where=; to update every record write where={}")
         if ids is not None:
-            return _id_list(ids)
+            return check_id_list(ids, "update()")
         return [view.id for view in self.iter(where=where, select=())]
 
     def _embed_documents(self) -> Callable[[list[str]], Any] | None:
         model = self._model
         return None if model is None else lambda texts: model.embedder.embed_documents(texts)
-
-
-def _id_list(ids: Any) -> list[RecordId]:
-    given = [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else ids
-    return [check_id(record_id, f"position {position}") for position, record_id in enumerate(given)]
 
 
 def _only_one(slices: Iterator[Batch], collection: str) -> Iterator[Batch]:

@@ -133,6 +133,17 @@ def test_update_names_the_records_there_are_not(docs):
     assert docs[1].fields == {}
 
 
+@pytest.mark.parametrize("call", ["get", "update", "delete"])
+def test_a_record_is_not_taken_for_its_id(docs, call):
+    docs.upsert(records(1, 2))
+    options = {"set": {"a": 1}} if call == "update" else {}
+    said = "must be an integer, a string or a UUID, got {} .*; give the id alone, not the record"
+    with pytest.raises(SchemaError, match=rf"the id of {call}\(\) {said.format('dict')}"):
+        getattr(docs, call)({"id": 1, "vector": [1, 2]}, **options)
+    with pytest.raises(SchemaError, match=rf"the id of {call}\(\), position 1 {said.format('RecordView')}"):
+        getattr(docs, call)([2, docs[1]], **options)
+
+
 def test_one_named_vector_is_updated_alone(db):
     pair = db.create_collection("pair", vectors={"a": vicino.VectorSpec(2, "l2"), "b": vicino.VectorSpec(3, "l2")})
     pair.upsert({"id": 1, "a": [1, 2], "b": [1, 2, 3], "n": 5})
