@@ -147,7 +147,7 @@ class IndexUser(User):
     def write_collection(self, database: vicino.Database, name: str) -> None:
         collection = database.collection(name)
         specs = collection.settings.specs
-        vector = self.chance.choice(sorted(specs))
+        vector = self.chance.choice(sorted(specs) or ["vector"])  # damage may leave none declared
         index: Any = self.chance.choice(["graph", "flat", IndexSpec("ivf_flat", nlist=5)])
         attempts: list[Callable[[], object]] = [
             lambda: collection.upsert([_record(dict(specs), i) for i in (5, 6, 500, 501)]),
