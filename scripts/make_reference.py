@@ -111,18 +111,45 @@ DUELS = {
 DUEL_RECALLS = ("0.95", "0.99", "0.999")
 
 
+DATABASES = {"vicino-db": "vicino", "qdrant": "Qdrant Edge", "zvec": "zvec", "pgvector": "pgvector", "chroma": "Chroma", "lance": "LanceDB"}
+BANDS = {"none": "no filter"} | {band: band for band in ("50 %", "10 %", "1 %", "0.1 %", "own cluster", "other cluster")}
+
+
 def readme() -> str:
-    """The README with the table of duels as the results have it."""
-    before, _, rest = README.read_text(encoding="utf-8").partition("<!-- duels -->\n")
-    after = rest.partition("<!-- end of duels -->\n")[2]
+    """The README with the tables of duels and of databases as the results have them."""
+    return _replaced(_replaced(README.read_text(encoding="utf-8"), "duels", _duels()), "databases", _databases())
+
+
+def _replaced(text: str, name: str, block: str) -> str:
+    """The text with what stands between two comments of this name replaced."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}{block}{end}{rest.partition(end)[2]}"
+
+
+def _duels() -> str:
     measured = {RESULTS / f"ann_{name}.json": what for name, what in DUELS.items()}
     rows = [
         (what, _processor(path), *(" and ".join(_duel_ratios(path, recall)) or "-" for recall in DUEL_RECALLS))
         for path, what in measured.items()
         if path.exists()
     ]
-    block = table(["rows", "processor", *(f"recall@10 {recall}" for recall in DUEL_RECALLS)], rows)
-    return f"{before}<!-- duels -->\n{block}<!-- end of duels -->\n{after}"
+    return table(["rows", "processor", *(f"recall@10 {recall}" for recall in DUEL_RECALLS)], rows)
+
+
+def _databases() -> str:
+    result = json.loads((RESULTS / "ann_databases_debian.json").read_text())
+    got = {figure["name"]: figure["got"] for figure in result["figures"]}
+    rows = [
+        (
+            f"{shown} {result['peers'][peer]['version']}",
+            got[f"{peer}, ingest"].split(", ")[1].partition(" rows/s")[0],
+            *(got[f"{peer}, {band}"].partition("/s")[0] for band in BANDS),
+        )
+        for peer, shown in DATABASES.items()
+        if f"{peer}, ingest" in got
+    ]
+    return table(["system", "rows/s until indexed", *BANDS.values()], rows)
 
 
 def _processor(path: Path) -> str:

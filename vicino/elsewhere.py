@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from vicino.errors import close_match
+from vicino.errors import close_match, did_you_mean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,6 +103,33 @@ _VALUES = {
     },
 }
 """What is chosen -> its name elsewhere, case folded -> what to write here."""
+
+
+_COMMANDS = {
+    **dict.fromkeys(("query", "find", "ask", "knn"), "search"),
+    **dict.fromkeys(("import", "insert", "add", "upsert", "upload", "ingest"), "load"),
+    **dict.fromkeys(("drop", "rm", "remove"), "delete"),
+    **dict.fromkeys(("ls", "collections", "tables"), "list"),
+    **dict.fromkeys(("info", "status", "describe", "count", "size"), "stats"),
+    **dict.fromkeys(("check", "fsck", "repair", "health"), "doctor"),
+    **dict.fromkeys(("dump", "scroll"), "export"),
+    **dict.fromkeys(("backup", "copy"), "snapshot"),
+    **dict.fromkeys(("evaluate", "relevance"), "eval"),
+    **dict.fromkeys(("benchmark", "perf"), "bench"),
+    **dict.fromkeys(("reindex", "set-index"), "index"),
+    **dict.fromkeys(("fetch", "retrieve", "show"), "get"),
+    **dict.fromkeys(("recall", "calibrate"), "verify"),
+    **dict.fromkeys(("pull", "download"), "models pull"),
+    "aggregate": "facet",
+}
+"""Command elsewhere, case folded -> here."""
+
+
+def command_hint(name: str, known: Sequence[str]) -> str:
+    """What to write instead of a command that there is not: ` Write "stats".`, ` Did you mean "search"?`, or what there is."""
+    ours = _COMMANDS.get(name.casefold())
+    is_here = ours is not None and ours.split()[0] in known
+    return f' Write "{ours}".' if is_here else did_you_mean(name, known)
 
 
 def value_hint(what: str, given: object, choices: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ import click
 
 from vicino.cli.session import Session
 from vicino.config import SETTINGS, Resolved, file_candidates, publish, resolve
+from vicino.elsewhere import command_hint
 from vicino.env import RealEnv
-from vicino.errors import NotFoundError, did_you_mean
+from vicino.errors import NotFoundError
 from vicino.storage.files import absolute
 
 _CLICK_TYPES: Mapping[str, Any] = {"text": str, "size": str, "integer": int, "number": float}
@@ -53,7 +54,7 @@ class Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            raise click.UsageError(f'there is no command "{name}".{did_you_mean(name, self.list_commands(ctx))}', ctx)
+            raise click.UsageError(f'there is no command "{name}".{command_hint(name, self.list_commands(ctx))}', ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -18,6 +18,10 @@ class PgVector(Database):
     distribution = "pgvector"
     is_graph = True
 
+    def version(self) -> str:
+        """Of the extension in the server: the package of that name is only its client."""
+        return self._version
+
     def create(self, path: str) -> None:
         self._server: Any = pgserver.get_server(path)
         self._connect()
@@ -27,6 +31,9 @@ class PgVector(Database):
         self._connection = psycopg.connect(self._server.get_uri(), autocommit=True)
         self._run("create extension if not exists vector")
         register_vector(self._connection)
+        found = self._connection.execute("select extversion from pg_extension where extname = 'vector'").fetchone()
+        assert found is not None
+        self._version: str = found[0]
 
     def _run(self, text: Any) -> None:
         self._connection.execute(text)

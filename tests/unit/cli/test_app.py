@@ -64,6 +64,16 @@ def test_misspelt_command_is_answered(command: Any) -> None:
     assert 'there is no command "serach". Did you mean "search"?' in ran.err
 
 
+@pytest.mark.parametrize(("elsewhere", "ours"), [("info", "stats"), ("LS", "list"), ("drop", "delete"), ("pull", "models pull")])
+def test_command_of_other_tools_is_answered_with_ours(command: Any, elsewhere: str, ours: str) -> None:
+    ran = command(elsewhere)
+    assert (ran.code, f'there is no command "{elsewhere}". Write "{ours}".' in ran.err) == (2, True)
+
+
+def test_what_a_group_does_not_have_is_not_told_of_another(command: Any) -> None:
+    assert 'there is no command "info". There are: list, pull' in command("models", "info").err
+
+
 def test_misspelt_option_is_answered(command: Any) -> None:
     ran = command("search", "--wher", "x")
     assert ran.code == 2
