@@ -155,6 +155,25 @@ def test_build() -> None:
     assert found["recall_at_beam"]["128"] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("ours", "target", "met", "said"),
+    [
+        ({"32": 0.96, "64": 0.99}, 9.0, True, "9.00 at least (9.50, at most 10.00); recall lower at beams: none"),
+        ({"32": 0.96, "64": 0.99}, 9.5, False, "9.00 at least"),
+        ({"32": 0.94, "64": 0.99}, 9.0, False, "recall lower at beams: 32 (0.9400 of 0.9500)"),
+        ({"32": 0.96, "64": 0.99}, None, None, "9.00 at least"),
+    ],
+    ids=["met", "too slow", "worse", "no target"],
+)
+def test_build_bar_takes_the_slowest_round_and_no_lower_recall(
+    ours: dict[str, float], target: float | None, met: bool | None, said: str
+) -> None:
+    fast = [{"build_s": 1.0, "recall_at_beam": ours}] * 2
+    slow = [{"build_s": took, "recall_at_beam": {"32": 0.95, "64": 0.98}} for took in (9.0, 10.0)]
+    figure = tables._build_ratio(fast, slow, target)
+    assert (figure.met, said in figure.got) == (met, True)
+
+
 def test_filtered() -> None:
     bands = run("filtered", "--peers", "vicino-flat")["peers"]["vicino-flat"]["bands"]
     assert all(band["rows"][-1]["recall"] == 1 for band in bands.values())

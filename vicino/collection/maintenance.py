@@ -156,19 +156,26 @@ class Maintenance:
                 self._merge_everything(job)
                 break
             if not self._is_put_off(action):
-                self.perform(action, job)
+                self.perform(action, job, unless=self._is_moot)
         if not job.cancel_token.cancelled and self.promises.is_due():
             self._submit("recall", "measuring recall", self.promises.measure_declared)
 
-    def perform(self, action: Action, job: Job) -> None:
+    def perform(self, action: Action, job: Job, *, unless: Callable[[Action], bool] = lambda _: False) -> None:
         """One step, unless it is given up. A step that the memory limit does not allow is put aside until the segments change: rows stay
         searchable as they are.
+
+        unless: whether the step is moot by now, asked when it can be given up already: what makes it moot later finds it and gives it up.
         """
+
+        def step(cancel: _core.Cancel) -> None:
+            if not unless(action):
+                self._take(action, cancel)
+
         self._building = job, action
         try:
             if isinstance(action, Checkpoint):
                 self._checkpoint(job)
-            elif job.run_step(lambda cancel: self._take(action, cancel)) and isinstance(action, Merge | RewriteFields):
+            elif job.run_step(step) and isinstance(action, Merge | RewriteFields):
                 self._failed = frozenset()
         except MemoryLimitError as error:
             self.last_error = error
@@ -218,13 +225,20 @@ class Maintenance:
     def _rows(self) -> int:
         return sum(entry["rows"] for entry in self.shard.state.snapshot().entries)
 
-    def _give_up_moot_build(self) -> None:
-        """Stops building an index over a segment that a merge now takes, as it does once its tier is full."""
-        building = self._building
-        if building is None or not isinstance(building[1], BuildVectorIndex):
-            return
+    def _is_moot(self, action: Action) -> bool:
+        """Whether what a step makes would be merged away at once, since the step was chosen before the writer was watched."""
+        return (self._is_optimize_waiting() and self._is_merged_by_optimize(action)) or self._is_merged_next(action)
+
+    def _is_merged_next(self, action: Action) -> bool:
+        """Whether an index is of a segment that a merge now takes, as it does once its tier is full."""
+        if not isinstance(action, BuildVectorIndex):
+            return False
         following = self._next()
-        if isinstance(following, Merge) and building[1].key in following.keys:
+        return isinstance(following, Merge) and action.key in following.keys
+
+    def _give_up_moot_build(self) -> None:
+        building = self._building
+        if building is not None and self._is_merged_next(building[1]):
             building[0].give_up_step()
 
     def _is_optimize_waiting(self) -> bool:

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from vicino.collection.jobs import Job
 from vicino.collection.maintenance import Maintenance
 from vicino.collection.policy import BuildVectorIndex
 from vicino.collection.steps import Steps
@@ -69,6 +70,69 @@ def test_optimize_lets_a_build_end_where_there_is_nothing_to_merge_with(docs, bu
     maintenance = docs._maintenance
     assert not maintenance._is_merged_by_optimize(maintenance._building[1])
     maintenance._building[0].give_up_step()
+
+
+class Watching:
+    """The moment in which the writer is watched; it ends when it is told to, and then says that nothing was written."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.ended, self.rows = threading.Event(), threading.Event(), []
+        really_build = Steps.build_vector_index
+
+        def rate(maintenance):
+            self.begun.set()
+            assert self.ended.wait(WAIT_S)
+            return 0.0
+
+        def build(steps, action, cancel):
+            self.rows.append(steps.shard.segments[action.key].rows)
+            really_build(steps, action, cancel)
+
+        monkeypatch.setattr(Maintenance, "_writing_rate", rate)
+        monkeypatch.setattr(Steps, "build_vector_index", build)
+
+
+@pytest.fixture
+def watching(monkeypatch):
+    return Watching(monkeypatch)
+
+
+def test_optimize_while_the_writer_is_watched_leaves_nothing_to_begin(docs, watching):
+    docs.upsert(records(*range(8)))
+    assert watching.begun.wait(WAIT_S)
+    docs.upsert(records(8, 9))
+    optimizing = docs.optimize(wait=False)
+    watching.ended.set()
+    optimizing.wait(WAIT_S)
+    assert (watching.rows, graphs(docs)) == ([10], [(10, 1)])
+
+
+def test_a_merge_that_falls_due_while_the_writer_is_watched_goes_first(docs, watching):
+    docs.upsert(records(*range(8)))
+    assert watching.begun.wait(WAIT_S)
+    docs.upsert(records(*range(8, 16)))
+    wait_for(docs, [(8, 0), (8, 0)])
+    watching.ended.set()
+    wait_for(docs, [(16, 1)])
+    assert watching.rows == [16]
+
+
+def test_optimize_in_the_moment_in_which_a_build_begins_still_stops_it(docs, watching, monkeypatch):
+    """The build is named, its step cannot be stopped yet: whoever asks to optimize finds nothing to give up."""
+    really_run, optimizing = Job.run_step, []
+
+    def run_step(job, work):
+        if not optimizing:
+            docs.upsert(records(8, 9))
+            optimizing.append(docs.optimize(wait=False))
+        return really_run(job, work)
+
+    monkeypatch.setattr(Job, "run_step", run_step)
+    watching.ended.set()
+    docs.upsert(records(*range(8)))
+    wait_for(docs, [(10, 1)])
+    assert optimizing[0].wait(WAIT_S).state == "done"
+    assert watching.rows == [10]
 
 
 def test_whoever_waits_for_a_job_that_optimize_takes_over_finds_its_work_done(docs, building):
