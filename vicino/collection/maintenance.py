@@ -291,9 +291,10 @@ class Maintenance:
         job.progress = 0.2
         self._failed = frozenset()
         for together in self._merged_by_optimize():
-            wasteful = any(state.live < state.files.rows or state.updated for state in together)
-            if len(together) > 1 or wasteful:
+            if len(together) > 1 or together[0].live < together[0].files.rows:
                 self.perform(Merge(tuple(state.files.key for state in together)), job)
+            elif together[0].updated:
+                self.perform(RewriteFields(together[0].files.key), job)
         job.progress = 0.5
         while not job.cancel_token.cancelled and (action := self._next()) is not None:
             self.perform(action, job)
