@@ -105,6 +105,30 @@ _VALUES = {
 """What is chosen -> its name elsewhere, case folded -> what to write here."""
 
 
+_CONDITIONS = {
+    **dict.fromkeys(("in_", "isin", "one_of", "match_any"), "is_in(values)"),
+    **dict.fromkeys(("notin", "nin", "not_in_", "match_except"), "not_in(values)"),
+    **dict.fromkeys(("isnull", "isna", "is_none"), "is_null()"),
+    **dict.fromkeys(("notnull", "notna", "is_not_null"), "exists()"),
+    **dict.fromkeys(("starts_with", "prefix"), "startswith(text)"),
+    **dict.fromkeys(("like", "includes", "str_contains"), "contains(text)"),
+    **dict.fromkeys(("ilike", "icontains"), "contains(text, ignore_case=True)"),
+    **dict.fromkeys(("match", "match_text", "search", "fulltext"), "matches(words)"),
+    **dict.fromkeys(("has", "array_contains", "list_contains"), "contains_any(values)"),
+    **dict.fromkeys(("array_contains_all", "list_has_all"), "contains_all(values)"),
+    **dict.fromkeys(("len", "length", "size", "values_count"), "count()"),
+    **dict.fromkeys(("geo_radius", "near", "within", "distance"), "within_km(lat, lon, km)"),
+    **dict.fromkeys(("geo_bounding_box", "bbox"), "within_box(north=, west=, south=, east=)"),
+    "range": "between(low, high)",
+    "eq": "== value",
+    "ne": "!= value",
+    "gt": "> value",
+    **dict.fromkeys(("gte", "ge"), ">= value"),
+    "lt": "< value",
+    **dict.fromkeys(("lte", "le"), "<= value"),
+}
+"""Condition on a field elsewhere -> here."""
+
 _COMMANDS = {
     **dict.fromkeys(("query", "find", "ask", "knn"), "search"),
     **dict.fromkeys(("import", "insert", "add", "upsert", "upload", "ingest"), "load"),
@@ -130,6 +154,14 @@ def command_hint(name: str, known: Sequence[str]) -> str:
     ours = _COMMANDS.get(name.casefold())
     is_here = ours is not None and ours.split()[0] in known
     return f' Write "{ours}".' if is_here else did_you_mean(name, known)
+
+
+def condition_hint(field: str, name: str, known: Sequence[str]) -> str:
+    """What to write instead of a method that fields lack: ` Write F.n.is_in(values).`, ` Did you mean "is_in"?`, or what there is."""
+    ours = _CONDITIONS.get(name.casefold())
+    if ours is None:
+        return did_you_mean(name, known)
+    return f" Write {field} {ours}." if ours.endswith(" value") else f" Write {field}.{ours}."
 
 
 def value_hint(what: str, given: object, choices: Sequence[str]) -> str:

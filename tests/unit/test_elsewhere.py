@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import vicino
+from vicino import elsewhere
+from vicino.cli.app import COMMANDS
 from vicino.errors import DimensionError, Error, ExistsError, InvalidArgument, SchemaError
 
 ROWS = np.random.default_rng(0).standard_normal((400, 16)).astype(np.float32)
@@ -252,3 +254,22 @@ def test_verify_under_a_condition_that_nothing_meets_is_refused(docs: Any) -> No
 def test_explain_names_the_field_that_no_record_has(docs: Any) -> None:
     assert docs.explain(ROWS[0], where=vicino.F.m == 3).notes == ('no record has a field "m"',)
     assert docs.explain(ROWS[0], where=vicino.F.n == -1).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: vicino.F.n.in_([1, 2]), "F.n.in_ is a field and cannot be called. Write F.n.is_in(values)."),
+        (lambda: vicino.F.a.b.gte(3), "F.a.b.gte is a field and cannot be called. Write F.a.b >= value."),
+        (lambda: vicino.F.text.startwith("a"), 'F.text.startwith is a field and cannot be called. Did you mean "startswith"?'),
+    ],
+    ids=["method", "comparison", "misspelt"],
+)
+def test_condition_of_other_libraries_is_answered_with_ours(call: Callable[[], Any], said: str) -> None:
+    assert told(call, InvalidArgument) == said
+
+
+def test_what_is_told_is_there() -> None:
+    conditions = {said.partition("(")[0] for said in elsewhere._CONDITIONS.values() if "(" in said}
+    assert conditions <= set(vars(type(vicino.F.n)))
+    assert {said.split()[0] for said in elsewhere._COMMANDS.values()} <= set(COMMANDS)

@@ -141,8 +141,7 @@ class SnapshotReader:
         matches = kept.find(condition)
         if matches is None:
             matches = snapshot.match(self.compiled(condition), slots[1], cancel)
-            if matches.is_indexed:  # else the next search is to find the index that is being built
-                kept.keep(condition, matches)
+            kept.keep(condition, matches)  # of this snapshot: one with an index more is another
         return matches
 
     def absent(self, snapshot: _core.Snapshot, step: FilterStep) -> list[str]:

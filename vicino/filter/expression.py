@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NoReturn
 
+from vicino.elsewhere import condition_hint
 from vicino.errors import FilterError, did_you_mean
 from vicino.filter import model, operands, paths
 from vicino.types import GeoPoint
@@ -155,7 +156,7 @@ class Field(_Comparable, _NoNumber):
             hint = f" Write vicino.{name}(...)." if name in functions else did_you_mean(name, functions)
             raise FilterError(f"F.{name} is a field and cannot be called.{hint}")
         methods = [method for method in vars(Field) if not method.startswith("_")]
-        raise FilterError(f"{self!r} is a field and cannot be called.{did_you_mean(name, methods)}")
+        raise FilterError(f"{self!r} is a field and cannot be called.{condition_hint(owner, name, methods)}")
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
         return _equal(self._path, value) if type(value) in _PLAIN else self.equals(value)

@@ -87,7 +87,8 @@ class SegmentStep:
 # Every search makes a plan, and a frozen dataclass takes three times as long to make as one that is not.
 @dataclass(slots=True)
 class FilterStep:
-    """How the filter was answered. estimated: (low, likely, high) before, actual: after; rows_scanned: documents read."""
+    """How the filter was answered. estimated: (low, likely, high) before, actual: after; rows_scanned: documents read for the answer,
+    now or by an earlier search: it is kept until something is written."""
 
     condition: str
     estimated: tuple[int, int, int] | None

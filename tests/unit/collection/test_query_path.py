@@ -55,6 +55,28 @@ def test_true_and_one_are_different_filters(collection):
     assert collection.search(QUERY, where=F.half == True).ids == ["yes"]  # noqa: E712  (a condition)
 
 
+def matched(collection, condition):
+    """What a search goes by."""
+    searcher, settings = collection._searcher, collection.settings
+    return searcher.reader.match(searcher.shard.snapshot(), condition, settings, _core.Cancel())
+
+
+def test_the_answer_of_a_filter_is_kept_without_an_index_as_well(collection):
+    condition = (F.half == 1).condition
+    first = matched(collection, condition)
+    assert not first.is_indexed
+    assert matched(collection, condition) is first
+
+
+def test_an_index_is_used_as_soon_as_it_is_there_though_an_answer_was_kept(collection):
+    condition = (F.half == 1).condition
+    before = matched(collection, condition)
+    collection.create_index("half")
+    collection.optimize()
+    after = matched(collection, condition)
+    assert (before.is_indexed, after.is_indexed, after.count) == (False, True, before.count)
+
+
 def answer(collection, value):
     return collection._shard.snapshot().match(compile_filter(Equal("n", value)), {}, _core.Cancel())
 
