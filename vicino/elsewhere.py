@@ -107,9 +107,10 @@ _VALUES = {
 
 _CONDITIONS = {
     **dict.fromkeys(("in_", "isin", "one_of", "match_any"), "is_in(values)"),
-    **dict.fromkeys(("notin", "nin", "not_in_", "match_except"), "not_in(values)"),
-    **dict.fromkeys(("isnull", "isna", "is_none"), "is_null()"),
-    **dict.fromkeys(("notnull", "notna", "is_not_null"), "exists()"),
+    **dict.fromkeys(("notin", "nin", "not_in_"), "not_in(values)"),
+    **dict.fromkeys(("match_except", "except_"), "has_other_than(values)"),
+    **dict.fromkeys(("isnull", "isna", "is_none"), "== None"),
+    **dict.fromkeys(("notnull", "notna", "is_not_null", "is_not_none"), "!= None"),
     **dict.fromkeys(("starts_with", "prefix"), "startswith(text)"),
     **dict.fromkeys(("like", "includes", "str_contains"), "contains(text)"),
     **dict.fromkeys(("ilike", "icontains"), "contains(text, ignore_case=True)"),
@@ -161,7 +162,7 @@ def condition_hint(field: str, name: str, known: Sequence[str]) -> str:
     ours = _CONDITIONS.get(name.casefold())
     if ours is None:
         return did_you_mean(name, known)
-    return f" Write {field} {ours}." if ours.endswith(" value") else f" Write {field}.{ours}."
+    return f" Write {field}{'.' if ours[0].isalpha() else ' '}{ours}."
 
 
 def value_hint(what: str, given: object, choices: Sequence[str]) -> str:
